@@ -1,0 +1,50 @@
+# make run    start the app                     make bench        measure it beside its peers
+# make test   lint, types and every test        make screenshots  renew the pictures in docs/
+# make clean  remove what the above made        make test-oldest  every test with the oldest versions allowed
+#
+# Each target does its own set-up in .venv. Another Python: make run PYTHON=/path/to/python3.11
+
+SHELL := /bin/bash
+VENV  := .venv
+BIN   := $(VENV)/bin
+PIP   := $(BIN)/python -m pip --disable-pip-version-check install --no-input
+
+.DEFAULT_GOAL := run
+.PHONY: run test test-oldest bench screenshots clean
+
+run: $(VENV)/.app
+	@$(BIN)/python app.py
+
+test: $(VENV)/.dev
+	@CHROMIUM="$$(scripts/find-chromium)" && export CHROMIUM && scripts/check
+
+test-oldest: $(VENV)-oldest/.dev
+	@CHROMIUM="$$(scripts/find-chromium)" && export CHROMIUM && $(VENV)-oldest/bin/python -m pytest
+
+bench: $(VENV)/.dev
+	@CHROMIUM="$$(scripts/find-chromium)" && export CHROMIUM && $(BIN)/python -m benchmarks.run
+
+screenshots: $(VENV)/.dev
+	@CHROMIUM="$$(scripts/find-chromium)" && export CHROMIUM && $(BIN)/python scripts/screenshots.py
+
+clean:
+	rm -rf $(VENV) $(VENV)-oldest build dist .pytest_cache .mypy_cache .ruff_cache .gradio
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: a requirements file that is newer than its stamp is installed again.
+
+$(BIN)/python $(VENV)-oldest/bin/python:
+	@PYTHON="$(PYTHON)" scripts/make-venv $(@D)/..
+
+$(VENV)/.app: requirements.txt | $(BIN)/python
+	@echo "Installing requirements.txt into $(VENV); the first time this takes some minutes."
+	@$(PIP) --quiet -r $< && touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.app
+	@echo "Installing requirements-dev.txt into $(VENV)."
+	@$(PIP) --quiet -r $< && touch $@
+
+# ">=1.2" becomes "==1.2" for what the app needs; what the tests need stays as it is.
+$(VENV)-oldest/.dev: requirements.txt requirements-dev.txt | $(VENV)-oldest/bin/python
+	@sed -nE 's/^([a-z-]+)>=([0-9.]+).*/\1==\2/p' requirements.txt > $(@D)/oldest.txt
+	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet --no-input -r requirements-dev.txt -c $(@D)/oldest.txt && touch $@

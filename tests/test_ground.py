@@ -1,0 +1,65 @@
+"""Names of files, and sentences in two languages."""
+
+from __future__ import annotations
+
+import ast
+import json
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TEXTS = ROOT / "segdemo" / "ui" / "texts"
+FORGETFUL_NAMES = {"utils", "helpers", "common", "base", "core", "manager"}
+
+
+def texts(language: str) -> dict[str, str]:
+    loaded: dict[str, str] = json.loads((TEXTS / f"{language}.json").read_text("utf-8"))
+    return loaded
+
+
+def placeholders(sentence: str) -> set[str]:
+    """Names in braces; `{side:,}` and `{side!r}` count as `side`."""
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
+
+
+def raised() -> Iterator[tuple[str, str, str, set[str]]]:
+    """Where, code, English sentence and names of the values of every InputError in the package."""
+    for path in sorted((ROOT / "segdemo").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "InputError":
+                where = f"{path.relative_to(ROOT)}:{node.lineno}"
+                code, sentence = (constant(argument, where) for argument in node.args)
+                assert all(keyword.arg for keyword in node.keywords), f"{where}: name the values, no **"
+                yield where, code, sentence, {str(keyword.arg) for keyword in node.keywords}
+
+
+def constant(node: ast.expr, where: str) -> str:
+    assert isinstance(node, ast.Constant) and isinstance(node.value, str), f"{where}: write code and sentence out"
+    return node.value
+
+
+def test_no_file_is_named_for_nothing() -> None:
+    files = [path for folder in ("segdemo", "tests", "benchmarks", "scripts") for path in (ROOT / folder).rglob("*.py")]
+    assert not [path for path in files if path.stem in FORGETFUL_NAMES]
+
+
+def test_every_error_has_its_values_and_a_chinese_sentence_with_the_same() -> None:
+    chinese = texts("zh")
+    for where, code, sentence, values in raised():
+        assert placeholders(sentence) == values, where
+        assert f"error.{code}" in chinese, f"{where}: zh.json lacks error.{code}"
+        assert placeholders(chinese[f"error.{code}"]) == values, f"zh.json error.{code}"
+
+
+def test_every_chinese_error_sentence_is_used() -> None:
+    codes = {f"error.{code}" for _, code, _, _ in raised()}
+    assert {key for key in texts("zh") if key.startswith("error.")} == codes
+
+
+def test_both_languages_say_the_same_things() -> None:
+    english, chinese = texts("en"), texts("zh")
+    assert not [key for key in english if key.startswith("error.")], "the English sentence stands where it is raised"
+    assert set(english) == {key for key in chinese if not key.startswith("error.")}
+    for key, sentence in english.items():
+        assert placeholders(sentence) == placeholders(chinese[key]), key

@@ -1,0 +1,72 @@
+"""Imports point one way: app → ui → (explain, labs, service) → inference → (networks, activations, images, …)."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+FREE = {"errors", "cache", "summaries", "networks", "rendering"}
+CORE = FREE | {"images", "activations", "checkpoints", "results", "inference", "examples"}
+ABOVE = CORE | {"archives", "evaluation"}
+# part of the package: what it may import from segdemo, and from others
+ALLOWED: dict[str, tuple[set[str], set[str]]] = {
+    "errors": (set(), set()),
+    "cache": (set(), set()),
+    "rendering": (set(), {"numpy", "PIL", "matplotlib"}),
+    "networks": ({"networks", "errors"}, {"torch", "torchvision"}),
+    "images": ({"errors", "networks.spec"}, {"torch", "PIL", "numpy"}),
+    "activations": ({"errors"}, {"torch"}),
+    "summaries": ({"errors"}, {"torch", "numpy"}),
+    "checkpoints": ({"errors", "networks.spec"}, {"torch", "safetensors"}),
+    "results": ({"errors", "images", "networks", "summaries"}, {"torch", "PIL", "numpy"}),
+    "inference": (
+        {"activations", "cache", "checkpoints", "errors", "images", "networks", "results", "summaries"},
+        {"torch", "PIL", "numpy"},
+    ),
+    "examples": ({"errors"}, {"skimage"}),
+    "archives": ({"errors", "images"}, {"PIL", "numpy"}),
+    "evaluation": ({"archives", "errors", "images", "inference"}, {"PIL", "numpy"}),
+    "explain": (CORE, {"torch", "PIL", "numpy"}),
+    "labs": (CORE, {"torch", "PIL", "numpy"}),
+    "training": (ABOVE, {"torch", "torchvision", "PIL", "numpy"}),
+    "service": ({"inference", "errors"}, {"ray", "httpx", "PIL", "numpy"}),
+    "ui": (ABOVE | {"ui", "explain", "labs", "service"}, {"gradio", "PIL", "numpy"}),
+    "__init__": (CORE, set()),
+    "__main__": (ABOVE | {"training"}, {"PIL", "numpy", "tqdm"}),
+    "app": ({"ui"}, set()),
+}
+FILES = [ROOT / "app.py", *sorted((ROOT / "segdemo").rglob("*.py"))]
+
+
+def part_of(path: Path) -> str:
+    """Which row of the table speaks for the file."""
+    return path.stem if path.parent == ROOT else path.relative_to(ROOT / "segdemo").parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Dotted names of everything the file imports, wherever in it; `from a import b` gives `a.b`."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            yield from (".".join([*above, *filter(None, [node.module]), alias.name]) for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_file_imports_only_what_its_row_allows(path: Path) -> None:
+    own, others = ALLOWED[part_of(path)]
+    for name in imported(path):
+        top, _, rest = name.partition(".")
+        assert "pyplot" not in name, f"{name}: figures are drawn without pyplot"
+        if top == "segdemo":
+            assert any(f"{rest}.".startswith(f"{part}.") for part in own), f"may not import segdemo.{rest}"
+        elif top not in sys.stdlib_module_names:
+            assert top in others, f"may not import {top}"

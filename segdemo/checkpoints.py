@@ -1,0 +1,183 @@
+"""Trained weights: found, checked, and loaded strictly, or partially with a report."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from segdemo.errors import InputError
+from segdemo.networks.spec import NetworkSpec
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of each tensor when a checkpoint was loaded as far as it fits.
+
+    Args:
+        loaded: names of tensors that are now in the network.
+        missing: names of tensors of the network that the file does not have; they keep their values.
+        unexpected: names in the file that the network does not have.
+        mismatched: names in both, with different shapes; they keep their values.
+    """
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    mismatched: tuple[str, ...]
+
+
+def folder() -> Path:
+    """Return where checkpoints are.
+
+    That is what the environment variable ``SEGDEMO_CHECKPOINTS`` says, else ``weights`` inside the package where it
+    was installed, else ``checkpoints`` beside the package.
+    """
+    chosen = os.environ.get("SEGDEMO_CHECKPOINTS")
+    if chosen:
+        return Path(chosen)
+    package = Path(__file__).resolve().parent
+    installed = package / "weights"
+    return installed if installed.is_dir() else package.parent / "checkpoints"
+
+
+def path_of(spec: NetworkSpec) -> Path:
+    """Return where the checkpoint of a network is, or would be."""
+    return folder() / f"{spec.name}.safetensors"
+
+
+def load(network: nn.Module, spec: NetworkSpec) -> bool:
+    """Load the embedded weights of a network, every tensor of them, after checking the file.
+
+    Args:
+        network: changed in place.
+        spec: says the name and the checksum of the file.
+
+    Returns:
+        True when trained weights are loaded, False when the network has none and keeps its random start.
+
+    Raises:
+        InputError: ``checkpoint_missing``, ``checkpoint_altered`` or ``checkpoint_mismatch``; the network is unchanged.
+    """
+    if not spec.sha256:
+        return False
+    path = path_of(spec)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(
+            "checkpoint_missing",
+            "There is no file {path}. It has the trained weights of {network}. Put it there, or set "
+            "SEGDEMO_CHECKPOINTS to the folder that has it.",
+            path=path,
+            network=spec.name,
+        ) from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != spec.sha256:
+        raise InputError(
+            "checkpoint_altered",
+            "The file {path} has SHA-256 {found}. The weights of {network} have {expected}. "
+            "Get the file again from where this program came from.",
+            path=path,
+            network=spec.name,
+            found=found,
+            expected=spec.sha256,
+        )
+    tensors = safetensors.torch.load(content)
+    report = _compare(network, tensors)
+    if report.missing or report.unexpected or report.mismatched:
+        raise InputError(
+            "checkpoint_mismatch",
+            "The file {path} does not fit the network {network}: {missing} tensors are missing, {unexpected} are not "
+            "expected and {mismatched} have another shape, for example {example}. All have to fit. Build the network "
+            "with the number of classes that the file was made for.",
+            path=path,
+            network=spec.name,
+            missing=len(report.missing),
+            unexpected=len(report.unexpected),
+            mismatched=len(report.mismatched),
+            example=(report.mismatched + report.missing + report.unexpected)[0],
+        )
+    network.load_state_dict(tensors, strict=True)
+    return True
+
+
+def load_partial(network: nn.Module, path: Path) -> Report:
+    """Load from a file whatever fits the network by name and shape; leave everything else as it is.
+
+    Understands ``.safetensors``, and what ``torch.save`` writes (``.pth``, ``.pt``), read so that no code in the file
+    runs. A state dict may be wrapped (``state_dict``, ``model_state_dict``, ``model``), and its names may start with
+    ``module.``, as after training on several devices.
+
+    Args:
+        network: changed in place.
+        path: the file.
+
+    Returns:
+        What was loaded and what was not.
+
+    Raises:
+        InputError: ``checkpoint_unreadable``, when the file is missing, damaged, or holds anything but tensors and
+            plain values; ``checkpoint_empty``, when no tensor in it fits. The network is unchanged.
+    """
+    values = _read(path)
+    tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+    report = _compare(network, values)
+    if not report.loaded:
+        raise InputError(
+            "checkpoint_empty",
+            "None of the {count} tensors in {path} fits the network by name and shape. At least one has to. "
+            "Choose a file made for this network.",
+            count=len(tensors),
+            path=path,
+        )
+    network.load_state_dict({name: tensors[name] for name in report.loaded}, strict=False)
+    return report
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """Read the state dict of a file without running any code in it."""
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        values = torch.load(path, map_location="cpu", weights_only=True)
+        for key in ("state_dict", "model_state_dict", "model"):
+            if isinstance(values, Mapping) and isinstance(values.get(key), Mapping):
+                values = values[key]
+        if not isinstance(values, Mapping):
+            raise TypeError(f"a state dict was expected, not {type(values).__name__}")
+    except Exception as error:  # a damaged or hostile file can make the readers raise anything
+        raise InputError(
+            "checkpoint_unreadable",
+            "The file {path} cannot be read as weights: {reason}. It has to be .safetensors, or a state dict saved "
+            "with torch.save that holds only tensors. Save it as one of these.",
+            path=path,
+            reason=(str(error).splitlines() or [type(error).__name__])[0],
+        ) from error
+    names = [str(name) for name in values]
+    prefix = "module." if names and all(name.startswith("module.") for name in names) else ""
+    return {str(name).removeprefix(prefix): value for name, value in values.items()}
+
+
+def _compare(network: nn.Module, values: Mapping[str, Any]) -> Report:
+    """Sort the names of a network and of a file by what can become of them."""
+    wanted = network.state_dict()
+    shared = [name for name in wanted if name in values]
+    fits = {
+        name
+        for name in shared
+        if isinstance(values[name], Tensor) and values[name].shape == wanted[name].shape  # a list fits nowhere
+    }
+    return Report(
+        loaded=tuple(name for name in shared if name in fits),
+        missing=tuple(name for name in wanted if name not in values),
+        unexpected=tuple(name for name in values if name not in wanted),
+        mismatched=tuple(name for name in shared if name not in fits),
+    )

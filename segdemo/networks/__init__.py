@@ -1,0 +1,38 @@
+"""The table of networks. To add one: a file that ends in ``SPEC``, and its name in the tuple below."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from segdemo.errors import InputError
+from segdemo.networks import deeplabv3_mobilenet_v2, u2netp, unet
+from segdemo.networks.spec import InputRule, NetworkSpec, Stage
+
+NETWORKS: dict[str, NetworkSpec] = {module.SPEC.name: module.SPEC for module in (deeplabv3_mobilenet_v2, u2netp, unet)}
+DEFAULT = "deeplabv3_mobilenet_v2"
+
+
+def find(name: str) -> NetworkSpec:
+    """Look up a network.
+
+    Args:
+        name: as in the table, for example ``"unet"``.
+
+    Returns:
+        Its specification.
+
+    Raises:
+        InputError: ``unknown_network``, when the table has no such name; names the nearest ones.
+    """
+    if name in NETWORKS:
+        return NETWORKS[name]
+    near = get_close_matches(name, NETWORKS, n=3, cutoff=0.4) or list(NETWORKS)
+    raise InputError(
+        "unknown_network",
+        "There is no network called “{name}”. The name has to be in the table of networks. Try {nearest}.",
+        name=name,
+        nearest=", ".join(near),
+    )
+
+
+__all__ = ["DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Stage", "find"]

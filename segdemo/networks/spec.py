@@ -1,0 +1,90 @@
+"""What the rest of the program may know about a network: its stages, its input rule, its classes, its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A named viewing point of a network, placed as in the paper's figure.
+
+    Args:
+        label: what people read, unique in its network, also used in addresses: ``"Encoder 1"``.
+        layer: the module whose output is looked at, by dotted name: ``"down1"``. It runs once per pass.
+        row: depth in the figure, 0 at the top; deeper rows are lower in resolution.
+        column: place from left to right, 0 first.
+        inputs: labels of the stages it takes its input from.
+        skips: labels of the stages that reach it over a skip connection.
+        inside: smaller stages within this one, drawn inside its box; rows and columns count within the box.
+    """
+
+    label: str
+    layer: str
+    row: int
+    column: int
+    inputs: tuple[str, ...] = ()
+    skips: tuple[str, ...] = ()
+    inside: tuple[Stage, ...] = ()
+
+
+@dataclass(frozen=True)
+class InputRule:
+    """How a picture becomes a batch.
+
+    Args:
+        side: working size used unless another is asked for: longest side in pixels.
+        sides: working sizes offered, in pixels, ascending.
+        stride: sides of a batch are multiples of it, in pixels…
+        remainder: …plus this many pixels (1 for networks made for sides 8k + 1).
+        shape: ``"pad"`` keeps the proportions and pads right and bottom to the next allowed size; ``"square"`` keeps
+            them and pads to a square; ``"stretch"`` resizes both sides to the working size.
+        mean: subtracted from each channel, RGB, of a picture scaled to [0, 1].
+        std: what each channel is divided by afterwards. Padding is 0 after this step.
+    """
+
+    side: int
+    sides: tuple[int, ...]
+    stride: int
+    remainder: int = 0
+    shape: Literal["pad", "square", "stretch"] = "pad"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """One network, as menus, diagrams, checkpoints and tests see it.
+
+    Args:
+        name: file stem of the network, and of ``checkpoints/<name>.safetensors``.
+        title: what people read.
+        task: what the logits mean; ``"segmentation"`` returns (B, K, H, W) for a batch (B, 3, H, W).
+        build: makes the network with random weights, given the number of classes K.
+        classes: class names in index order; index 0 is the background.
+        stages: viewing points in figure order.
+        rule: how a picture becomes a batch.
+        source: address of the paper.
+        sha256: checksum of the embedded checkpoint, lower-case hex; empty while there is none, and the network then
+            counts as untrained.
+    """
+
+    name: str
+    title: str
+    task: Literal["segmentation", "classification"]
+    build: Callable[[int], nn.Module]
+    classes: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    rule: InputRule
+    source: str
+    sha256: str = ""
+
+    def every_stage(self) -> Iterator[Stage]:
+        """Yield all stages, those inside others right after the one they are in."""
+        for stage in self.stages:
+            yield stage
+            yield from stage.inside

@@ -1,0 +1,171 @@
+"""U-Net: an encoder that sees ever more and ever less sharply, a decoder that gets the sharpness back over skips."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segdemo.networks.blocks import Concat, initialise
+from segdemo.networks.classes import SALIENT
+from segdemo.networks.spec import InputRule, NetworkSpec, Stage
+
+
+class DoubleConv(nn.Module):
+    """Two times: 3×3 convolution that keeps the size, batch normalisation, ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, mid_channels: int | None = None) -> None:
+        super().__init__()
+        mid_channels = mid_channels or out_channels
+        self.double_conv = nn.Sequential(
+            nn.Conv2d(in_channels, mid_channels, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(mid_channels),
+            nn.ReLU(),
+            nn.Conv2d(mid_channels, out_channels, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, out_channels, h, w) for (B, in_channels, h, w)."""
+        return self.double_conv(x)
+
+
+class Down(nn.Module):
+    """Halve both sides by maximum pooling, then DoubleConv."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.maxpool_conv = nn.Sequential(nn.MaxPool2d(2), DoubleConv(in_channels, out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, out_channels, h // 2, w // 2) for (B, in_channels, h, w)."""
+        return self.maxpool_conv(x)
+
+
+class Up(nn.Module):
+    """Double both sides, join with the map of the same size from the encoder, then DoubleConv."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, bilinear: bool) -> None:
+        super().__init__()
+        self.up: nn.Module
+        if bilinear:
+            self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+            self.conv = DoubleConv(in_channels, out_channels, in_channels // 2)
+        else:
+            self.up = nn.ConvTranspose2d(in_channels, in_channels // 2, kernel_size=2, stride=2)
+            self.conv = DoubleConv(in_channels, out_channels)
+        self.join = Concat()
+
+    def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
+        """Return (B, out_channels, h, w) for a deep map of half the size and a skip (B, in_channels // 2, h, w)."""
+        deep = self.up(deep)  # (B, in_channels // 2, h, w), one less in h or w where that side of the skip is odd
+        rows = skip.shape[2] - deep.shape[2]
+        columns = skip.shape[3] - deep.shape[3]
+        deep = functional.pad(deep, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+        return self.conv(self.join(skip, deep))
+
+
+class OutConv(nn.Module):
+    """One logit per class from the channels of each pixel: a 1×1 convolution."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, out_channels, h, w) for (B, in_channels, h, w)."""
+        return self.conv(x)
+
+
+class UNet(nn.Module):
+    """U-Net of Ronneberger, Fischer and Brox 2015, https://arxiv.org/abs/1505.04597, as it is mostly used today.
+
+    Departures from the paper: convolutions are padded, so the logits have the size of the batch and skips are not
+    cropped; batch normalisation follows every 3×3 convolution; the bottleneck has no dropout. Module names are those
+    of the widespread PyTorch version, so its published checkpoints load strictly at width 64. ReLUs work on a copy,
+    not in place, so that what a convolution put out can still be looked at and differentiated.
+
+    Args:
+        n_channels: channels of the batch, 3 for RGB.
+        n_classes: K, classes to tell apart.
+        bilinear: upsample by interpolation in place of learned transposed convolutions; halves the deepest maps.
+        width: channels of the first encoder, doubled four times on the way down. 64 in the paper.
+    """
+
+    def __init__(self, n_channels: int, n_classes: int, *, bilinear: bool = False, width: int = 64) -> None:
+        super().__init__()
+        self.n_channels = n_channels
+        self.n_classes = n_classes
+        self.bilinear = bilinear
+        factor = 2 if bilinear else 1
+        self.inc = DoubleConv(n_channels, width)
+        self.down1 = Down(width, 2 * width)
+        self.down2 = Down(2 * width, 4 * width)
+        self.down3 = Down(4 * width, 8 * width)
+        self.down4 = Down(8 * width, 16 * width // factor)
+        self.up1 = Up(16 * width, 8 * width // factor, bilinear=bilinear)
+        self.up2 = Up(8 * width, 4 * width // factor, bilinear=bilinear)
+        self.up3 = Up(4 * width, 2 * width // factor, bilinear=bilinear)
+        self.up4 = Up(2 * width, width, bilinear=bilinear)
+        self.outc = OutConv(width, n_classes)
+        initialise(self)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Return logits (B, K, H, W) for a batch (B, 3, H, W). Channels in the comments are for width 64."""
+        x1 = self.inc(batch)  # (B, 64, H, W)
+        x2 = self.down1(x1)  # (B, 128, H/2, W/2)
+        x3 = self.down2(x2)  # (B, 256, H/4, W/4)
+        x4 = self.down3(x3)  # (B, 512, H/8, W/8)
+        x = self.down4(x4)  # (B, 1024, H/16, W/16)
+        x = self.up1(x, x4)  # (B, 512, H/8, W/8)
+        x = self.up2(x, x3)  # (B, 256, H/4, W/4)
+        x = self.up3(x, x2)  # (B, 128, H/2, W/2)
+        x = self.up4(x, x1)  # (B, 64, H, W)
+        return self.outc(x)  # (B, K, H, W)
+
+
+def _two_convs(label: str, layer: str, column: int, inputs: tuple[str, ...] = ()) -> tuple[Stage, Stage]:
+    """Place what the two convolutions of a DoubleConv put out after their ReLU, side by side."""
+    first = Stage(f"{label} · conv 1", f"{layer}.double_conv.2", row=0, column=column, inputs=inputs)
+    second = Stage(f"{label} · conv 2", f"{layer}.double_conv.5", row=0, column=column + 1, inputs=(first.label,))
+    return first, second
+
+
+def _encoder(label: str, layer: str, row: int, column: int, inputs: tuple[str, ...]) -> Stage:
+    """Place an encoder with its pooling and convolutions inside."""
+    pool = Stage(f"{label} · pooled", f"{layer}.maxpool_conv.0", row=0, column=0)
+    inside = (pool, *_two_convs(label, f"{layer}.maxpool_conv.1", column=1, inputs=(pool.label,)))
+    return Stage(label, layer, row, column, inputs=inputs, inside=inside)
+
+
+def _decoder(number: int, below: str) -> Stage:
+    """Place the decoder at the depth of the encoder of the same number, with its join and convolutions inside."""
+    label, layer = f"Decoder {number}", f"up{5 - number}"
+    up = Stage(f"{label} · upsampled", f"{layer}.up", row=0, column=0)
+    join = Stage(f"{label} · joined", f"{layer}.join", row=0, column=1, inputs=(up.label,))
+    inside = (up, join, *_two_convs(label, f"{layer}.conv", column=2, inputs=(join.label,)))
+    skips = (f"Encoder {number}",)
+    return Stage(label, layer, row=number - 1, column=2, inputs=(below,), skips=skips, inside=inside)
+
+
+SPEC = NetworkSpec(
+    name="unet",
+    title="U-Net",
+    task="segmentation",
+    build=lambda classes: UNet(3, classes),
+    classes=SALIENT,
+    stages=(
+        Stage("Encoder 1", "inc", row=0, column=0, inside=_two_convs("Encoder 1", "inc", column=0)),
+        _encoder("Encoder 2", "down1", row=1, column=0, inputs=("Encoder 1",)),
+        _encoder("Encoder 3", "down2", row=2, column=0, inputs=("Encoder 2",)),
+        _encoder("Encoder 4", "down3", row=3, column=0, inputs=("Encoder 3",)),
+        _encoder("Bottleneck", "down4", row=4, column=1, inputs=("Encoder 4",)),
+        _decoder(4, below="Bottleneck"),
+        _decoder(3, below="Decoder 4"),
+        _decoder(2, below="Decoder 3"),
+        _decoder(1, below="Decoder 2"),
+        Stage("Logits", "outc", row=0, column=3, inputs=("Decoder 1",)),
+    ),
+    rule=InputRule(side=512, sides=(128, 256, 384, 512), stride=16),
+    source="https://arxiv.org/abs/1505.04597",
+)

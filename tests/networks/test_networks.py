@@ -1,0 +1,231 @@
+"""The contract of every network in the table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from skimage.color import deltaE_ciede2000, rgb2lab
+from torch import Tensor, nn
+
+import segdemo.networks
+from segdemo import checkpoints
+from segdemo.errors import InputError
+from segdemo.networks import DEFAULT, NETWORKS, NetworkSpec, Stage, find
+from segdemo.networks.classes import COLOURS, VOC
+
+# How people without red, green or blue cones see colours: matrices for linear RGB at severity 1.0.
+# Source: Machado, Oliveira, Fernandes 2009, "A Physiologically-based Model for Simulation of Color Vision Deficiency",
+# table 1, https://doi.org/10.1109/TVCG.2009.113
+VISIONS = {
+    "full colour vision": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+segmentation = pytest.mark.parametrize(
+    "spec", [spec for spec in NETWORKS.values() if spec.task == "segmentation"], ids=lambda spec: spec.name
+)
+every = pytest.mark.parametrize("spec", NETWORKS.values(), ids=lambda spec: spec.name)
+
+
+def build(spec: NetworkSpec) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return spec.build(len(spec.classes)).eval()
+
+
+def allowed_sizes(spec: NetworkSpec) -> Iterator[tuple[int, int]]:
+    """(height, width) of the smallest batches that the input rule makes."""
+    rule = spec.rule
+    small = rule.sides[0]
+    yield small, small
+    if rule.shape == "pad":
+        yield small, rule.stride + rule.remainder
+        yield rule.stride + rule.remainder, small
+
+
+def stages_and_peers(spec: NetworkSpec) -> Iterator[tuple[Stage, tuple[Stage, ...]]]:
+    for stage in spec.stages:
+        yield stage, spec.stages
+        for inner in stage.inside:
+            yield inner, stage.inside
+
+
+def test_table_names_every_file_of_the_folder() -> None:
+    folder = Path(segdemo.networks.__file__).parent
+    others = {"__init__", "spec", "blocks", "classes"}
+    assert {path.stem for path in folder.glob("*.py")} - others == set(NETWORKS)
+    assert DEFAULT in NETWORKS
+    assert all(name == spec.name for name, spec in NETWORKS.items())
+
+
+def test_unknown_name_is_refused_with_the_nearest_ones() -> None:
+    assert find("unet") is NETWORKS["unet"]
+    with pytest.raises(InputError, match=r"no network called “u-net”.*Try unet") as refusal:
+        find("u-net")
+    assert refusal.value.code == "unknown_network"
+    with pytest.raises(InputError, match=", ".join(NETWORKS)):
+        find("")
+
+
+@segmentation
+def test_logits_have_the_size_of_the_batch(spec: NetworkSpec) -> None:
+    network = build(spec)
+    for height, width in allowed_sizes(spec):
+        with torch.inference_mode():
+            logits = network(torch.rand(2, 3, height, width) * 2 - 1)
+        assert logits.shape == (2, len(spec.classes), height, width)
+        assert logits.dtype == torch.float32
+        assert logits.isfinite().all()
+
+
+@segmentation
+def test_pictures_of_a_batch_do_not_influence_each_other(spec: NetworkSpec) -> None:
+    network = build(spec)
+    side = spec.rule.sides[0]
+    batch = torch.rand(2, 3, side, side)
+    with torch.inference_mode():
+        alone, together = network(batch[1:]), network(batch)[1:]
+    torch.testing.assert_close(alone, together, rtol=1e-3, atol=1e-3)
+
+
+@every
+def test_sides_of_the_input_rule_fit_its_stride(spec: NetworkSpec) -> None:
+    rule = spec.rule
+    assert rule.side in rule.sides
+    assert sorted(set(rule.sides)) == list(rule.sides)
+    assert all(side % rule.stride == rule.remainder for side in rule.sides)
+    assert all(deviation > 0 for deviation in rule.std)
+
+
+@every
+def test_every_stage_is_a_module_that_runs_once(spec: NetworkSpec) -> None:
+    network = build(spec)
+    runs: Counter[str] = Counter()
+    for stage in spec.every_stage():
+
+        def count(*_: Any, label: str = stage.label) -> None:
+            assert isinstance(_[2], Tensor) and _[2].ndim == 4
+            runs[label] += 1
+
+        network.get_submodule(stage.layer).register_forward_hook(count)
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, spec.rule.sides[0], spec.rule.sides[0]))
+    assert runs == {stage.label: 1 for stage in spec.every_stage()}
+
+
+@every
+def test_stages_of_the_figure_run_in_the_order_of_their_inputs(spec: NetworkSpec) -> None:
+    network = build(spec)
+    order: list[str] = []
+    for stage in spec.every_stage():
+        network.get_submodule(stage.layer).register_forward_hook(lambda *_, label=stage.label: order.append(label))
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, spec.rule.sides[0], spec.rule.sides[0]))
+    for stage in spec.every_stage():
+        for earlier in stage.inputs + stage.skips:
+            assert order.index(earlier) < order.index(stage.label), f"{earlier} runs after {stage.label}"
+
+
+@every
+def test_labels_and_layers_of_stages_are_unique(spec: NetworkSpec) -> None:
+    stages = list(spec.every_stage())
+    assert len({stage.label for stage in stages}) == len(stages)
+    assert len({stage.layer for stage in stages}) == len(stages)
+    assert not any(inner.inside for stage in spec.stages for inner in stage.inside)
+
+
+@every
+def test_inputs_and_skips_name_stages_of_the_same_figure(spec: NetworkSpec) -> None:
+    for stage, peers in stages_and_peers(spec):
+        labels = {peer.label for peer in peers} - {stage.label}
+        assert set(stage.inputs + stage.skips) <= labels, stage.label
+    assert [stage.label for stage in spec.stages if not stage.inputs] == [spec.stages[0].label]
+
+
+@every
+def test_no_two_stages_share_a_place_in_the_figure(spec: NetworkSpec) -> None:
+    for group in (spec.stages, *(stage.inside for stage in spec.stages)):
+        assert len({(stage.row, stage.column) for stage in group}) == len(group)
+        assert all(stage.row >= 0 and stage.column >= 0 for stage in group)
+
+
+@every
+def test_last_stage_puts_out_what_the_network_answers(spec: NetworkSpec) -> None:
+    network = build(spec)
+    last: list[Tensor] = []
+    network.get_submodule(spec.stages[-1].layer).register_forward_hook(lambda *_: last.append(_[2].clone()))
+    with torch.inference_mode():
+        logits = network(torch.zeros(1, 3, spec.rule.sides[0], spec.rule.sides[0]))
+    assert torch.equal(last[0], logits)
+
+
+@every
+def test_every_class_has_a_colour_and_the_background_is_black(spec: NetworkSpec) -> None:
+    assert spec.classes[0] == "background"
+    assert COLOURS["background"] == "#000000"
+    assert set(spec.classes) <= set(COLOURS)
+    assert len(set(spec.classes)) == len(spec.classes)
+
+
+def test_voc_has_21_classes_in_the_order_of_the_challenge() -> None:
+    assert len(VOC) == 21
+    assert [VOC.index(name) for name in ("background", "cat", "motorbike", "person", "tvmonitor")] == [0, 8, 14, 15, 20]
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+def test_colours_of_classes_are_told_apart(vision: str) -> None:
+    rgb = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in COLOURS.values()])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(VISIONS[vision]).T, 0, 1)
+    lab = rgb2lab(np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055))
+    difference: Callable[..., npt.NDArray[np.float64]] = deltaE_ciede2000
+    distance = difference(lab[:, None], lab[None]) + np.diag(np.full(len(lab), np.inf))
+    # A difference of 1 is just visible side by side; 10 is seen at a glance.
+    assert distance.min() > 13.8
+
+
+@every
+def test_embedded_weights_load_strictly_and_are_what_the_spec_says(spec: NetworkSpec) -> None:
+    path = checkpoints.path_of(spec)
+    if not spec.sha256:
+        assert not path.exists(), "a checkpoint without its checksum in the SPEC would never be loaded"
+        assert not checkpoints.load(build(spec), spec)
+        return
+    content = path.read_bytes()
+    assert hashlib.sha256(content).hexdigest() == spec.sha256
+    assert len(content) < 10_000_000
+    network = build(spec)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    assert checkpoints.load(network, spec)
+    after = network.state_dict()
+    assert all(not torch.equal(before[name], after[name]) for name in after)
+
+
+@every
+def test_every_checkpoint_has_a_card_that_names_its_checksum(spec: NetworkSpec) -> None:
+    if spec.sha256:
+        card = checkpoints.path_of(spec).with_suffix(".md").read_text("utf-8")
+        assert spec.sha256 in card
+        assert "licence" in card.lower()

@@ -1,0 +1,16 @@
+"""Look inside a segmentation network.
+
+``networks`` says which networks there are and what is worth looking at in them, ``checkpoints`` loads their weights
+safely, ``images`` turns pictures into batches, ``activations`` records what layers put out and ``summaries`` reduces it
+to figures and thumbnails; ``inference`` joins these into the Segmenter, whose ``results`` are complete without a page;
+``rendering`` draws arrays honestly, ``evaluation`` measures, and ``ui`` is the page.
+"""
+
+from segdemo.activations import capture
+from segdemo.errors import InputError
+from segdemo.inference import Segmenter, Superseded
+from segdemo.networks import NETWORKS
+from segdemo.results import Result
+
+__version__ = "0.1.0"
+__all__ = ["NETWORKS", "InputError", "Result", "Segmenter", "Superseded", "capture"]

@@ -1,0 +1,264 @@
+"""Segmenter: picture in, Result out. The only lock, the only cache."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from segdemo import checkpoints
+from segdemo.activations import KEY, capture, run_until, trace
+from segdemo.cache import Cache
+from segdemo.errors import InputError
+from segdemo.images import check_side, load_picture, to_batch, to_picture
+from segdemo.networks import DEFAULT, find
+from segdemo.results import Result
+from segdemo.summaries import Summary, as_maps, glimpse, summarise
+
+CACHE = Cache(limit=512 << 20)
+_ONE_AT_A_TIME = threading.Lock()  # hooks and threads of two passes would mix
+_SHARED: dict[str, Segmenter] = {}
+_SHARED_LOCK = threading.Lock()
+
+
+class Superseded(Exception):
+    """The run was no longer wanted and stopped before its end."""
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One call of one module.
+
+    Args:
+        name: dotted name, with ``:2`` and so on from the second call, and ``[leaf]`` for one tensor of several.
+        type: the module's class, for example ``"Conv2d"``.
+        shape: of what it puts out for a square input of the working size, without the batch dimension.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+
+
+class Segmenter:
+    """A network with its embedded weights, ready for pictures. Safe to share between threads.
+
+    Args:
+        network: name in ``NETWORKS``.
+
+    Raises:
+        InputError: no such network, or its checkpoint is missing or altered.
+    """
+
+    def __init__(self, network: str = DEFAULT) -> None:
+        self.spec = find(network)
+        self.network = self.spec.build(len(self.spec.classes)).eval()
+        self.trained = checkpoints.load(self.network, self.spec)
+        self.classes = self.spec.classes
+
+    def run(
+        self, picture: Image.Image, side: int | None = None, *, alive: Callable[[], bool] | None = None
+    ) -> Result:
+        """Segment a picture and summarise what every stage put out, in one forward pass.
+
+        Args:
+            picture: PIL, any mode.
+            side: working size in pixels; None takes the network's own.
+            alive: asked before every layer; once it says False the run stops.
+
+        Returns:
+            The result; maps in the picture's own size.
+
+        Raises:
+            InputError: the picture or the working size cannot be used.
+            Superseded: ``alive`` said False.
+        """
+        picture = load_picture(picture)
+        side = check_side(self.spec.rule, side)
+        return self._remember(("run", side, digest(picture)), lambda: self._run(picture, side, alive))
+
+    def activation(
+        self, picture: Image.Image, layer: str, channel: int | None = None, side: int | None = None
+    ) -> np.ndarray:
+        """Return exactly what a layer put out, running the network no further than that.
+
+        Args:
+            picture: PIL, any mode.
+            layer: label of a stage, or dotted name of a module, ``"name:2"`` for its second call.
+            channel: one channel, or None for all.
+            side: working size in pixels; None takes the network's own.
+
+        Returns:
+            float32, (h, w) for one channel, else the activation without the batch dimension.
+
+        Raises:
+            InputError: no such layer or channel, or the picture or the working size cannot be used.
+        """
+        values = self._activation(picture, self.layer_of(layer), side)
+        if channel is None:
+            return values
+        values = as_maps(torch.from_numpy(values)[None]).numpy()
+        if not 0 <= channel < len(values):
+            raise InputError(
+                "unknown_channel",
+                "{layer} has no channel {channel}; its channels are 0 to {last}.",
+                layer=layer,
+                channel=channel,
+                last=len(values) - 1,
+            )
+        return values[channel]
+
+    def summary(self, picture: Image.Image, layer: str, side: int | None = None) -> Summary:
+        """Summarise what any layer put out, as ``Result.layers`` does for the stages of the figure.
+
+        Args:
+            picture: PIL, any mode.
+            layer: as for :meth:`activation`.
+            side: working size in pixels; None takes the network's own.
+
+        Raises:
+            InputError: no such layer, or the picture or the working size cannot be used.
+        """
+        name = self.layer_of(layer)
+        picture = load_picture(picture)
+        side = check_side(self.spec.rule, side)
+        return self._remember(
+            ("summary", name, side, digest(picture)),
+            lambda: summarise(torch.from_numpy(self._activation(picture, name, side))[None]),
+        )
+
+    def layers(self, side: int | None = None) -> tuple[LayerInfo, ...]:
+        """List every module call in the order in which they finish, computing nothing.
+
+        Args:
+            side: working size in pixels; None takes the network's own.
+        """
+        side = check_side(self.spec.rule, side)
+        with torch.device("meta"):
+            hollow = self.spec.build(len(self.classes)).eval()
+            calls = trace(hollow, torch.empty(1, 3, side, side))
+        return tuple(LayerInfo(_short(key), kind, shape[1:]) for key, kind, shape in calls)
+
+    def layer_of(self, layer: str) -> str:
+        """Return the dotted name for a stage's label, or for itself if it is one.
+
+        Raises:
+            InputError: neither a stage nor a module of this network; the text names the nearest.
+        """
+        stages = {stage.label: stage.layer for stage in self.spec.every_stage()}
+        if layer in stages:
+            return stages[layer]
+        match = KEY.fullmatch(layer)
+        modules = [name for name, _ in self.network.named_modules() if name]
+        if match is None or match["name"] not in modules:
+            raise InputError(
+                "unknown_stage",
+                "{network} has no stage or layer called {layer!r}; the nearest are {nearest}.",
+                network=self.spec.title,
+                layer=layer,
+                nearest=", ".join(get_close_matches(layer, [*stages, *modules], n=4, cutoff=0.3) or [*stages][:4]),
+            )
+        return layer
+
+    def _run(self, picture: Image.Image, side: int, alive: Callable[[], bool] | None) -> Result:
+        batch, placement = to_batch(picture, self.spec.rule, side)
+        outer = {stage.layer: stage.label for stage in self.spec.stages}
+        inner = {stage.layer: stage.label for stage in self.spec.every_stage() if stage.layer not in outer}
+        with _turn(alive) as before:
+            started = time.perf_counter()
+            with (
+                capture(self.network, outer, reduce=summarise, before=before) as layers,
+                capture(self.network, inner, reduce=glimpse) as glimpses,
+            ):
+                logits = self.network(batch)
+            seconds = time.perf_counter() - started
+        width, height = placement.resized
+        return Result(
+            network=self.spec.name,
+            names=self.classes,
+            trained=self.trained,
+            side=side,
+            size=picture.size,
+            placement=placement,
+            seen=to_picture(batch, self.spec.rule),
+            logits=logits[0, :, :height, :width].contiguous().numpy(),
+            layers={label: layers[layer] for layer, label in outer.items()},
+            glimpses={label: glimpses[layer] for layer, label in inner.items()},
+            seconds=seconds,
+        )
+
+    def _activation(self, picture: Image.Image, name: str, side: int | None) -> np.ndarray:
+        """Return the activation of a layer by its dotted name, without the batch dimension, float32."""
+        picture = load_picture(picture)
+        side = check_side(self.spec.rule, side)
+
+        def compute() -> np.ndarray:
+            batch, _ = to_batch(picture, self.spec.rule, side)
+            with _turn(None):
+                values = run_until(self.network, batch, name)[0].float().contiguous().numpy()
+            values.setflags(write=False)  # it is shared by way of the cache
+            return values
+
+        return self._remember(("activation", name, side, digest(picture)), compute)
+
+    def _remember(self, key: tuple[Any, ...], compute: Callable[[], Any]) -> Any:
+        key = (self.spec.name, self.spec.sha256, *key)
+        value = CACHE.get(key)
+        if value is None:
+            value = compute()
+            CACHE.put(key, value, value.nbytes)
+        return value
+
+
+@contextmanager
+def _turn(alive: Callable[[], bool] | None) -> Iterator[Callable[[], None] | None]:
+    """Wait for the turn to use a network, for inference; yields what to call before every layer."""
+
+    def check() -> None:
+        if alive is not None and not alive():
+            raise Superseded
+
+    check()
+    while not _ONE_AT_A_TIME.acquire(timeout=0.05):
+        check()
+    try:
+        check()
+        with torch.inference_mode():
+            yield None if alive is None else check
+    finally:
+        _ONE_AT_A_TIME.release()
+
+
+def _short(key: str) -> str:
+    """Leave the call number off where it is the first call and its only tensor: ``"relu:1"`` is ``"relu"``."""
+    match = KEY.fullmatch(key)
+    return match["name"] if match and match["call"] == "1" and not match["leaf"] else key
+
+
+def digest(picture: Image.Image) -> bytes:
+    """Return a fingerprint of a picture's pixels and size, 16 bytes."""
+    return hashlib.blake2b(picture.tobytes(), digest_size=16, key=repr(picture.size).encode()).digest()
+
+
+def get_segmenter(network: str = DEFAULT) -> Segmenter:
+    """Return the one shared Segmenter of a network, made on first use.
+
+    Args:
+        network: name in ``NETWORKS``.
+
+    Raises:
+        InputError: as :class:`Segmenter`.
+    """
+    with _SHARED_LOCK:
+        if network not in _SHARED:
+            _SHARED[network] = Segmenter(network)
+        return _SHARED[network]

@@ -1,0 +1,163 @@
+"""What a run gives back: mask, probabilities and the summaries of the layers, complete without any page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from segdemo.errors import InputError
+from segdemo.images import Placement
+from segdemo.networks.classes import COLOURS
+from segdemo.summaries import Glimpse, Summary
+
+BAND = 1 << 22  # logits worked on at a time: 16 MB
+
+
+@dataclass(frozen=True)
+class ClassShare:
+    """How much of the picture a class takes.
+
+    Args:
+        index: the class's number, its value in the mask.
+        name: as the data set calls it.
+        colour: ``"#rrggbb"``, the same wherever the class is drawn.
+        percent: share of the picture's pixels, in [0, 100].
+    """
+
+    index: int
+    name: str
+    colour: str
+    percent: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of one run. All maps are in the size given by ``size``, the picture's own unless changed by ``at``.
+
+    Args:
+        network: the network's name.
+        names: class names in index order.
+        trained: False when the weights were random, and nothing here means anything.
+        side: working size, pixels.
+        size: (width, height) of the maps, pixels.
+        placement: where the picture lay in the batch.
+        seen: the picture as the network really saw it, padding included.
+        logits: (K, h, w) float32, the part of the network's output that the picture takes.
+        layers: stage label → summary of what the stage put out, for the stages of the figure.
+        glimpses: label → one thinned-out channel, for the stages inside others.
+        seconds: duration of the forward pass, summaries included.
+    """
+
+    network: str
+    names: tuple[str, ...]
+    trained: bool
+    side: int
+    size: tuple[int, int]
+    placement: Placement
+    seen: Image.Image
+    logits: np.ndarray
+    layers: Mapping[str, Summary]
+    glimpses: Mapping[str, Glimpse]
+    seconds: float
+
+    def at(self, size: tuple[int, int]) -> Result:
+        """Return the same result with its maps in another size.
+
+        Args:
+            size: (width, height), pixels.
+        """
+        return self if size == self.size else replace(self, size=size)
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """The most probable class of each pixel, (H, W) uint8, 0 … K−1."""
+        mask = np.empty(self.size[::-1], dtype=np.uint8)
+        for rows, logits in self._bands():
+            mask[rows] = logits.argmax(0).to(torch.uint8).numpy()
+        return mask
+
+    @cached_property
+    def classes(self) -> tuple[ClassShare, ...]:
+        """All classes the network knows, in index order, with their share of the picture in percent."""
+        counts = np.bincount(self.mask.ravel(), minlength=len(self.names))
+        return tuple(
+            ClassShare(index, name, COLOURS[name], 100 * float(counts[index]) / self.mask.size)
+            for index, name in enumerate(self.names)
+        )
+
+    def probability(self, name: str) -> np.ndarray:
+        """Return the probability of one class, (H, W) float32 in [0, 1].
+
+        Args:
+            name: of the class.
+
+        Raises:
+            InputError: the network knows no such class.
+        """
+        if name not in self.names:
+            raise InputError(
+                "unknown_class",
+                "{network} knows no class called {name!r}; it knows {names}.",
+                network=self.network,
+                name=name,
+                names=", ".join(self.names),
+            )
+        index = self.names.index(name)
+        return self._map(lambda logits: logits.softmax(0)[index])
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """The probability of the most probable class, (H, W) float32 in [1/K, 1]."""
+        return self._map(lambda logits: (logits.amax(0) - logits.logsumexp(0)).exp())
+
+    @property
+    def entropy(self) -> np.ndarray:
+        """The entropy of the probabilities in bits, (H, W) float32 in [0, log2 K]."""
+
+        def bits(logits: Tensor) -> Tensor:
+            logs = logits.log_softmax(0)
+            return (-(logs.exp() * logs).sum(0) / np.log(2)).clamp_(0, np.log2(len(self.names)))
+
+        return self._map(bits)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it holds, in bytes, near enough for a cache."""
+        pixels = self.size[0] * self.size[1] + 3 * self.seen.width * self.seen.height
+        summaries = sum(summary.nbytes for summary in self.layers.values())
+        return self.logits.nbytes + pixels + summaries + sum(seen.thumbnail.nbytes for seen in self.glimpses.values())
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
+        values = np.empty(self.size[::-1], dtype=np.float32)
+        for rows, logits in self._bands():
+            values[rows] = function(logits).numpy()
+        return values
+
+    def _bands(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield the logits at ``size``, bilinear, a band of rows at a time: (rows, (K, rows, width) float32).
+
+        The outcome is that of one interpolation of the whole; a 40-megapixel picture would take gigabytes at once.
+        """
+        logits = torch.from_numpy(self.logits)
+        classes, height_in, width_in = logits.shape
+        width, height = self.size
+        if (width, height) == (width_in, height_in):
+            yield slice(0, height), logits
+            return
+        step = max(1, BAND // (classes * max(width, width_in)))
+        for top in range(0, height, step):
+            rows = torch.arange(top, min(top + step, height))
+            source = ((rows + 0.5) * (height_in / height) - 0.5).clamp_(0, height_in - 1)  # half-pixel centres
+            above = source.long()
+            below = (above + 1).clamp_(max=height_in - 1)
+            mixed = torch.lerp(logits[:, above], logits[:, below], (source - above)[None, :, None])
+            if width != width_in:
+                mixed = F.interpolate(mixed[None], (len(rows), width), mode="bilinear", align_corners=False)[0]
+            yield slice(top, top + len(rows)), mixed

@@ -1,0 +1,259 @@
+"""What is kept of an activation when the activation itself is too large to keep: figures and small pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+BINS = 64
+THUMBNAIL_SIDE = 96  # pixels; maps up to this size are kept at native size
+GLIMPSE_SIDE = 48  # pixels
+CHUNK = 1 << 20  # values worked on at a time: 4 MB, which stays in the processor's cache
+LEVELS = 252  # a thumbnail's finite values are 0 … LEVELS
+MINUS_INFINITY, PLUS_INFINITY, NOT_A_NUMBER = 253, 254, 255
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Figures of each channel of an activation, each float32 (C,), over the channel's finite values."""
+
+    minimum: np.ndarray
+    maximum: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    mean_abs: np.ndarray
+    zero_share: np.ndarray
+    nans: np.ndarray
+    infinities: np.ndarray
+
+    def ranked(self, by: str) -> np.ndarray:
+        """Return the channels' numbers, (C,) int64, best first.
+
+        Args:
+            by: ``"mean_abs"`` or ``"variance"``, greatest first; ``"sparsity"``, most zeros first; ``"index"``.
+        """
+        scores = {
+            "mean_abs": -self.mean_abs,
+            "variance": -self.std,
+            "sparsity": -self.zero_share,
+            "index": np.arange(len(self.mean)),
+        }
+        return np.argsort(scores[by], kind="stable")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """An activation in figures and thumbnails; the figures are over its finite values.
+
+    Args:
+        shape: of the activation without the batch dimension: (C, h, w), (N, C) or (C,).
+        minimum: smallest value.
+        maximum: greatest value.
+        mean: over all values.
+        std: population standard deviation over all values.
+        zero_share: share of values that are exactly 0, in [0, 1].
+        nans: how many values are NaN.
+        infinities: how many values are infinite.
+        edges: bin edges of the histogram, float64 (65,).
+        counts: values in each bin, int64 (64,); all finite values are counted.
+        channels: figures of each channel.
+        dead: channels that are 0 everywhere.
+        thumbnails: (C, th, tw) uint8; 0 … 252 stand for the channel's minimum … maximum, 253 for -inf, 254 for inf,
+            255 for NaN.
+        thumbnail_step: 1 if thumbnails have native pixels; n if each of their pixels is the mean of n × n values.
+    """
+
+    shape: tuple[int, ...]
+    minimum: float
+    maximum: float
+    mean: float
+    std: float
+    zero_share: float
+    nans: int
+    infinities: int
+    edges: np.ndarray
+    counts: np.ndarray
+    channels: Channels
+    dead: tuple[int, ...]
+    thumbnails: np.ndarray
+    thumbnail_step: int
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes, in bytes, near enough for a cache."""
+        return self.thumbnails.nbytes + 8 * self.channels.mean.nbytes + 4096
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """One channel of an activation, thinned out: what a small box can show.
+
+    Args:
+        shape: of the activation without the batch dimension.
+        channel: the channel shown, the one of greatest variance among the values looked at.
+        thumbnail: (th, tw) uint8, coded as in :class:`Summary`.
+        step: every step-th value in both directions is looked at.
+        low: the value that 0 stands for.
+        high: the value that 252 stands for.
+    """
+
+    shape: tuple[int, ...]
+    channel: int
+    thumbnail: np.ndarray
+    step: int
+    low: float
+    high: float
+
+
+def as_maps(tensor: Tensor) -> Tensor:
+    """See the first item of a batch as maps (C, h, w): a vector as C single values, a table (N, C) as one map.
+
+    Args:
+        tensor: (B, C, h, w), (B, C), (B, N, C), or anything else, whose extra dimensions are joined into the height.
+    """
+    item = tensor[0] if tensor.dim() > 1 else tensor
+    if item.dim() <= 1:
+        return item.reshape(-1, 1, 1)
+    if item.dim() == 2:
+        return item.unsqueeze(0)
+    return item if item.dim() == 3 else item.reshape(item.shape[0], -1, item.shape[-1])
+
+
+def summarise(tensor: Tensor) -> Summary:
+    """Reduce an activation to figures, a histogram and a thumbnail of each channel.
+
+    Works in pieces of a few channels, so that it needs a few megabytes beside the activation, whatever its size.
+
+    Args:
+        tensor: what a layer put out, batch first; the first item of the batch is summarised.
+    """
+    maps = as_maps(tensor.detach())
+    count, height, width = maps.shape
+    size = height * width
+    step = step_for(height, width, THUMBNAIL_SIDE)
+    pieces = list(maps.split(max(1, CHUNK // max(size, 1))))
+    figures = [_figures(piece.reshape(len(piece), size).float()) for piece in pieces]
+    low, high, mean, std, mean_abs, zeros, nans, infinities = (torch.cat(column) for column in zip(*figures, strict=True))
+    thumbnails = [_thumbnails(piece.float(), step) for piece in pieces]
+    finite = size - nans - infinities  # (C,)
+    total = max(int(finite.sum()), 1)
+    alive = finite > 0
+    minimum = float(low[alive].min()) if alive.any() else 0.0
+    maximum = float(high[alive].max()) if alive.any() else 0.0
+    whole = float((mean.double() * finite).sum() / total)
+    variance = ((std.double() ** 2 + (mean.double() - whole) ** 2) * finite).sum() / total
+    edges, counts = _histogram(pieces, minimum, maximum, int(finite.sum()))
+    return Summary(
+        shape=tuple(tensor.shape[1:]) if tensor.dim() > 1 else tuple(tensor.shape),
+        minimum=minimum,
+        maximum=maximum,
+        mean=whole,
+        std=float(variance.sqrt()),
+        zero_share=float(zeros.sum()) / max(count * size, 1),
+        nans=int(nans.sum()),
+        infinities=int(infinities.sum()),
+        edges=edges,
+        counts=counts,
+        channels=Channels(
+            *(column.numpy() for column in (low, high, mean, std, mean_abs)),
+            (zeros / max(size, 1)).float().numpy(),
+            nans.float().numpy(),
+            infinities.float().numpy(),
+        ),
+        dead=tuple(torch.nonzero(zeros == size).flatten().tolist()),
+        thumbnails=_quantise(torch.cat(thumbnails), low, high),
+        thumbnail_step=step,
+    )
+
+
+def glimpse(tensor: Tensor) -> Glimpse:
+    """Keep one thinned-out channel of an activation, the one that varies most.
+
+    Args:
+        tensor: what a layer put out, batch first.
+    """
+    maps = as_maps(tensor.detach())
+    step = step_for(*maps.shape[1:], GLIMPSE_SIDE)
+    thin = maps[:, ::step, ::step].float()
+    channel = int(thin.flatten(1).var(dim=1, correction=0).nan_to_num(-1).argmax())
+    shown = thin[channel : channel + 1]
+    finite = shown[shown.isfinite()]
+    low, high = (finite.min(), finite.max()) if len(finite) else (torch.zeros(()), torch.zeros(()))
+    codes = _quantise(shown, low.view(1), high.view(1))[0]
+    return Glimpse(tuple(tensor.shape[1:]), channel, codes, step, float(low), float(high))
+
+
+def step_for(height: int, width: int, side: int) -> int:
+    """Return the smallest power of two that brings both sides down to at most ``side`` pixels."""
+    step = 1
+    while -(-max(height, width) // step) > side:
+        step *= 2
+    return step
+
+
+def _figures(rows: Tensor) -> tuple[Tensor, ...]:
+    """Return minimum, maximum, mean, std, mean of |x|, zeros, NaNs, infinities of each row, (k,) each.
+
+    Args:
+        rows: (k, n) float32.
+    """
+    low, high = rows.amin(1), rows.amax(1)
+    if not bool((low.isfinite() & high.isfinite()).all()):
+        return _figures_of_broken(rows)
+    mean = rows.mean(1)
+    std = torch.linalg.vector_norm(rows - mean[:, None], dim=1) / rows.shape[1] ** 0.5
+    mean_abs = mean if bool((low >= 0).all()) else torch.linalg.vector_norm(rows, ord=1, dim=1) / rows.shape[1]
+    touches_zero = bool(((low <= 0) & (high >= 0)).any())
+    zeros = rows.shape[1] - torch.count_nonzero(rows, dim=1) if touches_zero else torch.zeros(len(rows), dtype=torch.int64)
+    none = torch.zeros_like(zeros)
+    return low, high, mean, std, mean_abs, zeros, none, none
+
+
+def _figures_of_broken(rows: Tensor) -> tuple[Tensor, ...]:
+    """Do as :func:`_figures` for rows that hold NaN or infinite values, over the finite ones."""
+    columns: list[list[Tensor]] = [[] for _ in range(8)]
+    for row in rows:
+        finite = row[row.isfinite()]
+        if len(finite) == 0:
+            finite = torch.zeros(1)
+        figures = (*_figures(finite[None])[:5], (row == 0).sum()[None], row.isnan().sum()[None], row.isinf().sum()[None])
+        for column, figure in zip(columns, figures, strict=True):
+            column.append(figure)
+    return tuple(torch.cat(column) for column in columns)
+
+
+def _thumbnails(maps: Tensor, step: int) -> Tensor:
+    """Return the means over squares of step × step values; at the far borders over what is there."""
+    if step == 1:
+        return maps.clone()
+    pooled = F.avg_pool2d(maps[None], step, ceil_mode=True, count_include_pad=False)
+    return pooled[0]
+
+
+def _quantise(maps: Tensor, low: Tensor, high: Tensor) -> np.ndarray:
+    """Code maps (C, h, w) as uint8, each between its channel's low and high, (C,)."""
+    span = (high - low).clamp_min(torch.finfo(torch.float32).tiny)[:, None, None]
+    levels = (maps - low[:, None, None]).div_(span).mul_(LEVELS).round_().clamp_(0, LEVELS)
+    broken = ~maps.isfinite()
+    codes = levels.nan_to_num_(0).to(torch.uint8)
+    if bool(broken.any()):
+        codes[maps == -torch.inf] = MINUS_INFINITY
+        codes[maps == torch.inf] = PLUS_INFINITY
+        codes[maps.isnan()] = NOT_A_NUMBER
+    return codes.numpy()
+
+
+def _histogram(pieces: list[Tensor], low: float, high: float, finite: int) -> tuple[np.ndarray, np.ndarray]:
+    """Count all finite values in BINS equal bins from low to high."""
+    if low == high:
+        counts = np.zeros(BINS, dtype=np.int64)
+        counts[BINS // 2] = finite
+        return np.linspace(low - 0.5, high + 0.5, BINS + 1), counts
+    bins = torch.zeros(BINS, dtype=torch.int64)
+    for piece in pieces:
+        bins += torch.histc(piece.float(), BINS, low, high).long()
+    return np.linspace(low, high, BINS + 1), bins.numpy()

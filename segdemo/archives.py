@@ -1,0 +1,154 @@
+"""Pictures with masks, in zip archives that are read in place.
+
+An archive holds ``images/<id>.webp`` and ``masks/<id>.png``; a mask holds one class index per pixel, and 255 where
+nothing is to be judged.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from segdemo.errors import InputError
+from segdemo.images import load_picture
+
+IGNORED = 255  # in a mask: not to be judged
+
+_ARCHIVE_UNREADABLE = (
+    "{file} cannot be read as an archive: {reason}. A zip file with images/<id>.webp and masks/<id>.png is needed. "
+    "Check the path, or fetch the file again."
+)
+_FILE_UNREADABLE = (
+    "In the archive, {file} cannot be read: {reason}. Every file in it has to be a whole picture. Replace it, or "
+    "remove it together with its partner."
+)
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    SyntaxError,
+    RuntimeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+
+
+class Archive:
+    """An open archive: its pairs of names, and the picture and mask of each.
+
+    Args:
+        path: of the zip file.
+
+    Raises:
+        InputError: the file is no such archive, or a picture or a mask in it has no partner.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        with _refusing("archive_unreadable", _ARCHIVE_UNREADABLE, file=Path(path).name):
+            self._file = zipfile.ZipFile(path)
+        self.pairs = _pairs(self._file.namelist(), Path(path).name)
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, pair: tuple[str, str], classes: int) -> tuple[Image.Image, NDArray[np.uint8]]:
+        """Read a picture and its mask, and check that they belong together.
+
+        Args:
+            pair: names of the two files, one of ``pairs``.
+            classes: how many class indices a mask may use, from 0.
+
+        Returns:
+            The picture, PIL RGB, and its mask, (H, W) uint8, in the picture's own size.
+
+        Raises:
+            InputError: one of the files cannot be read, their sizes differ, or the mask holds another class.
+        """
+        image, mask = pair
+        with _refusing("archive_file_unreadable", _FILE_UNREADABLE, file=image):
+            picture = load_picture(self._file.read(image))
+        with _refusing("archive_file_unreadable", _FILE_UNREADABLE, file=mask):
+            drawn = Image.open(io.BytesIO(self._file.read(mask)))
+        if drawn.size != picture.size:
+            raise InputError(
+                "archive_size_differs",
+                "{mask} is {mask_width} × {mask_height} pixels, {image} {width} × {height}. A mask has the size of "
+                "its picture. Make both again from the same original.",
+                mask=mask,
+                image=image,
+                mask_width=drawn.width,
+                mask_height=drawn.height,
+                width=picture.width,
+                height=picture.height,
+            )
+        with _refusing("archive_file_unreadable", _FILE_UNREADABLE, file=mask):
+            if drawn.mode not in ("P", "L"):
+                raise ValueError(f"its mode is {drawn.mode}; a mask is an 8-bit palette or grey picture")
+            truth = np.array(drawn)
+        _check_classes(truth, classes, mask)
+        return picture, truth
+
+
+def _check_classes(truth: NDArray[np.uint8], classes: int, mask: str) -> None:
+    """Refuse a mask with an index that is no class."""
+    beyond = truth[(truth >= classes) & (truth != IGNORED)]
+    if beyond.size:
+        raise InputError(
+            "archive_class_unknown",
+            "{mask} holds class {index}, but the classes are 0 to {last}, and 255 for pixels not to be judged. "
+            "Correct the mask, or give a map with the archive's own classes.",
+            mask=mask,
+            index=int(beyond.max()),
+            last=classes - 1,
+        )
+
+
+def _pairs(names: list[str], archive: str) -> list[tuple[str, str]]:
+    """Match pictures with masks by name, in alphabetical order."""
+    folders: dict[str, dict[str, str]] = {"images": {}, "masks": {}}
+    for name in sorted(names):
+        path = PurePosixPath(name)
+        if len(path.parts) == 2 and path.parts[0] in folders and not name.endswith("/") and path.name[0] != ".":
+            folders[path.parts[0]][path.stem] = name
+    images, masks = folders["images"], folders["masks"]
+    for stem in sorted(images.keys() ^ masks.keys()):
+        raise InputError(
+            "archive_pair_missing",
+            "{archive} holds {present}, but no {missing}. Every picture needs its mask and every mask its picture. "
+            "Add the missing file or remove the other.",
+            archive=archive,
+            present=images.get(stem) or masks[stem],
+            missing=f"masks/{stem}.png" if stem in images else f"images/{stem}.webp",
+        )
+    if not images:
+        raise InputError(
+            "archive_empty",
+            "{archive} holds no picture. An archive needs images/<id>.webp and masks/<id>.png. Check that its folders "
+            "are called images and masks.",
+            archive=archive,
+        )
+    return [(images[stem], masks[stem]) for stem in sorted(images)]
+
+
+@contextmanager
+def _refusing(code: str, sentence: str, **values: object) -> Iterator[None]:
+    """Turn what goes wrong while reading a file into an InputError that says so."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        reason = str(error) or type(error).__name__
+        raise InputError(code, sentence, reason=reason.rstrip("."), **values) from error

@@ -1,0 +1,61 @@
+"""The page: its tabs, and how it is put together and started."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read once, when gradio is imported
+
+import gradio as gr  # noqa: E402
+
+from segdemo.ui import api, catalogue, controls, look  # noqa: E402
+from segdemo.ui.components.header import Header  # noqa: E402
+from segdemo.ui.texts import TEXTS  # noqa: E402
+
+HERE = Path(__file__).parent
+TABS = (look, catalogue)
+THEME = gr.themes.Default(
+    primary_hue="teal", neutral_hue="slate", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+)
+
+
+def build_app() -> gr.Blocks:
+    """Put the page together: the shared inputs at the left, a tab for each module in ``TABS``, the endpoints."""
+    i18n = gr.I18n(**TEXTS)
+    with gr.Blocks(title="segdemo", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
+        Header(elem_id="header")
+        with gr.Row(elem_id="page"):
+            with gr.Column(elem_id="controls", scale=0, min_width=280):
+                shared = controls.build(page, i18n)
+            with gr.Column(elem_id="tabs", scale=1), gr.Tabs():
+                for tab in TABS:
+                    with gr.Tab(i18n(tab.TITLE), elem_id=tab.__name__.rpartition(".")[2]):
+                        tab.build(shared)
+        api.build()
+    page.queue(max_size=32, default_concurrency_limit=4)
+    return page
+
+
+def launch(page: gr.Blocks | None = None, **settings: Any) -> Any:
+    """Start the page; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where unless the settings do.
+
+    Args:
+        page: as built by :func:`build_app`; built when None.
+        settings: passed on to ``gr.Blocks.launch``.
+    """
+    page = build_app() if page is None else page
+    defaults: dict[str, Any] = {
+        "theme": THEME,
+        "css": (HERE / "style.css").read_text(encoding="utf-8"),
+        "head": f"<script>{(HERE / 'head.js').read_text(encoding='utf-8')}</script>",
+        "i18n": gr.I18n(**TEXTS),
+        "max_file_size": "40mb",
+        "ssr_mode": False,
+        "run_history": False,
+        "enable_monitoring": False,
+        "footer_links": ["api", "settings"],
+        "mcp_server": os.environ.get("SEGDEMO_MCP") == "1",
+    }
+    return page.launch(**{**defaults, **settings})

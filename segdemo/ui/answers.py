@@ -1,0 +1,227 @@
+"""What the tab that looks inside answers to each event: plain functions, from the inputs' values to the outputs'."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from segdemo import rendering
+from segdemo.errors import InputError
+from segdemo.examples import FILES, example
+from segdemo.images import load_picture
+from segdemo.inference import Superseded, get_segmenter
+from segdemo.networks import DEFAULT, NETWORKS, find
+from segdemo.ui import controls, session
+from segdemo.ui.components.channel_sheet import SheetValue
+from segdemo.ui.components.network_diagram import DiagramValue
+from segdemo.ui.components.segmentation_view import SegmentationValue
+from segdemo.ui.messages import polite, text
+from segdemo.ui.values import Wish, diagram_value, layers_of, result_of, segmentation_value, sheet_value
+
+SKIP = tuple(gr.skip() for _ in range(4))
+
+
+@polite
+def open_address(request: gr.Request) -> tuple[Any, ...]:
+    """Restore the view that the page's address names; what it does not name, or names wrongly, is as on a first visit."""
+    asked = request.query_params
+    network = asked.get("network") if asked.get("network") in NETWORKS else DEFAULT
+    name = asked.get("example") if asked.get("example") in FILES else controls.FIRST_EXAMPLE
+    side, channel = _number(asked.get("side")), _number(asked.get("channel"))
+    segmenter = get_segmenter(network)
+    try:
+        segmenter.layer_of(asked.get("stage") or "")
+        stage = asked["stage"]
+    except InputError:
+        stage, channel = "", None
+    sides = controls.sides(network, side)
+    return (
+        str(example(name)),
+        network,
+        gr.Dropdown(**sides),
+        controls.describe(network, request),
+        Wish(stage, page=-1 if channel is not None else 0, channel=channel),
+        diagram_value(network, sides["value"], None, stage or None),
+    )
+
+
+def _number(word: str | None) -> int | None:
+    return int(word) if word is not None and word.isdecimal() else None
+
+
+@polite
+def pick_example(index: int) -> str:
+    """Return the file of an example by its place in the row."""
+    return str(example(list(FILES)[index]))
+
+
+@polite
+def choose_network(network: str, request: gr.Request) -> tuple[Any, ...]:
+    """Offer the working sizes of a network and draw it, before it runs."""
+    sides = controls.sides(network)
+    drawn = diagram_value(network, sides["value"], None, None)
+    return gr.Dropdown(**sides), controls.describe(network, request), drawn, Wish("")
+
+
+@polite
+def segment(
+    picture: str | None, network: str, side: int, request: gr.Request, progress: gr.Progress = gr.Progress()
+) -> tuple[Any, ...]:
+    """Run the network on the picture, as the newest run of this visitor."""
+    alive = session.begin(request.session_hash or "")
+    if picture is None:
+        raise InputError(
+            "no_picture", "There is no picture yet. Upload or paste one, use the camera, or pick an example, then press Run."
+        )
+    progress(0, desc=text(request, "page.reading"))
+    view = session.View(load_picture(picture), network, side)
+    segmenter = get_segmenter(network)
+    title = segmenter.spec.title
+    report = _reporter(progress, text(request, "page.running", network=title), len(layers_of(network, side)))
+    try:
+        result = segmenter.run(view.picture, side, alive=lambda: report() and alive())
+    except Superseded:
+        return SKIP
+    progress(1, desc=text(request, "page.drawing"))
+    value = segmentation_value(view, result)
+    done = text(request, "page.done", network=title, seconds=f"{result.seconds:.2f}", side=result.side)
+    return value, view, value, done
+
+
+def _reporter(progress: gr.Progress, words: str, total: int) -> Callable[[], bool]:
+    """Return what to call before every layer, to move the progress bar a few times a second; it says True."""
+    count, told = 0, 0.0
+
+    def report() -> bool:
+        nonlocal count, told
+        count += 1
+        if time.monotonic() - told > 0.1:
+            told = time.monotonic()
+            progress(min(count / total, 1), desc=words)
+        return True
+
+    return report
+
+
+def segment_if_given(*inputs: Any, request: gr.Request, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:
+    """Run as :func:`segment` does, but take a cleared picture for no mistake."""
+    return SKIP if inputs[0] is None else segment(*inputs, request=request, progress=progress)
+
+
+def stop(request: gr.Request) -> str:
+    """End the visitor's run within one layer; what is on the page stays."""
+    session.stop(request.session_hash or "")
+    return text(request, "page.stopped")
+
+
+def forget(request: gr.Request) -> None:
+    """Forget a visitor who left."""
+    session.stop(request.session_hash or "")
+
+
+@polite
+def draw_network(view: session.View | None, wish: Wish, request: gr.Request) -> tuple[Any, ...]:
+    """Fill the diagram, and offer every layer of the network in the search box."""
+    if view is None:
+        return SKIP[:3]
+    spec = find(view.network)
+    try:
+        get_segmenter(view.network).layer_of(wish.layer)
+    except InputError:  # the first run, or the layer is of another network
+        wish = replace(wish, layer=spec.stages[0].label, page=0, channel=None)
+    drawn = diagram_value(view.network, view.side, result_of(view), wish.layer)
+    return drawn, gr.Dropdown(choices=_layer_choices(view), value=wish.layer), wish
+
+
+def _layer_choices(view: session.View) -> list[tuple[str, str]]:
+    """Return (what is read, label or dotted name) for the stages and then for every module call."""
+    spec, layers = find(view.network), layers_of(view.network, view.side)
+    stages = {stage.layer: stage.label for stage in spec.every_stage()}
+
+    def words(name: str) -> str:
+        layer = layers[name]
+        return f"{layer.type} · {' × '.join(map(str, layer.shape))}"
+
+    labelled = [(f"{label} — {layer} · {words(layer)}", label) for layer, label in stages.items()]
+    return labelled + [(f"{name} · {words(name)}", name) for name in layers if name not in stages]
+
+
+@polite
+def draw_sheet(view: session.View | None, wish: Wish, request: gr.Request) -> SheetValue | None:
+    """Draw the channels of the layer that is wished."""
+    return None if view is None or not wish.layer else sheet_value(view, wish)
+
+
+@polite
+def mark_stage(view: session.View, wish: Wish, request: gr.Request) -> DiagramValue:
+    """Mark in the diagram what was picked in the search box."""
+    return diagram_value(view.network, view.side, result_of(view), wish.layer)
+
+
+def pick_stage(wish: Wish, event: gr.EventData) -> tuple[Wish, str]:
+    """Wish for the stage picked in the diagram, from its first page."""
+    stage = str(event.value)
+    return replace(wish, layer=stage, page=0, channel=None), stage
+
+
+def pick_layer(layer: str | None, wish: Wish) -> Wish:
+    """Wish for the layer picked in the search box, from its first page."""
+    return replace(wish, layer=layer or wish.layer, page=0, channel=None)
+
+
+def pick_channel(wish: Wish, event: gr.EventData) -> tuple[Wish, str]:
+    """Wish for one channel enlarged."""
+    return replace(wish, channel=int(event.index)), wish.layer
+
+
+def change_view(wish: Wish, event: gr.EventData) -> tuple[Wish, str]:
+    """Wish for another ranking, scope or page."""
+    return replace(wish, ranking=str(event.ranking), scope=str(event.scope), page=int(event.page)), wish.layer
+
+
+@polite
+def show_probability(
+    view: session.View, shown: SegmentationValue, event: gr.EventData, request: gr.Request
+) -> tuple[SegmentationValue, SegmentationValue]:
+    """Add the probability of the class that was asked for to what is on show."""
+    index = int(event.index)
+    result = result_of(view).at(shown.picture.size)
+    value = shown.with_probability(index, result.probability(result.names[index]))
+    return value, value
+
+
+@polite
+def hand_over(
+    view: session.View, shown: SegmentationValue, event: gr.EventData, request: gr.Request
+) -> SegmentationValue:
+    """Write the file that was asked for, in the picture's own size, for the browser to save."""
+    result = result_of(view)
+    folder = Path(tempfile.mkdtemp(prefix="segdemo-"))
+    stem = f"{'' if result.trained else 'untrained-'}{result.network}"
+    colours = [share.colour for share in result.classes]
+    if event.kind == "mask":
+        path = folder / f"{stem}-mask.png"
+        rendering.palette_mask(result.mask, colours).save(path)
+    elif event.kind == "overlay":
+        path = folder / f"{stem}-overlay.png"
+        hidden = frozenset(int(index) for index in event.hidden)
+        rendering.overlay(view.picture, result.mask, colours, float(event.opacity), hidden).save(path, compress_level=1)
+    else:
+        path = folder / f"{stem}-data.npz"
+        np.savez_compressed(
+            path,
+            mask=result.mask,
+            classes=np.array(result.names),
+            logits=result.logits,
+            confidence=result.confidence.astype(np.float16),
+            entropy=result.entropy.astype(np.float16),
+            trained=result.trained,
+        )
+    return shown.with_download(str(event.kind), path, path.name)

@@ -1,0 +1,84 @@
+"""The page's two named endpoints, with plain types, for scripts, gradio_client and MCP."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any, Literal
+
+import gradio as gr
+
+from segdemo.images import load_picture
+from segdemo.inference import get_segmenter
+from segdemo.networks import DEFAULT, NETWORKS
+from segdemo.rendering import palette_mask
+from segdemo.results import Result
+from segdemo.ui.messages import polite
+
+Network = Literal[tuple(NETWORKS)]  # type: ignore[valid-type]
+
+
+@polite
+def segment(picture: gr.FileData, network: Network = DEFAULT, side: int = 0) -> dict[str, Any]:
+    """Segment one picture: which class each pixel is, and how much of the picture each class takes.
+
+    Args:
+        picture: picture file of any common kind.
+        network: name of the network.
+        side: working size in pixels; 0 takes the network's own.
+    """
+    result = _run(picture, network, side)
+    encoded = io.BytesIO()
+    palette_mask(result.mask, [share.colour for share in result.classes]).save(encoded, "PNG")
+    return {
+        "network": result.network,
+        "trained": result.trained,
+        "width": result.size[0],
+        "height": result.size[1],
+        "side": result.side,
+        "seconds": round(result.seconds, 4),
+        "percent": {share.name: round(share.percent, 4) for share in result.classes},
+        "mask_png": "data:image/png;base64," + base64.b64encode(encoded.getvalue()).decode(),
+    }
+
+
+@polite
+def layers(picture: gr.FileData, network: Network = DEFAULT, side: int = 0) -> list[dict[str, Any]]:
+    """Describe what every stage of a network puts out for one picture: shape, range, zeros, strongest channels.
+
+    Args:
+        picture: picture file of any common kind.
+        network: name of the network.
+        side: working size in pixels; 0 takes the network's own.
+    """
+    result = _run(picture, network, side)
+    return [
+        {
+            "stage": stage.label,
+            "layer": stage.layer,
+            "trained": result.trained,
+            "shape": list(summary.shape),
+            "minimum": summary.minimum,
+            "maximum": summary.maximum,
+            "mean": summary.mean,
+            "std": summary.std,
+            "zero_share": summary.zero_share,
+            "dead_channels": list(summary.dead),
+            "nans": summary.nans,
+            "infinities": summary.infinities,
+            "channels_by_variance": summary.channels.ranked("variance")[:16].tolist(),
+        }
+        for stage in get_segmenter(network).spec.stages
+        for summary in [result.layers[stage.label]]
+    ]
+
+
+def _run(picture: gr.FileData, network: str, side: int) -> Result:
+    path = picture["path"] if isinstance(picture, dict) else picture.path
+    return get_segmenter(network).run(load_picture(path), side or None)
+
+
+def build() -> None:
+    """Add the endpoints to the page under construction."""
+    gr.api(segment, api_name="segment")
+    gr.api(layers, api_name="layers")

@@ -1,0 +1,570 @@
+// The figure is laid out here and not on the server: how it is best arranged depends on the width of the card.
+const NS = 'http://www.w3.org/2000/svg';
+const find = (selector) => element.querySelector(selector);
+const [svg, figure, tip] = [find('.drawing'), find('.figure'), find('.tip')];
+const root = element.closest('.block') ?? element;
+const unique = 'diagram-' + Math.random().toString(36).slice(2);
+const LINE = 16; // of text, in pixels
+const PAD = 8;
+let net = null; // what is drawn: value, boxes by label, their children
+let placed = new Map(); // label -> { g, box, rect }
+let [selected, focused, loading, drawnWidth, isOpen] = [null, null, 0, 0, false];
+
+const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
+const make = (name, attributes, parent, text) => {
+  const node = document.createElementNS(NS, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (text !== undefined) node.textContent = text;
+  parent?.append(node);
+  return node;
+};
+
+// ---- text ----
+
+const pen = document.createElement('canvas').getContext('2d');
+const widths = new Map();
+function textWidth(text, kind) {
+  const key = kind + text;
+  if (!widths.has(key)) {
+    pen.font = (kind === 'label' ? '600 13px ' : '12px ') + getComputedStyle(element).fontFamily;
+    widths.set(key, Math.ceil(pen.measureText(text).width) + 1);
+  }
+  return widths.get(key);
+}
+
+function wrap(text, limit, kind) {
+  const words = text.split(/(?<=[\s-])/);
+  if (words.length < 2 || textWidth(text, kind) <= limit) return [text];
+  const halves = words.slice(1).map((_, i) => [words.slice(0, i + 1).join('').trim(), words.slice(i + 1).join('')]);
+  const longer = (pair) => Math.max(...pair.map((half) => textWidth(half, kind)));
+  return halves.reduce((best, pair) => (longer(pair) < longer(best) ? pair : best));
+}
+
+// A few dead channels are the rule with ReLU; in a small picture only what is serious gets a mark.
+const isAlarming = (box) => box.flags.some((flag) => flag !== 'dead') || 2 * box.dead_count >= (box.shape?.[0] ?? Infinity);
+const shapeText = (box) => (box.shape ? box.shape.join(' × ') : 'C × h × w');
+const flagTexts = (box, form) => box.flags.map((flag) =>
+  t(`${flag}_${form}`, { count: box.dead_count, total: box.shape?.[0] ?? '?' }));
+
+function linesOf(box, stacked, pictureWidth) {
+  const limit = stacked ? Math.max(pictureWidth, 62) : 108;
+  const lines = wrap(box.short ?? box.label, limit, 'label').map((text) => ({ text, kind: 'label' }));
+  if (!box.isInput) {
+    const split = stacked && textWidth(shapeText(box), 'shape') > limit + 8;
+    const shapes = split ? shapeText(box).split(/(?<=^[^×]*×) /) : [shapeText(box)];
+    lines.push(...shapes.map((text) => ({ text, kind: 'shape' })));
+  }
+  lines.push(...flagTexts(box, 'short').map((text) => ({ text: '▲ ' + text, kind: 'warn' })));
+  return lines;
+}
+
+// ---- sizes ----
+
+// Pictures shrink with their maps, but much more slowly, so that the smallest can still be seen.
+function pictureSize(box, limit, largest, power) {
+  const [high, wide] = box.shape ? box.shape.slice(1) : [net.ratio, 1];
+  const ratio = clamp(high / wide, 0.4, 2.5);
+  const share = box.isInput ? 1 : box.shape ? (Math.max(high, wide) / largest) ** power : 0.86 ** box.row;
+  const long = Math.round(limit * clamp(share, 0.45, 1));
+  return ratio > 1 ? [Math.round(long / ratio), long] : [long, Math.round(long * ratio)];
+}
+
+function makeHead(box, limit, stacked, largest) {
+  const [width, height] = pictureSize(box, limit, largest, 0.3);
+  const sheets = box.shape ? clamp(Math.round(Math.log2(box.shape[0]) / 2.2) - 1, 0, 4) : 0;
+  const [w, h] = [width + 2 * sheets, height + 2 * sheets];
+  const lines = linesOf(box, stacked, w);
+  const textW = Math.max(...lines.map((line) => textWidth(line.text, line.kind)));
+  const textH = lines.length * LINE;
+  const picture = { w: width, h: height, sheets };
+  if (stacked) {
+    const all = Math.max(w, textW);
+    Object.assign(picture, { x: (all - width) / 2, y: 2 * sheets });
+    return { w: all, h: h + 4 + textH, picture, lines, textX: all / 2, textY: h + 4, stacked };
+  }
+  const tall = Math.max(h, textH);
+  Object.assign(picture, { x: 0, y: (tall - h) / 2 + 2 * sheets });
+  return { w: w + 8 + textW, h: tall, picture, lines, textX: w + 8, textY: (tall - textH) / 2, stacked };
+}
+
+const sideOf = (boxes) => Math.max(1, ...boxes.filter((box) => box.shape).map((box) => Math.max(...box.shape.slice(1))));
+
+function makeMini(box, limit, largest) {
+  const [w, h] = pictureSize(box, limit, largest, 0.18);
+  return { box, w, h, anchor: h / 2, picture: { x: 0, y: 0, w, h, sheets: 0 } };
+}
+
+// What is inside a box, small; the same for every arrangement of the boxes themselves.
+function makeBody(box, limit) {
+  const key = `${box.label} ${limit}`;
+  const inside = limit ? net.children.get(box.label) : null;
+  if (inside && !net.bodies.has(key)) {
+    const side = sideOf(inside);
+    net.bodies.set(key, arrange(inside.map((child) => makeMini(child, limit, side)), 9, 9));
+  }
+  return inside ? net.bodies.get(key) : null;
+}
+
+function makeNode(box, options, largest) {
+  const body = makeBody(box, options.mini);
+  const stacked = options.text === 'below' || (options.text === 'mixed' && !body);
+  const head = makeHead(box, options.limit, stacked, largest);
+  const node = { box, head, w: head.w + 2 * PAD, h: head.h + 2 * PAD };
+  node.anchor = PAD + head.picture.y + head.picture.h / 2;
+  if (body) {
+    node.body = body;
+    node.w = Math.max(node.w, body.w + 2 * PAD);
+    node.h += body.h + PAD;
+  }
+  return node;
+}
+
+// ---- the grid: declared rows and columns become positions ----
+
+// Which way an arrow goes, decided by free cells alone: straight, around one corner, or as a curve.
+function plan(a, b, taken) {
+  const own = [`${a.col},${a.row}`, `${b.col},${b.row}`];
+  const clear = (...corners) => corners.slice(1).every(([c, r], i) => {
+    let [x, y] = corners[i];
+    for (let left = 50; left; left--) {
+      if (taken.has(`${x},${y}`) && !own.includes(`${x},${y}`)) return false;
+      if (x === c && y === r) return true;
+      [x, y] = [x + Math.sign(c - x), y + Math.sign(r - y)];
+    }
+    return false;
+  });
+  const [from, to] = [[a.col, a.row], [b.col, b.row]];
+  if (a.col === b.col || a.row === b.row) return clear(from, to) ? 'straight' : 'arc';
+  const ways = { 'down first': [a.col, b.row], 'across first': [b.col, a.row] };
+  const order = b.row > a.row ? ['down first', 'across first'] : ['across first', 'down first'];
+  return order.find((way) => clear(from, ways[way], to)) ?? 'curve';
+}
+
+// The smallest positions that keep every distance in `gaps` ([from, to, distance], from < to), and then their mean with
+// the largest ones, which puts what is free to move in the middle.
+function solve(keys, gaps, centred) {
+  const low = new Map(keys.map((key) => [key, 0]));
+  keys.forEach((key, i) => gaps.concat(i ? [[keys[i - 1], key, 8]] : [])
+    .forEach(([from, to, gap]) => to === key && low.set(key, Math.max(low.get(key), low.get(from) + gap))));
+  if (!centred) return low;
+  const high = new Map(keys.map((key) => [key, gaps.some(([from]) => from === key) ? Infinity : low.get(key)]));
+  [...keys].reverse().forEach((key) => gaps.forEach(([from, to, gap]) =>
+    from === key && high.set(key, Math.min(high.get(key), high.get(to) - gap))));
+  return new Map(keys.map((key) => [key, (low.get(key) + high.get(key)) / 2]));
+}
+
+function edgesOf(nodes) {
+  const known = new Map(nodes.map((node) => [node.box.label, node]));
+  const taken = new Set(nodes.map((node) => `${node.col},${node.row}`));
+  const edge = (label, to, skip) => known.has(label)
+    && { a: known.get(label), b: to, skip, way: plan(known.get(label), to, taken) };
+  return nodes.flatMap((to) => [
+    ...to.box.inputs.map((label) => edge(label, to, false)), ...to.box.skips.map((label) => edge(label, to, true)),
+  ]).filter(Boolean);
+}
+
+function columnGaps(nodes, edges, gap) {
+  const gaps = [];
+  const add = (a, b, distance) => gaps.push(a.col < b.col ? [a.col, b.col, distance] : [b.col, a.col, distance]);
+  for (const a of nodes) {
+    const right = nodes.filter((b) => b.row === a.row && b.col > a.col).sort((b, c) => b.col - c.col)[0];
+    if (right) add(a, right, (a.w + right.w) / 2 + gap);
+  }
+  for (const { a, b, way } of edges) {
+    if (way === 'down first') add(a, b, b.w / 2 + gap * 0.7);
+    if (way === 'across first') add(a, b, a.w / 2 + gap * 0.7);
+    if (way === 'curve') add(a, b, (a.w + b.w) / 2 + gap);
+  }
+  return gaps;
+}
+
+function rowGaps(nodes, edges, gap) {
+  const gaps = [];
+  const below = (node) => node.h - node.anchor;
+  for (const a of nodes) {
+    for (const b of nodes) {
+      const apart = Math.abs(a.cx - b.cx) - (a.w + b.w) / 2;
+      if (a.row < b.row && apart < 6) gaps.push([a.row, b.row, below(a) + gap + b.anchor]);
+    }
+  }
+  for (const { a, b, way } of edges) {
+    const [upper, lower] = a.row < b.row ? [a, b] : [b, a];
+    const cornerIsLow = (way === 'down first') === (lower === b);
+    if (way === 'down first' || way === 'across first') {
+      gaps.push([upper.row, lower.row, cornerIsLow ? below(upper) + gap * 0.7 : lower.anchor + gap * 0.7]);
+    }
+  }
+  return gaps;
+}
+
+function arrange(nodes, gapX, gapY) {
+  for (const node of nodes) [node.col, node.row] = [node.box.column, node.box.row];
+  const keys = (key) => [...new Set(nodes.map((node) => node[key]))].sort((a, b) => a - b);
+  const edges = edgesOf(nodes);
+  const columns = solve(keys('col'), columnGaps(nodes, edges, gapX), true);
+  for (const node of nodes) node.cx = columns.get(node.col);
+  const rows = solve(keys('row'), rowGaps(nodes, edges, gapY), false);
+  for (const node of nodes) [node.x, node.y] = [node.cx - node.w / 2, rows.get(node.row) - node.anchor];
+  const [left, top] = [Math.min(...nodes.map((node) => node.x)), Math.min(...nodes.map((node) => node.y))];
+  for (const node of nodes) [node.x, node.y, node.cx] = [node.x - left, node.y - top, node.cx - left];
+  const w = Math.max(...nodes.map((node) => node.x + node.w));
+  return { nodes, edges, w, h: Math.max(...nodes.map((node) => node.y + node.h)), columns: columns.size };
+}
+
+// ---- which arrangement suits the width ----
+
+function inputBox(boxes) {
+  const first = boxes.find((box) => !box.inputs.length) ?? boxes[0];
+  const free = (row, column) => row >= 0 && column >= 0 && !boxes.some((box) => box.row === row && box.column === column);
+  const [row, column] = [[first.row - 1, first.column], [first.row, first.column - 1]].find((cell) => free(...cell))
+    ?? [first.row - 1, first.column];
+  const box = { label: '', short: t('input'), isInput: true, row, column, inputs: [], skips: [], flags: [] };
+  return { ...box, thumbnail: net.value.picture, first: first.label };
+}
+
+// A grid too wide for the card is turned: its columns go down. A last resort, as a U then lies on its side.
+const turn = (box) => ({ ...box, row: box.column, column: box.row });
+
+function layOut(options, width) {
+  const tops = options.turned ? net.tops.map(turn) : net.tops;
+  const input = inputBox(tops);
+  const boxes = [input, ...tops.map((box) => (box.label === input.first ? { ...box, inputs: [''] } : box))];
+  const side = sideOf(net.tops);
+  const gap = options.text === 'beside' ? 26 : 20;
+  const nodes = boxes.map((box) => makeNode(box, options, side));
+  const plain = arrange(nodes, gap, 24);
+  const spare = width - plain.w;
+  if (!width || spare < 8 || plain.columns < 2) return plain;
+  return arrange(nodes, gap + Math.min(70, spare / (plain.columns - 1)), 24);
+}
+
+// Everything open is best where boxes hold a figure of their own; otherwise large pictures matter more.
+function candidates() {
+  const all = [];
+  for (const text of ['beside', 'below']) {
+    for (const limit of [132, 116, 100, 86, 74, 62, 52, 44]) all.push({ text, limit, score: limit });
+  }
+  for (const text of net.children.size ? ['beside', 'below', 'mixed'] : []) {
+    for (const mini of [40, 34, 30, 27, 24, 22]) {
+      for (const factor of [1.6, 2.6]) {
+        const limit = Math.round(mini * factor);
+        all.push({ text, mini, limit, score: limit / 2 + mini * 2 + (net.nested ? 140 : 20) });
+      }
+    }
+  }
+  return all;
+}
+
+function fit(width) {
+  const budget = clamp(width, 700, 1300);
+  let [best, narrowest] = [null, null];
+  for (const turned of [false, true]) {
+    for (const options of candidates().map((one) => ({ ...one, turned }))) {
+      const size = layOut(options, 0);
+      const score = options.score - Math.max(0, size.h - budget) * 0.12;
+      if (!narrowest || size.w < narrowest.w) narrowest = { options, w: size.w };
+      if (size.w <= width && (!best || score > best.score)) best = { options, score };
+    }
+    if (best) break;
+  }
+  return (best ?? narrowest).options;
+}
+
+// ---- drawing ----
+
+function drawPicture(parent, box, { x, y, w, h, sheets }) {
+  for (let k = sheets; k > 0; k--) make('rect', { class: 'sheet', x: x + 2 * k, y: y - 2 * k, width: w, height: h }, parent);
+  if (box.thumbnail && net.value.sprite) {
+    const [left, top, wide, high] = box.thumbnail;
+    const window_ = make('svg', { x, y, width: w, height: h, viewBox: `${left} ${top} ${wide} ${high}`,
+      preserveAspectRatio: 'none' }, parent);
+    const [width, height] = net.value.sprite_size;
+    // Enlarged maps keep their pixels; reduced ones are averaged, as leaving pixels out would mislead.
+    const look = w * devicePixelRatio >= wide && !box.isInput ? 'exact' : 'reduced';
+    make('image', { href: net.value.sprite.url, width, height, class: look }, window_);
+  } else {
+    make('rect', { x, y, width: w, height: h, fill: `url(#${unique}-hatch)` }, parent);
+  }
+  make('rect', { class: 'frame', x, y, width: w, height: h }, parent);
+}
+
+function describe(box) {
+  const [c, h, w] = box.shape ?? [];
+  return [box.label, box.shape ? t('shape_spoken', { c, h, w }) : t('shape_unknown'), ...flagTexts(box, 'long')].join(', ');
+}
+
+function drawNode(layer, node, left, top) {
+  const { box, head, w, h } = node;
+  const [x, y] = [left + node.x, top + node.y];
+  const kind = box.isInput ? 'input' : head ? 'node' : 'node mini';
+  const g = make('g', { class: kind, transform: `translate(${x} ${y})` }, layer);
+  if (!box.isInput) {
+    const attributes = { role: 'button', tabindex: -1, 'aria-pressed': false, 'aria-label': describe(box) };
+    for (const [key, value] of Object.entries({ ...attributes, 'data-label': box.label })) g.setAttribute(key, value);
+    placed.set(box.label, { g, box, rect: { x, y, w, h: node.body ? head.h + 2 * PAD : h } });
+  }
+  if (head) {
+    make('rect', { class: 'box', width: w, height: h, rx: 8 }, g);
+    const inner = make('g', { transform: `translate(${head.stacked ? (w - head.w) / 2 : PAD} ${PAD})` }, g);
+    drawPicture(inner, box, head.picture);
+    head.lines.forEach((line, i) => make('text', { class: line.kind, x: head.textX, y: head.textY + i * LINE + 12,
+      'text-anchor': head.stacked ? 'middle' : 'start' }, inner, line.text));
+  } else {
+    make('rect', { class: 'hit', x: -5, y: -5, width: w + 10, height: h + 10, rx: 4 }, g);
+    drawPicture(g, box, node.picture);
+    if (isAlarming(box)) make('circle', { class: 'mark', cx: w, cy: 0, r: 3.5 }, g);
+  }
+  if (node.body) drawGrid(layer, node.body, x + (w - node.body.w) / 2, y + PAD + head.h + PAD, 'small');
+}
+
+function pathOf({ a, b, way }) {
+  const [right, down] = [Math.sign(b.cx - a.cx), Math.sign(b.row - a.row)];
+  const middle = (n) => n.y + n.anchor;
+  const side = (n, s) => (s > 0 ? n.x + n.w : n.x);
+  const edge = (n, s) => (s > 0 ? n.y + n.h : n.y);
+  if (way === 'arc') {
+    const high = a.row === b.row ? Math.min(a.y, b.y) - 16 : 0;
+    const far = Math.max(a.x + a.w, b.x + b.w) + 16;
+    return a.row === b.row ? `M${a.cx},${a.y} C${a.cx},${high} ${b.cx},${high} ${b.cx},${b.y}`
+      : `M${a.x + a.w},${middle(a)} C${far},${middle(a)} ${far},${middle(b)} ${b.x + b.w},${middle(b)}`;
+  }
+  if (way === 'straight' && a.col === b.col) return `M${a.cx},${edge(a, down)} V${edge(b, -down)}`;
+  if (way === 'straight') return `M${side(a, right)},${middle(a)} H${side(b, -right)}`;
+  if (way === 'curve') {
+    const [x1, x2] = [side(a, right), side(b, -right)];
+    const half = (x1 + x2) / 2;
+    return `M${x1},${middle(a)} C${half},${middle(a)} ${half},${middle(b)} ${x2},${middle(b)}`;
+  }
+  const bend = Math.min(8, a.h / 3, b.h / 3);
+  if (way === 'down first') {
+    return `M${a.cx},${edge(a, down)} V${middle(b) - down * bend} Q${a.cx},${middle(b)} ${a.cx + right * bend},${middle(b)}`
+      + ` H${side(b, -right)}`;
+  }
+  return `M${side(a, right)},${middle(a)} H${b.cx - right * bend} Q${b.cx},${middle(a)} ${b.cx},${middle(a) + down * bend}`
+    + ` V${edge(b, -down)}`;
+}
+
+function drawGrid(layer, grid, left, top, size = '') {
+  const arrows = make('g', { class: `arrows ${size}`, transform: `translate(${left} ${top})` }, layer);
+  for (const edge of grid.edges) {
+    const kind = edge.skip ? 'skip' : 'data';
+    make('path', { class: `arrow ${kind}`, d: pathOf(edge), 'marker-end': `url(#${unique}-${kind})` }, arrows);
+  }
+  for (const node of grid.nodes) drawNode(layer, node, left, top);
+}
+
+function drawDefinitions() {
+  const defs = make('defs', {}, svg);
+  for (const kind of ['data', 'skip']) {
+    const marker = make('marker', { id: `${unique}-${kind}`, viewBox: '0 0 10 10', refX: 9, refY: 5, markerWidth: 5.5,
+      markerHeight: 5.5, orient: 'auto-start-reverse' }, defs);
+    make('path', { class: `tip-of ${kind}`, d: 'M0,1 L10,5 L0,9 Z' }, marker);
+  }
+  const hatch = make('pattern', { id: `${unique}-hatch`, width: 7, height: 7, patternUnits: 'userSpaceOnUse',
+    patternTransform: 'rotate(45)' }, defs);
+  make('rect', { class: 'hatch-ground', width: 7, height: 7 }, hatch);
+  make('path', { class: 'hatch-line', d: 'M0,0 V7' }, hatch);
+}
+
+// Where boxes are drawn closed, what is inside the picked one is drawn in a panel below.
+function drawPanel(layer, top, width) {
+  const holder = net.boxes.get(selected)?.parent ?? selected;
+  const inside = net.children.get(holder);
+  make('text', { class: inside ? 'label' : 'shape', x: 12, y: top + 22 }, layer,
+    inside ? t('inside', { label: holder }) : t(net.children.size && !selected ? 'inside_hint' : 'inside_none'));
+  let height = 34;
+  if (inside) {
+    const short = (box) => ({ ...box, short: box.label.startsWith(`${holder} · `) ? box.label.slice(holder.length + 3) : box.label });
+    const grids = [[56, 'beside'], [44, 'beside'], [64, 'below'], [44, 'below']].map(([limit, text]) =>
+      arrange(inside.map((box) => makeNode(short(box), { limit, text }, sideOf(inside))), 22, 18));
+    const grid = grids.find((one) => one.w <= width - 24) ?? grids[3];
+    drawGrid(layer, grid, 12, top + 34);
+    height += grid.h + 12;
+  }
+  layer.prepend(make('rect', { class: 'panel', x: 0.5, y: top + 0.5, width: width - 1, height, rx: 8 }));
+  return height + 1;
+}
+
+function drawFigure() {
+  const start = performance.now();
+  drawnWidth = Math.min(figure.clientWidth || 600, 1800);
+  const options = fit(drawnWidth - 4);
+  const grid = layOut(options, drawnWidth - 4);
+  const width = Math.max(drawnWidth, grid.w + 2);
+  isOpen = Boolean(options.mini) || !net.children.size;
+  svg.replaceChildren();
+  placed = new Map();
+  drawDefinitions();
+  const layer = make('g', {}, svg);
+  drawGrid(layer, grid, (width - grid.w) / 2, 8);
+  let height = grid.h + 16;
+  if (!isOpen) height += 8 + drawPanel(layer, height + 8, width);
+  svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
+  // A scroll bar that comes up may make the figure a little smaller; one that is too wide scrolls in its card.
+  svg.style.minWidth = width > drawnWidth ? `${width}px` : '0';
+  svg.style.maxWidth = `${width}px`;
+  svg.setAttribute('aria-label', t('figure_spoken', { title: net.value.title, count: placed.size }));
+  mark();
+  element.dataset.layout = isOpen ? 'open' : 'closed';
+  element.dataset.drawMs = (performance.now() - start).toFixed(1);
+}
+
+function drawWords() {
+  const { value } = net ?? {};
+  for (const part of ['figure', 'legend']) find('.' + part).hidden = !net;
+  find('.empty').hidden = Boolean(net);
+  find('.empty').textContent = t('empty');
+  find('.heading').textContent = t('heading');
+  find('.network').textContent = value?.title ?? '';
+  find('.badge').hidden = !value?.untrained;
+  find('.badge').textContent = t('untrained');
+  find('.badge').title = t('untrained_long');
+  find('.before').hidden = !net || net.value.boxes.some((box) => box.thumbnail);
+  find('.before').textContent = t('before');
+  const item = (kind, key) => {
+    const span = document.createElement('span');
+    const sample = make('svg', { width: 34, height: 10, 'aria-hidden': true }, span);
+    if (kind) make('path', { class: `arrow ${kind}`, d: 'M1,5 H31', 'marker-end': `url(#${unique}-${kind})` }, sample);
+    else sample.remove();
+    span.append(t(key));
+    return span;
+  };
+  find('.legend').replaceChildren(item('data', 'legend_data'), item('skip', 'legend_skip'), item('', 'legend_picture'));
+}
+
+async function draw() {
+  const value = props.value;
+  const mine = ++loading;
+  if (value?.sprite) {
+    const image = new Image();
+    image.src = value.sprite.url;
+    await image.decode().catch(() => {}); // a lost picture leaves its boxes empty
+    if (mine !== loading) return;
+  }
+  tip.hidden = true;
+  net = value?.boxes?.length ? { value, boxes: new Map(), children: new Map(), bodies: new Map(), tops: [] } : null;
+  for (const box of value?.boxes ?? []) {
+    net.boxes.set(box.label, box);
+    if (!box.parent) net.tops.push(box);
+    else net.children.set(box.parent, [...(net.children.get(box.parent) ?? []), box]);
+  }
+  if (net) {
+    net.ratio = value.picture ? value.picture[3] / value.picture[2] : 0.75;
+    net.nested = value.boxes.some((box) => box.parent && box.skips.length);
+    selected = net.boxes.has(value.selected) ? value.selected : null;
+  }
+  drawWords();
+  if (net) drawFigure();
+  if (net && selected) writeAddress();
+  element.dataset.ready = `${Date.now()}-${mine}`;
+}
+
+// ---- picking ----
+
+function mark() {
+  const holder = net.boxes.get(selected)?.parent;
+  if (!placed.has(focused)) focused = placed.has(selected) ? selected : placed.keys().next().value;
+  for (const [label, { g }] of placed) {
+    g.setAttribute('aria-pressed', String(label === selected));
+    g.setAttribute('tabindex', label === focused ? 0 : -1);
+    g.classList.toggle('holds', label === holder);
+  }
+}
+
+function writeAddress() {
+  const address = new URL(location.href);
+  address.searchParams.set('stage', selected);
+  history.replaceState(history.state, '', address);
+}
+
+function pick(label) {
+  selected = focused = label;
+  props.value = { ...props.value, selected: label };
+  const hadFocus = svg.contains(document.activeElement);
+  if (isOpen) mark();
+  else drawFigure();
+  if (hadFocus) placed.get(label)?.g.focus({ preventScroll: true });
+  find('.picked').textContent = t('picked', { label });
+  writeAddress();
+  trigger('select', { index: label, value: label });
+}
+
+function showTip(label) {
+  const spot = placed.get(label);
+  if (!spot) return;
+  const box = net.boxes.get(label);
+  const line = (text, kind) => Object.assign(document.createElement('div'), { textContent: text, className: kind });
+  const [c, h, w] = box.shape ?? [];
+  const inside = net.children.get(label)?.length;
+  const lines = [line(label, 'tip-label'), line(box.layer, 'tip-layer')];
+  lines.push(line(box.shape ? t('shape_long', { c, h, w }) : t('shape_unknown'), ''));
+  if (box.channel !== null && box.shape) lines.push(line(t(c > 1 ? 'shown' : 'shown_only', { channel: box.channel }), ''));
+  if (box.inputs.length) lines.push(line(t('from', { labels: box.inputs.join(', ') }), ''));
+  if (box.skips.length) lines.push(line(t('skip_from', { labels: box.skips.join(', ') }), ''));
+  if (inside) lines.push(line(t('holds', { count: inside }), ''));
+  lines.push(...flagTexts(box, 'long').map((text) => line(text, 'tip-warn')));
+  tip.replaceChildren(...lines);
+  tip.hidden = false;
+  const [outer, inner] = [figure.getBoundingClientRect(), spot.g.getBoundingClientRect()];
+  tip.style.left = `${clamp(inner.left - outer.left, 0, Math.max(0, outer.width - tip.offsetWidth))}px`;
+  const below = inner.bottom + tip.offsetHeight + 12 < innerHeight;
+  tip.style.top = `${below ? inner.bottom - outer.top + 8 : inner.top - outer.top - tip.offsetHeight - 8}px`;
+}
+
+function neighbour(label, key) {
+  const flat = key === 'ArrowLeft' || key === 'ArrowRight';
+  const sign = key === 'ArrowRight' || key === 'ArrowDown' ? 1 : -1;
+  const centre = ({ x, y, w, h }) => (flat ? [x + w / 2, y + h / 2] : [y + h / 2, x + w / 2]);
+  const here = placed.get(label);
+  const [along, across] = centre(here.rect);
+  const others = [...placed].filter(([other]) => other !== label).map(([other, { box, rect }]) => {
+    const [a, b] = centre(rect);
+    return { other, near: box.parent === here.box.parent, ahead: sign * (a - along), aside: Math.abs(b - across) };
+  }).filter(({ ahead }) => ahead > 3);
+  const siblings = others.filter(({ near }) => near);
+  const pool = flat && siblings.length ? siblings : others;
+  return pool.sort((p, q) => p.ahead + 3 * p.aside - q.ahead - 3 * q.aside)[0]?.other;
+}
+
+function onKey(event) {
+  const label = event.target.closest('.node')?.dataset.label;
+  if (!label) return;
+  const next = event.key.startsWith('Arrow') ? neighbour(label, event.key)
+    : event.key === 'Escape' && tip.hidden ? net.boxes.get(label).parent : null;
+  if (event.key === 'Enter' || event.key === ' ') pick(label);
+  else if (event.key === 'Escape' && !tip.hidden) tip.hidden = true;
+  else if (next) {
+    focused = next;
+    mark();
+    placed.get(next).g.focus();
+  } else if (!event.key.startsWith('Arrow')) return;
+  event.preventDefault();
+}
+
+function enlarge() {
+  const isWide = !root.classList.contains('wide');
+  for (const one of [root, element]) one.classList.toggle('wide', isWide);
+  nameButton();
+}
+
+function nameButton() {
+  const isWide = root.classList.contains('wide');
+  find('.enlarge').textContent = t(isWide ? 'narrower' : 'enlarge');
+  find('.enlarge').setAttribute('aria-pressed', String(isWide));
+}
+
+const labelAt = (event) => event.target.closest?.('.node')?.dataset.label;
+svg.addEventListener('click', (event) => labelAt(event) && pick(labelAt(event)));
+svg.addEventListener('keydown', onKey);
+svg.addEventListener('pointerover', (event) => (labelAt(event) ? showTip(labelAt(event)) : (tip.hidden = true)));
+svg.addEventListener('pointerleave', () => (tip.hidden = true));
+svg.addEventListener('focusin', (event) => event.target.matches(':focus-visible') && showTip(labelAt(event)));
+svg.addEventListener('focusout', () => (tip.hidden = true));
+find('.enlarge').addEventListener('click', enlarge);
+// A little more or less width, as from a scroll bar that comes and goes, is no reason to lay out anew.
+new ResizeObserver(() => {
+  if (net && figure.clientWidth && Math.abs(figure.clientWidth - drawnWidth) > 18) drawFigure();
+}).observe(figure);
+nameButton();
+watch('value', draw);
+draw();

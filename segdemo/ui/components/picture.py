@@ -1,0 +1,24 @@
+"""A picture input that hands over the file itself, so that reading it safely is the package's own business."""
+
+from __future__ import annotations
+
+import gradio as gr
+from gradio import image_utils
+from gradio.data_classes import ImageData
+
+
+class Picture(gr.Image):
+    """``gr.Image`` whose value reaches a handler as the path of the file, undecoded, whatever is in it."""
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        """Return the path of the file given, or None."""
+        if payload is None:
+            return None
+        if payload.path is None:  # a picture pasted or taken by the camera may come as text
+            return image_utils.preprocess_image(payload, self.GRADIO_CACHE, "png", None, "filepath")  # type: ignore[return-value]
+        return payload.path
+
+    def get_block_name(self) -> str:
+        """Name the component whose front end is used."""
+        return "image"
+

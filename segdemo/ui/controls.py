@@ -1,0 +1,78 @@
+"""The inputs that all tabs share: picture, examples, network, working size, Run and Stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from segdemo.examples import FILES, example
+from segdemo.networks import DEFAULT, NETWORKS, find
+from segdemo.ui.components.picture import Picture
+from segdemo.ui.messages import text
+
+FIRST_EXAMPLE = "chelsea"
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The page they are on and the shared components, named for what they hold."""
+
+    page: gr.Blocks
+    i18n: gr.I18n
+    picture: Picture
+    examples: gr.Dataset
+    network: gr.Dropdown
+    about: gr.Markdown
+    side: gr.Dropdown
+    run: gr.Button
+    stop: gr.Button
+    status: gr.Markdown
+
+
+def build(page: gr.Blocks, i18n: gr.I18n) -> Controls:
+    """Lay out the shared inputs, top to bottom."""
+    picture = Picture(
+        label=i18n("page.picture"),
+        sources=["upload", "clipboard", "webcam"],
+        height=230,
+        elem_id="picture",
+        buttons=["fullscreen"],
+    )
+    examples = gr.Dataset(
+        label=i18n("page.examples"),
+        components=[gr.Image(visible=False, type="filepath")],
+        samples=[[str(example(name))] for name in FILES],
+        type="index",
+        samples_per_page=len(FILES),
+        elem_id="examples",
+    )
+    network = gr.Dropdown(
+        label=i18n("page.network"),
+        choices=[(spec.title, name) for name, spec in NETWORKS.items()],
+        value=DEFAULT,
+        elem_id="network",
+    )
+    about = gr.Markdown(elem_id="about")
+    side = gr.Dropdown(label=i18n("page.side"), info=i18n("page.side_info"), elem_id="side", **sides(DEFAULT))
+    with gr.Row():
+        run = gr.Button(i18n("page.run"), variant="primary", elem_id="run")
+        stop = gr.Button(i18n("page.stop"), elem_id="stop")
+    status = gr.Markdown(elem_id="status")
+    return Controls(page, i18n, picture, examples, network, about, side, run, stop, status)
+
+
+def sides(network: str, side: int | None = None) -> dict[str, object]:
+    """Return the choices and the value of the working size for a network.
+
+    Args:
+        network: its name.
+        side: the size wanted, pixels; the network's own is taken where it is not among those offered.
+    """
+    rule = find(network).rule
+    return {"choices": [(f"{one} px", one) for one in rule.sides], "value": side if side in rule.sides else rule.side}
+
+
+def describe(network: str, request: gr.Request | None) -> str:
+    """Say in a sentence or two what a network is good for."""
+    return text(request, f"about.{network}")

@@ -1,0 +1,49 @@
+"""What the page knows of one visitor: the view shown, and which run is the newest."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class View:
+    """What a visitor looks at; the results themselves are in the Segmenter's bounded cache.
+
+    Args:
+        picture: RGB, as given.
+        network: name of the network.
+        side: working size, pixels.
+    """
+
+    picture: Image.Image
+    network: str
+    side: int
+
+
+_newest: dict[str, object] = {}  # session → token of its newest run
+_lock = threading.Lock()
+
+
+def begin(session: str) -> Callable[[], bool]:
+    """Start a run, which thereby supersedes an earlier one of the same visitor.
+
+    Args:
+        session: Gradio's session hash.
+
+    Returns:
+        A function that says whether the run is still the newest.
+    """
+    token = object()
+    with _lock:
+        _newest[session] = token
+    return lambda: _newest.get(session) is token
+
+
+def stop(session: str) -> None:
+    """End the visitor's run, if there is one, and forget the visitor."""
+    with _lock:
+        _newest.pop(session, None)

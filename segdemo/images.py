@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -39,13 +40,11 @@ def load_picture(source: PictureSource) -> Image.Image:
     """
     name = Path(source).name if isinstance(source, str | Path) else "The picture"
     try:
-        opened = _open(source)
-        check_size(*opened.size)
-        return _to_rgb(ImageOps.exif_transpose(opened))
+        with _open(source) as opened:
+            check_size(*opened.size)
+            return _to_rgb(ImageOps.exif_transpose(opened))
     except FileNotFoundError:
-        raise InputError(
-            "picture_missing", "There is no file {name}; give the path of a picture.", name=name
-        ) from None
+        raise InputError("picture_missing", "There is no file {name}; give the path of a picture.", name=name) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError(
             "picture_bomb",
@@ -64,9 +63,9 @@ def load_picture(source: PictureSource) -> Image.Image:
         ) from error
 
 
-def _open(source: PictureSource) -> Image.Image:
+def _open(source: PictureSource) -> AbstractContextManager[Image.Image]:
     if isinstance(source, Image.Image):
-        return source
+        return nullcontext(source)  # it is the caller's to close
     return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from segdemo import checkpoints
 from segdemo.activations import KEY, capture, run_until, trace
@@ -65,9 +66,7 @@ class Segmenter:
         self.trained = checkpoints.load(self.network, self.spec)
         self.classes = self.spec.classes
 
-    def run(
-        self, picture: Image.Image, side: int | None = None, *, alive: Callable[[], bool] | None = None
-    ) -> Result:
+    def run(self, picture: Image.Image, side: int | None = None, *, alive: Callable[[], bool] | None = None) -> Result:
         """Segment a picture and summarise what every stage put out, in one forward pass.
 
         Args:
@@ -105,17 +104,17 @@ class Segmenter:
         """
         values = self._activation(picture, self.layer_of(layer), side)
         if channel is None:
-            return values
-        values = as_maps(torch.from_numpy(values)[None]).numpy()
-        if not 0 <= channel < len(values):
+            return _read_only(values)
+        maps = as_maps(values[None])
+        if not 0 <= channel < len(maps):
             raise InputError(
                 "unknown_channel",
                 "{layer} has no channel {channel}; its channels are 0 to {last}.",
                 layer=layer,
                 channel=channel,
-                last=len(values) - 1,
+                last=len(maps) - 1,
             )
-        return values[channel]
+        return _read_only(maps[channel])
 
     def summary(self, picture: Image.Image, layer: str, side: int | None = None) -> Summary:
         """Summarise what any layer put out, as ``Result.layers`` does for the stages of the figure.
@@ -133,7 +132,7 @@ class Segmenter:
         side = check_side(self.spec.rule, side)
         return self._remember(
             ("summary", name, side, digest(picture)),
-            lambda: summarise(torch.from_numpy(self._activation(picture, name, side))[None]),
+            lambda: summarise(self._activation(picture, name, side)[None]),
         )
 
     def layers(self, side: int | None = None) -> tuple[LayerInfo, ...]:
@@ -196,17 +195,15 @@ class Segmenter:
             seconds=seconds,
         )
 
-    def _activation(self, picture: Image.Image, name: str, side: int | None) -> np.ndarray:
+    def _activation(self, picture: Image.Image, name: str, side: int | None) -> Tensor:
         """Return the activation of a layer by its dotted name, without the batch dimension, float32."""
         picture = load_picture(picture)
         side = check_side(self.spec.rule, side)
 
-        def compute() -> np.ndarray:
+        def compute() -> Tensor:
             batch, _ = to_batch(picture, self.spec.rule, side)
             with _turn(None):
-                values = run_until(self.network, batch, name)[0].float().contiguous().numpy()
-            values.setflags(write=False)  # it is shared by way of the cache
-            return values
+                return run_until(self.network, batch, name)[0].float().contiguous()
 
         return self._remember(("activation", name, side, digest(picture)), compute)
 
@@ -236,6 +233,13 @@ def _turn(alive: Callable[[], bool] | None) -> Iterator[Callable[[], None] | Non
             yield None if alive is None else check
     finally:
         _ONE_AT_A_TIME.release()
+
+
+def _read_only(values: Tensor) -> np.ndarray:
+    """Hand out values that the cache keeps, safe from being changed by whoever gets them."""
+    array = values.numpy()
+    array.setflags(write=False)
+    return array
 
 
 def _short(key: str) -> str:

@@ -81,6 +81,7 @@ class Result:
         mask = np.empty(self.size[::-1], dtype=np.uint8)
         for rows, logits in self._bands():
             mask[rows] = logits.argmax(0).to(torch.uint8).numpy()
+        mask.setflags(write=False)  # results are shared by way of the cache
         return mask
 
     @cached_property

@@ -135,9 +135,10 @@ def summarise(tensor: Tensor) -> Summary:
     count, height, width = maps.shape
     size = height * width
     step = step_for(height, width, THUMBNAIL_SIDE)
-    pieces = list(maps.split(max(1, CHUNK // max(size, 1))))
+    pieces = list(torch.split(maps, max(1, CHUNK // max(size, 1))))
     figures = [_figures(piece.reshape(len(piece), size).float()) for piece in pieces]
-    low, high, mean, std, mean_abs, zeros, nans, infinities = (torch.cat(column) for column in zip(*figures, strict=True))
+    columns = (torch.cat(column) for column in zip(*figures, strict=True))
+    low, high, mean, std, mean_abs, zeros, nans, infinities = columns
     thumbnails = [_thumbnails(piece.float(), step) for piece in pieces]
     finite = size - nans - infinities  # (C,)
     total = max(int(finite.sum()), 1)
@@ -159,7 +160,11 @@ def summarise(tensor: Tensor) -> Summary:
         edges=edges,
         counts=counts,
         channels=Channels(
-            *(column.numpy() for column in (low, high, mean, std, mean_abs)),
+            low.numpy(),
+            high.numpy(),
+            mean.numpy(),
+            std.numpy(),
+            mean_abs.numpy(),
             (zeros / max(size, 1)).float().numpy(),
             nans.float().numpy(),
             infinities.float().numpy(),
@@ -177,7 +182,7 @@ def glimpse(tensor: Tensor) -> Glimpse:
         tensor: what a layer put out, batch first.
     """
     maps = as_maps(tensor.detach())
-    step = step_for(*maps.shape[1:], GLIMPSE_SIDE)
+    step = step_for(maps.shape[1], maps.shape[2], GLIMPSE_SIDE)
     thin = maps[:, ::step, ::step].float()
     channel = int(thin.flatten(1).var(dim=1, correction=0).nan_to_num(-1).argmax())
     shown = thin[channel : channel + 1]
@@ -207,9 +212,9 @@ def _figures(rows: Tensor) -> tuple[Tensor, ...]:
     mean = rows.mean(1)
     std = torch.linalg.vector_norm(rows - mean[:, None], dim=1) / rows.shape[1] ** 0.5
     mean_abs = mean if bool((low >= 0).all()) else torch.linalg.vector_norm(rows, ord=1, dim=1) / rows.shape[1]
-    touches_zero = bool(((low <= 0) & (high >= 0)).any())
-    zeros = rows.shape[1] - torch.count_nonzero(rows, dim=1) if touches_zero else torch.zeros(len(rows), dtype=torch.int64)
-    none = torch.zeros_like(zeros)
+    none = torch.zeros(len(rows), dtype=torch.int64)
+    may_hold_zeros = bool(((low <= 0) & (high >= 0)).any())
+    zeros = rows.shape[1] - torch.count_nonzero(rows, dim=1) if may_hold_zeros else none
     return low, high, mean, std, mean_abs, zeros, none, none
 
 
@@ -220,7 +225,8 @@ def _figures_of_broken(rows: Tensor) -> tuple[Tensor, ...]:
         finite = row[row.isfinite()]
         if len(finite) == 0:
             finite = torch.zeros(1)
-        figures = (*_figures(finite[None])[:5], (row == 0).sum()[None], row.isnan().sum()[None], row.isinf().sum()[None])
+        counts = ((row == 0).sum()[None], row.isnan().sum()[None], row.isinf().sum()[None])
+        figures = (*_figures(finite[None])[:5], *counts)
         for column, figure in zip(columns, figures, strict=True):
             column.append(figure)
     return tuple(torch.cat(column) for column in columns)

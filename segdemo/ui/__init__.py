@@ -8,11 +8,11 @@ from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read once, when gradio is imported
 
-import gradio as gr  # noqa: E402
+import gradio as gr
 
-from segdemo.ui import api, catalogue, controls, look  # noqa: E402
-from segdemo.ui.components.header import Header  # noqa: E402
-from segdemo.ui.texts import TEXTS  # noqa: E402
+from segdemo.ui import api, catalogue, controls, look
+from segdemo.ui.components.header import Header
+from segdemo.ui.texts import TEXTS
 
 HERE = Path(__file__).parent
 TABS = (look, catalogue)

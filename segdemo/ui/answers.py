@@ -41,14 +41,14 @@ def open_address(request: gr.Request) -> tuple[Any, ...]:
         stage = asked["stage"]
     except InputError:
         stage, channel = "", None
-    sides = controls.sides(network, side)
+    side = controls.suitable_side(network, side)
     return (
         str(example(name)),
         network,
-        gr.Dropdown(**sides),
+        gr.Dropdown(choices=controls.size_choices(network), value=side),
         controls.describe(network, request),
         Wish(stage, page=-1 if channel is not None else 0, channel=channel),
-        diagram_value(network, sides["value"], None, stage or None),
+        diagram_value(network, side, None, stage or None),
     )
 
 
@@ -65,9 +65,9 @@ def pick_example(index: int) -> str:
 @polite
 def choose_network(network: str, request: gr.Request) -> tuple[Any, ...]:
     """Offer the working sizes of a network and draw it, before it runs."""
-    sides = controls.sides(network)
-    drawn = diagram_value(network, sides["value"], None, None)
-    return gr.Dropdown(**sides), controls.describe(network, request), drawn, Wish("")
+    side = controls.suitable_side(network)
+    menu = gr.Dropdown(choices=controls.size_choices(network), value=side)
+    return menu, controls.describe(network, request), diagram_value(network, side, None, None), Wish("")
 
 
 @polite
@@ -78,9 +78,11 @@ def segment(
     alive = session.begin(request.session_hash or "")
     if picture is None:
         raise InputError(
-            "no_picture", "There is no picture yet. Upload or paste one, use the camera, or pick an example, then press Run."
+            "no_picture",
+            "There is no picture yet. Upload or paste one, use the camera, or pick an example, then press Run.",
         )
     progress(0, desc=text(request, "page.reading"))
+    side = controls.suitable_side(network, side)  # the menu may still be the one of another network
     view = session.View(load_picture(picture), network, side)
     segmenter = get_segmenter(network)
     title = segmenter.spec.title
@@ -110,9 +112,11 @@ def _reporter(progress: gr.Progress, words: str, total: int) -> Callable[[], boo
     return report
 
 
-def segment_if_given(*inputs: Any, request: gr.Request, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:
+def segment_if_given(
+    picture: str | None, network: str, side: int, request: gr.Request, progress: gr.Progress = gr.Progress()
+) -> tuple[Any, ...]:
     """Run as :func:`segment` does, but take a cleared picture for no mistake."""
-    return SKIP if inputs[0] is None else segment(*inputs, request=request, progress=progress)
+    return SKIP if picture is None else segment(picture, network, side, request, progress)
 
 
 def stop(request: gr.Request) -> str:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Any, Literal
+from typing import Any
 
 import gradio as gr
+from gradio.events import api
 
 from segdemo.images import load_picture
 from segdemo.inference import get_segmenter
-from segdemo.networks import DEFAULT, NETWORKS
+from segdemo.networks import DEFAULT
 from segdemo.rendering import palette_mask
 from segdemo.results import Result
 from segdemo.ui.messages import polite
 
-Network = Literal[tuple(NETWORKS)]  # type: ignore[valid-type]
-
 
 @polite
-def segment(picture: gr.FileData, network: Network = DEFAULT, side: int = 0) -> dict[str, Any]:
+def segment(picture: gr.FileData, network: str = DEFAULT, side: int = 0) -> dict[str, Any]:
     """Segment one picture: which class each pixel is, and how much of the picture each class takes.
 
     Args:
@@ -43,7 +42,7 @@ def segment(picture: gr.FileData, network: Network = DEFAULT, side: int = 0) -> 
 
 
 @polite
-def layers(picture: gr.FileData, network: Network = DEFAULT, side: int = 0) -> list[dict[str, Any]]:
+def layers(picture: gr.FileData, network: str = DEFAULT, side: int = 0) -> list[dict[str, Any]]:
     """Describe what every stage of a network puts out for one picture: shape, range, zeros, strongest channels.
 
     Args:
@@ -80,5 +79,5 @@ def _run(picture: gr.FileData, network: str, side: int) -> Result:
 
 def build() -> None:
     """Add the endpoints to the page under construction."""
-    gr.api(segment, api_name="segment")
-    gr.api(layers, api_name="layers")
+    api(segment, api_name="segment")
+    api(layers, api_name="layers")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import gradio as gr
+from gradio.i18n import I18nData
 
 from segdemo.examples import FILES, example
 from segdemo.networks import DEFAULT, NETWORKS, find
@@ -54,7 +55,13 @@ def build(page: gr.Blocks, i18n: gr.I18n) -> Controls:
         elem_id="network",
     )
     about = gr.Markdown(elem_id="about")
-    side = gr.Dropdown(label=i18n("page.side"), info=i18n("page.side_info"), elem_id="side", **sides(DEFAULT))
+    side = gr.Dropdown(
+        label=i18n("page.side"),
+        info=i18n("page.side_info"),
+        choices=size_choices(DEFAULT),
+        value=suitable_side(DEFAULT),
+        elem_id="side",
+    )
     with gr.Row():
         run = gr.Button(i18n("page.run"), variant="primary", elem_id="run")
         stop = gr.Button(i18n("page.stop"), elem_id="stop")
@@ -62,15 +69,15 @@ def build(page: gr.Blocks, i18n: gr.I18n) -> Controls:
     return Controls(page, i18n, picture, examples, network, about, side, run, stop, status)
 
 
-def sides(network: str, side: int | None = None) -> dict[str, object]:
-    """Return the choices and the value of the working size for a network.
+def size_choices(network: str) -> list[tuple[str | I18nData, str | int | float]]:
+    """Return the working sizes offered for a network, as (what is read, pixels)."""
+    return [(f"{side} px", side) for side in find(network).rule.sides]
 
-    Args:
-        network: its name.
-        side: the size wanted, pixels; the network's own is taken where it is not among those offered.
-    """
+
+def suitable_side(network: str, side: int | None = None) -> int:
+    """Return the working size wanted if a network offers it, else the network's own, pixels."""
     rule = find(network).rule
-    return {"choices": [(f"{one} px", one) for one in rule.sides], "value": side if side in rule.sides else rule.side}
+    return side if side in rule.sides else rule.side
 
 
 def describe(network: str, request: gr.Request | None) -> str:

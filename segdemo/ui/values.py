@@ -108,7 +108,8 @@ def _small(picture: Image.Image) -> Image.Image:
 
 
 def _box(stage: Stage, result: Result | None, shapes: dict[str, tuple[int, ...]]) -> Box:
-    shape, thumbnail, channel, flags, dead = shapes.get(stage.layer), None, None, (), 0
+    shape, thumbnail, channel, dead = shapes.get(stage.layer), None, None, 0
+    flags: tuple[str, ...] = ()
     if result is not None and stage.label in result.layers:
         summary = result.layers[stage.label]
         shape, dead = summary.shape, len(summary.dead)

@@ -51,8 +51,10 @@ def test_answers_are_those_of_the_published_graph(
         logits = trained(batch)
     expected = torch.from_numpy(reference[f"{name}_logits"]).permute(2, 0, 1)
     torch.testing.assert_close(small[0][0], expected, rtol=0, atol=1e-3)
-    mask = logits[0].argmax(0)[:height, :width].to(torch.uint8)
-    assert torch.equal(mask, torch.from_numpy(reference[f"{name}_mask"]))
+    best, second = logits[0, :, :height, :width].topk(2, dim=0).values
+    mask = logits[0, :, :height, :width].argmax(0)
+    differs = mask != torch.from_numpy(reference[f"{name}_mask"])
+    assert not differs[best - second > 1e-3].any()  # closer than the tolerance, either class may win
 
 
 def test_reference_shows_a_person_and_a_cat(reference: dict[str, Array]) -> None:

@@ -31,7 +31,8 @@ def test_answers_are_those_of_the_published_graph(trained: U2NetP) -> None:
     with np.load(Path(__file__).parent / "reference" / "u2netp.npz") as file:
         expected, mask = torch.from_numpy(file["astronaut_logits"]), torch.from_numpy(file["astronaut_mask"])
     torch.testing.assert_close(logits[0, 1, ::2, ::2], expected, rtol=0, atol=1e-3)
-    assert torch.equal(logits[0].argmax(0).bool(), mask)
+    differs = logits[0].argmax(0).bool() != mask
+    assert not differs[logits[0, 1].abs() > 1e-3].any()  # closer to 0 than the tolerance, either class may win
     assert 0.4 < mask.float().mean() < 0.6
 
 

@@ -21,6 +21,12 @@ const figure = (value, digits = 3) => {
   if (size >= 1e-3 && size < 1e5) return String(Number(value.toPrecision(digits)));
   return value.toExponential(digits - 1).replace(/\.?0+e/, 'e').replace('e+', 'e');
 };
+// Both ends of a range, with as many digits as it takes to tell them apart.
+const figures = (low, high) => {
+  let digits = 3;
+  while (digits < 8 && low !== high && figure(low, digits) === figure(high, digits)) digits++;
+  return [figure(low, digits), figure(high, digits)];
+};
 const exactly = (value) => value === 0 || !Number.isFinite(value) ? figure(value) : value.toPrecision(6);
 const percent = (share) => {
   const hundred = 100 * share;
@@ -31,48 +37,54 @@ const percent = (share) => {
 const definitions = (pairs) => make('dl', {class: 'numbers'}, ...pairs.map(([name, text, alarming]) =>
   make('div', alarming ? {class: 'alarming'} : {}, make('dt', {}, name), make('dd', {}, text))));
 
-const decode = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-const COLOURS = {true: decode(TABLES.true), false: decode(TABLES.false)};
+// Colour tables, each entry the four bytes of a canvas pixel: 257 fractions, then -inf, +inf, NaN.
+const unpack = (text) => {
+  const rgb = atob(text);
+  const rgba = Uint8Array.from({length: rgb.length / 3 * 4}, (_, index) => index % 4 === 3 ? 255 : rgb.charCodeAt((index >> 2) * 3 + index % 4));
+  return new Uint32Array(rgba.buffer);
+};
+const COLOURS = {true: unpack(TABLES.true), false: unpack(TABLES.false)};
 const INDEX = {'-inf': 257, '+inf': 258, 'NaN': 259};
-const colourIndex = (value, [low, high, diverging]) => {
-  if (!Number.isFinite(value)) return INDEX[unusual(value)];
+const colourIndex = ([low, high, diverging]) => {
   const reach = diverging ? 2 * high : high - low;
-  const fraction = reach ? (diverging ? 0.5 + value / reach : (value - low) / reach) : diverging ? 0.5 : 0;
-  const exact = 256 * Math.min(Math.max(fraction, 0), 1);
-  const near = Math.round(exact);
-  return near - exact === 0.5 && near % 2 ? near - 1 : near; // halves go to the even neighbour, as in NumPy
+  const flat = diverging ? 128 : 0;
+  return (value) => {
+    if (!Number.isFinite(value)) return INDEX[unusual(value)];
+    const exact = reach ? 256 * Math.min(Math.max(diverging ? 0.5 + value / reach : (value - low) / reach, 0), 1) : flat;
+    const near = Math.round(exact);
+    return near - exact === 0.5 && near % 2 ? near - 1 : near; // halves go to the even neighbour, as in NumPy
+  };
 };
 const swatch = (index) => {
-  const [red, green, blue] = COLOURS.false.subarray(3 * index, 3 * index + 3);
+  const [red, green, blue] = new Uint8Array(COLOURS.false.buffer, 4 * index, 3);
   return make('i', {class: 'swatch', style: `background: rgb(${red}, ${green}, ${blue})`});
 };
 const paint = (canvas, values, width, height, scale) => {
   [canvas.width, canvas.height] = [width, height];
   const context = canvas.getContext('2d');
   const image = context.createImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
   const table = COLOURS[Boolean(scale[2])];
-  for (let index = 0; index < values.length; index++) {
-    const from = 3 * colourIndex(values[index], scale);
-    image.data.set(table.subarray(from, from + 3), 4 * index);
-    image.data[4 * index + 3] = 255;
-  }
+  const place = colourIndex(scale);
+  for (let index = 0; index < values.length; index++) pixels[index] = table[place(values[index])];
   context.putImageData(image, 0, 0);
 };
 
 // Numbers under a bar or a histogram: both ends, and 0 where it lies clearly between them.
 const axis = (low, high) => {
-  const node = make('div', {class: 'axis'}, make('span', {}, figure(low)), make('span', {}, figure(high)));
+  const node = make('div', {class: 'axis'}, ...figures(low, high).map((text) => make('span', {}, text)));
   const share = low < 0 && high > 0 ? -low / (high - low) : 0;
   if (share > 0.15 && share < 0.85) node.append(make('span', {class: 'zero', style: `left: ${100 * share}%`}, '0'));
   return node;
 };
-const ramp = (diverging) => {
+const ramp = (scale) => {
   const canvas = make('canvas', {class: 'ramp', 'aria-hidden': 'true'});
-  paint(canvas, Float32Array.from({length: 257}, (_, index) => index - 128), 257, 1, diverging ? [-128, 128, true] : [-128, 128, false]);
+  const [low, high] = scale;
+  paint(canvas, Float64Array.from({length: 257}, (_, index) => low + (high - low) * index / 256), 257, 1, scale);
   return canvas;
 };
-const colourBar = ([low, high, diverging]) => make('div', {class: 'bar', role: 'img',
-  'aria-label': t('bar', {low: figure(low), high: figure(high)})}, ramp(diverging), axis(low, high));
+const colourBar = (scale) => make('div', {class: 'bar', role: 'img',
+  'aria-label': t('bar', {low: figure(scale[0]), high: figure(scale[1])})}, ramp(scale), axis(scale[0], scale[1]));
 
 const describe = (values) => {
   const facts = {low: Infinity, high: -Infinity, mean: null, std: null, zeros: 0, nans: 0, infinities: 0};
@@ -111,6 +123,7 @@ const save = (blob, name) => {
 
 const enlargedView = ({step, close, say}) => {
   let shown = null; // {channel, values, width, height, scale, valid, name}
+  let shrunk = false; // fewer screen pixels than values: blending them is truer than dropping some
   let spot = null; // [row, column] being read
   const title = make('h4');
   const badge = make('span', {class: 'badge untrained'}, t('untrained'));
@@ -139,7 +152,7 @@ const enlargedView = ({step, close, say}) => {
   node.hidden = true;
 
   const look = () => {
-    canvas.style.imageRendering = smooth.checked ? 'auto' : 'pixelated';
+    canvas.style.imageRendering = smooth.checked || shrunk ? 'auto' : 'pixelated';
     canvas.style.opacity = over.checked && !lay.hidden ? opacity.value / 100 : 1;
     picture.hidden = !over.checked || lay.hidden;
     opacity.disabled = !over.checked;
@@ -151,6 +164,8 @@ const enlargedView = ({step, close, say}) => {
     const {width, height} = shown;
     let zoom = Math.min(holder.clientWidth / width, Math.max(260, 0.6 * innerHeight) / height, 160);
     if (zoom * devicePixelRatio >= 1) zoom = Math.floor(zoom * devicePixelRatio) / devicePixelRatio;
+    shrunk = zoom < 1;
+    look();
     const [wide, high] = [Math.max(zoom * width, 24), Math.max(zoom * height, 24)];
     [frame.style.width, frame.style.height] = [`${wide}px`, `${high}px`];
     const stretched = wide > zoom * width || high > zoom * height;
@@ -169,8 +184,8 @@ const enlargedView = ({step, close, say}) => {
     cross.hidden = false;
     cross.style.cssText = `left: ${100 * spot[1] / width}%; top: ${100 * spot[0] / height}%; width: ${100 / width}%; height: ${100 / height}%`;
     const needle = bar.querySelector('.needle');
-    needle.hidden = !Number.isFinite(value);
-    needle.style.left = `${colourIndex(value, scale) / 2.56}%`;
+    needle.hidden = !Number.isFinite(value) || scale[0] === scale[1];
+    needle.style.left = `${colourIndex(scale)(value) / 2.56}%`;
   };
   const at = (event) => {
     if (!shown) return;
@@ -190,6 +205,7 @@ const enlargedView = ({step, close, say}) => {
   [smooth, over, opacity].forEach((input) => input.addEventListener('input', look));
 
   const judge = (facts, layer) => {
+    if (shown.values.length === 1) return '';
     if (facts.low === null) return t('no_number');
     if (facts.low === 0 && facts.high === 0) return t('silent');
     if (facts.low === facts.high) return t('constant', {value: figure(facts.low)});

@@ -87,7 +87,7 @@ const hideLarge = () => {
   body.classList.remove('split');
 };
 const closeLarge = () => {
-  refused = awaited;
+  refused = awaited ?? large.channel; // an answer still on its way does not open it again
   awaited = null;
   hideLarge();
   mark(null);
@@ -168,8 +168,8 @@ const drawMeaning = () => {
   if (facts.scale) parts.push(colourBar(facts.scale));
   else {
     const signed = facts.channels.map((entry) => entry.low !== null && entry.low < 0);
-    if (signed.includes(false)) parts.push(make('span', {class: 'own'}, t('own_low'), ramp(false), t('own_high')));
-    if (signed.includes(true)) parts.push(make('span', {class: 'own'}, t('own_negative'), ramp(true), t('own_positive')));
+    if (signed.includes(false)) parts.push(make('span', {class: 'own'}, t('own_low'), ramp([0, 1, false]), t('own_high')));
+    if (signed.includes(true)) parts.push(make('span', {class: 'own'}, t('own_negative'), ramp([-1, 1, true]), t('own_positive')));
   }
   meaning.replaceChildren(...parts);
 };
@@ -177,20 +177,25 @@ const drawMeaning = () => {
 const drawHow = () => {
   const [, height, width] = facts.shape;
   const [high, wide] = facts.thumbnail;
-  const single = height * width === 1;
-  const parts = [t(single ? 'how_single' : facts.step === 1 ? 'how_native' : 'how_mean', {height, width, step: facts.step})];
-  if (single && facts.scope === 'channel') parts.push(t('how_single_channel'));
+  const mean = {rows: Math.min(facts.step, height), columns: Math.min(facts.step, width)};
+  const parts = [t(single() ? 'how_single' : facts.step === 1 ? 'how_native' : 'how_mean', {height, width, ...mean})];
+  if (single() && facts.scope === 'channel') parts.push(t('how_single_channel'));
   if (wide > 8 * high || high > 8 * wide) parts.push(t('how_stretched'));
-  how.replaceChildren(parts.join(' '));
+  how.replaceChildren(make('span', {}, parts.join(' ')));
   if (Math.min(...facts.valid) < 1) how.append(make('span', {class: 'key'}, make('i', {class: 'swatch hatched'}), t('padding')));
   if (facts.stats.nans) how.append(make('span', {class: 'key'}, swatch(INDEX.NaN), 'NaN'));
   if (facts.stats.infinities) how.append(make('span', {class: 'key'}, swatch(INDEX['+inf']), '+inf'), make('span', {class: 'key'}, swatch(INDEX['-inf']), '-inf'));
 };
 
-const wording = (entry) => {
-  if (facts.shape[1] * facts.shape[2] === 1) return figure(entry.low);
-  if (entry.flags.includes('dead')) return t('zero_everywhere');
-  if (!entry.flags.includes('flat')) return '';
+const single = () => facts.shape[1] * facts.shape[2] === 1;
+const flagsOf = ({flags}) => {
+  const broken = flags.includes('nan') || flags.includes('inf');
+  return flags.filter((flag) => flag !== 'flat' || !(single() || broken)); // one value varies nowhere: no finding
+};
+const wording = (entry, flags) => {
+  if (single()) return flags.includes('nan') || flags.includes('inf') ? '' : figure(entry.low);
+  if (flags.includes('dead')) return t('zero_everywhere');
+  if (!flags.includes('flat')) return '';
   return entry.low === entry.high ? t('one_value', {value: figure(entry.low)}) : t('hardly_varies');
 };
 const makeTile = (entry, index, sprite) => {
@@ -203,16 +208,18 @@ const makeTile = (entry, index, sprite) => {
   const holder = make('span', {class: 'holder', style: `width: ${Math.min(ratio / box, 1) * 100}%; height: ${Math.min(box / ratio, 1) * 100}%`},
     canvas, make('span', {class: 'veil'}));
   const picture = make('span', {class: 'picture', style: `aspect-ratio: ${box}`}, holder);
-  const [words, range] = [wording(entry), {low: figure(entry.low), high: figure(entry.high)}];
+  const flags = flagsOf(entry);
+  const words = wording(entry, flags);
+  const [low, lastly] = figures(entry.low, entry.high);
+  const range = {low, high: lastly};
   if (words) picture.append(make('span', {class: 'words'}, words));
-  const flags = entry.flags.filter((flag) => flag !== 'flat' || facts.shape[1] * facts.shape[2] > 1);
   const badges = make('span', {class: 'badges'}, ...flags.map((flag) => make('b', {class: `badge ${flag}`}, t(`flag_${flag}`))));
   const zeros = percent(entry.zero_share);
   const label = t('tile', {channel: entry.channel, ...range, zeros}) + flags.map((flag) => `, ${t(`flag_${flag}`)}`).join('');
   const tile = make('div', {class: `tile ${flags.join(' ')}`, role: 'option', tabindex: -1, 'data-channel': entry.channel, 'aria-selected': 'false',
     'aria-label': label, title: t('tile_more', {mean: figure(entry.mean), std: figure(entry.std), strength: figure(entry.mean_abs)})},
   picture, make('span', {class: 'caption'}, make('strong', {}, entry.channel), make('span', {class: 'zeros'}, t('zero_share', {zeros}))),
-  make('span', {class: 'range'}, make('span', {}, range.low), make('span', {}, '…'), make('span', {}, range.high)));
+  ...(single() ? [] : [make('span', {class: 'range'}, make('span', {}, range.low), make('span', {}, `… ${range.high}`))]));
   if (flags.length) picture.append(badges);
   return tile;
 };
@@ -236,6 +243,8 @@ const drawSheet = (sprite) => {
   drawHow();
   card.style.setProperty('--wide', facts.valid[0]);
   card.style.setProperty('--high', facts.valid[1]);
+  const few = facts.channels.length;
+  card.style.setProperty('--least', few <= 4 ? '220px' : few <= 16 ? '140px' : '96px');
   card.classList.toggle('whole', Math.min(...facts.valid) >= 1);
   card.classList.toggle('own-scales', !facts.scale);
   grid.setAttribute('aria-label', t('channels', {label: facts.label}));
@@ -252,8 +261,7 @@ const fetched = async (address) => {
 const floats = async (address) => {
   const answer = await fetch(address);
   if (!answer.ok) throw new Error(`${answer.status} ${address}`);
-  const bytes = new DataView(await answer.arrayBuffer());
-  return Float32Array.from({length: bytes.byteLength / 4}, (_, index) => bytes.getFloat32(4 * index, true));
+  return new Float32Array(await answer.arrayBuffer()); // little-endian, as every machine a browser runs on
 };
 
 const drawLarge = (fresh, values, picture) => {

@@ -5,7 +5,7 @@ const [svg, figure, tip] = [find('.drawing'), find('.figure'), find('.tip')];
 const root = element.closest('.block') ?? element;
 const unique = 'diagram-' + Math.random().toString(36).slice(2);
 const LINE = 16; // of text, in pixels
-const PAD = 8;
+const PAD = 7;
 let net = null; // what is drawn: value, boxes by label, their children
 let placed = new Map(); // label -> { g, box, rect }
 let [selected, focused, loading, drawnWidth, isOpen] = [null, null, 0, 0, false];
@@ -100,14 +100,15 @@ function makeBody(box, limit) {
   const inside = limit ? net.children.get(box.label) : null;
   if (inside && !net.bodies.has(key)) {
     const side = sideOf(inside);
-    net.bodies.set(key, arrange(inside.map((child) => makeMini(child, limit, side)), 9, 9));
+    net.bodies.set(key, arrange(inside.map((child) => makeMini(child, limit, side)), 9, 7));
   }
   return inside ? net.bodies.get(key) : null;
 }
 
 function makeNode(box, options, largest) {
   const body = makeBody(box, options.mini);
-  const stacked = options.text === 'below' || (options.text === 'mixed' && !body);
+  const crowded = options.crowded?.has(box.row) || options.mini;
+  const stacked = options.text === 'below' || (options.text === 'mixed' && !body && crowded);
   const head = makeHead(box, options.limit, stacked, largest);
   const node = { box, head, w: head.w + 2 * PAD, h: head.h + 2 * PAD };
   node.anchor = PAD + head.picture.y + head.picture.h / 2;
@@ -230,40 +231,37 @@ function layOut(options, width) {
   const input = inputBox(tops);
   const boxes = [input, ...tops.map((box) => (box.label === input.first ? { ...box, inputs: [''] } : box))];
   const side = sideOf(net.tops);
-  const gap = options.text === 'beside' ? 26 : 20;
-  const nodes = boxes.map((box) => makeNode(box, options, side));
-  const plain = arrange(nodes, gap, 24);
+  const gap = options.text === 'beside' ? 26 : 16;
+  const crowded = new Set(tops.map((box) => box.row).filter((row, i, rows) => rows.filter((one) => one === row).length > 2));
+  const nodes = boxes.map((box) => makeNode(box, { ...options, crowded }, side));
+  const plain = arrange(nodes, gap, 22);
   const spare = width - plain.w;
   if (!width || spare < 8 || plain.columns < 2) return plain;
-  return arrange(nodes, gap + Math.min(70, spare / (plain.columns - 1)), 24);
+  return arrange(nodes, gap + Math.min(70, spare / (plain.columns - 1)), 22);
 }
 
-// Everything open is best where boxes hold a figure of their own; otherwise large pictures matter more.
-function candidates() {
-  const all = [];
-  for (const text of ['beside', 'below']) {
-    for (const limit of [132, 116, 100, 86, 74, 62, 52, 44]) all.push({ text, limit, score: limit });
-  }
-  for (const text of net.children.size ? ['beside', 'below', 'mixed'] : []) {
-    for (const mini of [40, 34, 30, 27, 24, 22]) {
-      for (const factor of [1.6, 2.6]) {
-        const limit = Math.round(mini * factor);
-        all.push({ text, mini, limit, score: limit / 2 + mini * 2 + (net.nested ? 140 : 20) });
-      }
-    }
-  }
-  return all;
+// All ways to draw the boxes: with what is inside them or without, text beside or below, pictures large or small.
+function candidates(isOpen_) {
+  const sizes = isOpen_ ? [40, 33, 27, 22].flatMap((mini) => [1.6, 2.6].map((factor) => ({ mini, limit: mini * factor })))
+    : [132, 108, 88, 72, 58, 46].map((limit) => ({ limit }));
+  return ['beside', 'below', 'mixed'].flatMap((text) => sizes.map((size) => ({ ...size, text })));
 }
 
+// The best is large without being too high. Boxes that hold a figure of their own are drawn open wherever they fit;
+// where they hold a mere chain, large pictures matter more.
 function fit(width) {
-  const budget = clamp(width, 700, 1300);
+  const budget = Math.max(700, width * 1.25);
   let [best, narrowest] = [null, null];
   for (const turned of [false, true]) {
-    for (const options of candidates().map((one) => ({ ...one, turned }))) {
-      const size = layOut(options, 0);
-      const score = options.score - Math.max(0, size.h - budget) * 0.12;
-      if (!narrowest || size.w < narrowest.w) narrowest = { options, w: size.w };
-      if (size.w <= width && (!best || score > best.score)) best = { options, score };
+    for (const open of net.children.size ? [true, false] : [false]) {
+      if (best && net.nested) break;
+      for (const one of candidates(open)) {
+        const options = { ...one, turned };
+        const size = layOut(options, 0);
+        const score = (open ? one.limit / 2 + one.mini * 2 + 20 : one.limit) - Math.max(0, size.h - budget) * 0.2;
+        if (!narrowest || size.w < narrowest.w) narrowest = { options, w: size.w };
+        if (size.w <= width && (!best || score > best.score)) best = { options, score };
+      }
     }
     if (best) break;
   }
@@ -272,20 +270,20 @@ function fit(width) {
 
 // ---- drawing ----
 
-function drawPicture(parent, box, { x, y, w, h, sheets }) {
+// The frame belongs to the box, the picture lies over it: as a part of the box, the uncut sprite would count for its size.
+function drawPicture(parent, layer, box, { x, y, w, h, sheets }, [left, top]) {
   for (let k = sheets; k > 0; k--) make('rect', { class: 'sheet', x: x + 2 * k, y: y - 2 * k, width: w, height: h }, parent);
+  make('rect', { class: 'frame', x: x - 0.5, y: y - 0.5, width: w + 1, height: h + 1 }, parent);
   if (box.thumbnail && net.value.sprite) {
-    const [left, top, wide, high] = box.thumbnail;
-    const window_ = make('svg', { x, y, width: w, height: h, viewBox: `${left} ${top} ${wide} ${high}`,
-      preserveAspectRatio: 'none' }, parent);
+    const window_ = make('svg', { class: 'picture', x: left + x, y: top + y, width: w, height: h,
+      viewBox: box.thumbnail.join(' '), preserveAspectRatio: 'none' }, layer);
     const [width, height] = net.value.sprite_size;
     // Enlarged maps keep their pixels; reduced ones are averaged, as leaving pixels out would mislead.
-    const look = w * devicePixelRatio >= wide && !box.isInput ? 'exact' : 'reduced';
+    const look = w * devicePixelRatio >= box.thumbnail[2] && !box.isInput ? 'exact' : 'reduced';
     make('image', { href: net.value.sprite.url, width, height, class: look }, window_);
   } else {
     make('rect', { x, y, width: w, height: h, fill: `url(#${unique}-hatch)` }, parent);
   }
-  make('rect', { class: 'frame', x, y, width: w, height: h }, parent);
 }
 
 function describe(box) {
@@ -305,14 +303,16 @@ function drawNode(layer, node, left, top) {
   }
   if (head) {
     make('rect', { class: 'box', width: w, height: h, rx: 8 }, g);
-    const inner = make('g', { transform: `translate(${head.stacked ? (w - head.w) / 2 : PAD} ${PAD})` }, g);
-    drawPicture(inner, box, head.picture);
+    const indent = head.stacked ? (w - head.w) / 2 : PAD;
+    const inner = make('g', { transform: `translate(${indent} ${PAD})` }, g);
+    drawPicture(inner, layer, box, head.picture, [x + indent, y + PAD]);
     head.lines.forEach((line, i) => make('text', { class: line.kind, x: head.textX, y: head.textY + i * LINE + 12,
       'text-anchor': head.stacked ? 'middle' : 'start' }, inner, line.text));
   } else {
-    make('rect', { class: 'hit', x: -5, y: -5, width: w + 10, height: h + 10, rx: 4 }, g);
-    drawPicture(g, box, node.picture);
-    if (isAlarming(box)) make('circle', { class: 'mark', cx: w, cy: 0, r: 3.5 }, g);
+    const hit = Math.max(28, w + 8);
+    make('rect', { class: 'hit', x: (w - hit) / 2, y: -4, width: hit, height: h + 8, rx: 4 }, g);
+    drawPicture(g, layer, box, node.picture, [x, y]);
+    if (isAlarming(box)) make('circle', { class: 'mark', cx: x + w, cy: y, r: 3.5 }, layer);
   }
   if (node.body) drawGrid(layer, node.body, x + (w - node.body.w) / 2, y + PAD + head.h + PAD, 'small');
 }

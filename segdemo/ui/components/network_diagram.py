@@ -65,7 +65,7 @@ class Box:
     inputs: tuple[str, ...] = ()
     skips: tuple[str, ...] = ()
     inside: tuple[Box, ...] = ()
-    shape: tuple[int, int, int] | None = None
+    shape: tuple[int, ...] | None = None
     thumbnail: Pixels | None = None
     channel: int | None = None
     flags: tuple[str, ...] = ()

@@ -21,4 +21,3 @@ class Picture(gr.Image):
     def get_block_name(self) -> str:
         """Name the component whose front end is used."""
         return "image"
-

@@ -168,12 +168,14 @@ const tipLines = ({x, y}) => {
   const {value, width, height, pixels, probabilities} = result;
   const packed = pixels[y * width + x];
   const entry = value.classes[packed & 255];
-  const [px, py] = [[x, width], [y, height]].map(([at, size], i) => Math.floor((at + 0.5) / size * value.picture_size[i]));
+  const [px, py] = [[x, width], [y, height]]
+    .map(([at, size], i) => Math.floor((at + 0.5) / size * value.picture_size[i]));
   const map = choice.view === 'probability' && probabilities.get(chosen().index);
   const facts = [`(${px}, ${py})`];
   if (map) facts.unshift(`${nameOf(chosen())}: ${probabilityText(map[y * width + x] & 255)}`);
   if (choice.view === 'entropy') facts.unshift(bitsText((packed >>> 16 & 255) / 255 * value.bits));
-  return {colour: entry.colour, first: `${nameOf(entry)} ${probabilityText(packed >>> 8 & 255)}`, second: facts.join('  ·  ')};
+  const first = `${nameOf(entry)} ${probabilityText(packed >>> 8 & 255)}`;
+  return {colour: entry.colour, first, second: facts.join('  ·  ')};
 };
 
 const point = (pixel, by) => {
@@ -183,7 +185,8 @@ const point = (pixel, by) => {
   if (by !== 'keyboard') cursor = null;
   if (!pixel) return;
   const lines = pixel.outside ? {first: t('padding'), second: t('padding_note')} : tipLines(pixel);
-  tip.replaceChildren(swatch(lines.colour), make('b', {textContent: lines.first}), make('span', {textContent: lines.second}));
+  const [first, second] = [make('b', {textContent: lines.first}), make('span', {textContent: lines.second})];
+  tip.replaceChildren(swatch(lines.colour), first, second);
   const left = pixel.left ?? (pixel.x + 0.5) / result.width * canvas.offsetWidth;
   const top = pixel.top ?? (pixel.y + 0.5) / result.height * canvas.offsetHeight;
   find('across').style.top = `${top}px`;
@@ -253,7 +256,8 @@ const fillWords = () => {
   for (const name of ['banner', 'untrained']) find(name).hidden = !value.untrained;
   const summary = occurring().map((entry) => `${nameOf(entry)} ${shareText(entry.percent)}`).join(t('comma'));
   find('map').setAttribute('aria-label', t(value.untrained ? 'summary_untrained' : 'summary', {summary}));
-  const facts = [value.network, t('working_size', {side: value.side}), t('forward', {time: secondsText(value.seconds)})];
+  const time = secondsText(value.seconds);
+  const facts = [value.network, t('working_size', {side: value.side}), t('forward', {time})];
   find('facts').replaceChildren(...facts.map((textContent) => make('span', {textContent})));
 };
 

@@ -137,9 +137,7 @@ class SegmentationValue:
         """Photograph, the three maps in one lossless picture, and what the network saw."""
         shares = (self.confidence, self.entropy / self.most_bits)
         labels = np.stack([self.mask, *(_to_bytes(share) for share in shares)], axis=-1)  # (H, W, 3)
-        return Encoded(
-            _encode(self.picture, "JPEG", quality=90), _encode_png(Image.fromarray(labels)), _encode_png(self.seen)
-        )
+        return Encoded(_encode_photo(self.picture), _encode_png(Image.fromarray(labels)), _encode_png(self.seen))
 
     def with_probability(self, index: int, values: NDArray[np.float32]) -> SegmentationValue:
         """Return the same run, with the map of one class.
@@ -155,7 +153,7 @@ class SegmentationValue:
 
         Args:
             kind: "mask", "overlay" or "data", as asked for.
-            path: the file, in the temporary folder.
+            path: the file; it is copied, and may be deleted once the value has been sent.
             name: the file name offered.
         """
         return self._same_run(replace(self, download=(kind, path, name)))
@@ -221,7 +219,7 @@ class SegmentationView(gr.HTML):
     def preprocess(self, payload: Any) -> None:
         """Take nothing from the page: what it shows is the server's."""
 
-    def postprocess(self, value: SegmentationValue | None) -> SegmentationData | None:
+    def postprocess(self, value: SegmentationValue | None) -> SegmentationData | None:  # type: ignore[override]
         """Write a run's files and describe it for the page."""
         if value is None:
             return None
@@ -242,7 +240,7 @@ class SegmentationView(gr.HTML):
             side=value.side,
             seconds=value.seconds,
             probability=self._probability(value),
-            download=_download(value),
+            download=self._download(value),
         )
 
     def api_info(self) -> dict[str, Any]:
@@ -256,26 +254,28 @@ class SegmentationView(gr.HTML):
         encoded = _encode_png(Image.fromarray(_to_bytes(values)))
         return Probability(index=index, file=self._file(encoded, "probability.png"))
 
+    def _download(self, value: SegmentationValue) -> Download | None:
+        if value.download is None:
+            return None
+        kind, path, name = value.download
+        # Copied under its own name: the server announces the name on disk, and browsers prefer that one.
+        return Download(kind=kind, file=self._file(Path(path).read_bytes(), name), stamp=uuid.uuid4().hex)
+
     def _file(self, data: bytes, name: str) -> FileData:
         return FileData(path=processing_utils.save_bytes_to_cache(data, name, self.GRADIO_CACHE), orig_name=name)
-
-
-def _download(value: SegmentationValue) -> Download | None:
-    if value.download is None:
-        return None
-    kind, path, name = value.download
-    return Download(kind=kind, file=FileData(path=str(path), orig_name=name), stamp=uuid.uuid4().hex)
 
 
 def _to_bytes(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
 
 
-def _encode(picture: Image.Image, form: str, **settings: int) -> bytes:
+def _encode_photo(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, form, **settings)
+    picture.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
 
 
 def _encode_png(picture: Image.Image) -> bytes:
-    return _encode(picture, "PNG", compress_level=1)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

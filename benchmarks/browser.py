@@ -1,0 +1,151 @@
+"""The page as a visitor has it: `python app.py` in a process of its own, and a headless Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PATIENCE = 180.0  # seconds
+SEGMENTED = "() => { const body = document.querySelector('#segmentation .body'); return body && !body.hidden; }"
+SHEET_DRAWN = "() => document.querySelector('#sheet [data-ready]:not([data-ready^=empty])')"
+BOXES = "#diagram .node[data-label]:not(.node .node)"
+# From the browser's own time of the click to the second frame after the sheet says that it is drawn.
+WATCH = """() => {
+  const marked = document.querySelector('#sheet [data-ready]');
+  const before = marked.dataset.ready;
+  window.painted = new Promise((resolve) => {
+    document.addEventListener('click', (click) => {
+      const observer = new MutationObserver(() => {
+        if (marked.dataset.ready === before) return;
+        observer.disconnect();
+        requestAnimationFrame(() => requestAnimationFrame((now) => resolve(now - click.timeStamp)));
+      });
+      observer.observe(marked, { attributes: true, attributeFilter: ['data-ready'] });
+    }, { capture: true, once: true });
+  });
+}"""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start a headless Chromium for as long as the block lasts."""
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def app() -> Iterator[tuple[str, float]]:
+    """Start `python app.py`; gives its address, and the seconds from the start to the first byte of the page."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/"
+    settings = {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1", "HF_HUB_OFFLINE": "1"}
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "app.py"], cwd=ROOT, env={**os.environ, **settings}, stdout=subprocess.DEVNULL
+    )
+    try:
+        wait_for(address, process)
+        yield address, time.perf_counter() - started
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Ask for the page until its first byte comes."""
+    patience = time.monotonic() + PATIENCE
+    while time.monotonic() < patience:
+        if process.poll() is not None:
+            raise RuntimeError(f"app.py ended with code {process.returncode}")
+        try:
+            with urllib.request.urlopen(address, timeout=PATIENCE) as answer:
+                answer.read(1)
+                return
+        except urllib.error.URLError:
+            time.sleep(0.01)
+    raise RuntimeError(f"app.py did not answer within {PATIENCE:.0f} s")
+
+
+def starts(repeats: int) -> dict[str, list[float]]:
+    """Time whole starts, each with a new process and an empty browser profile.
+
+    Args:
+        repeats: how many.
+
+    Returns:
+        Seconds from starting the process to: the first byte, the painted segmentation of the first example, the
+        painted channel sheet.
+    """
+    moments: dict[str, list[float]] = {"first byte": [], "painted segmentation": [], "painted channels": []}
+    with chromium() as browser:
+        for _ in range(repeats):
+            with app() as (address, seconds):
+                answered = time.perf_counter()
+                page = open_page(browser, address)
+                segmented = time.perf_counter()
+                page.wait_for_function(SHEET_DRAWN)
+                drawn = time.perf_counter()
+                page.context.close()
+            moments["first byte"].append(seconds)
+            moments["painted segmentation"].append(seconds + segmented - answered)
+            moments["painted channels"].append(seconds + drawn - answered)
+    return moments
+
+
+def open_page(browser: Browser, address: str) -> Page:
+    """Visit the page and wait until the first example's segmentation is painted."""
+    page = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
+    page.set_default_timeout(1000 * PATIENCE)
+    page.goto(address)
+    page.wait_for_function(SEGMENTED)
+    return page
+
+
+def stage_changes(networks: list[str], rounds: int) -> dict[str, list[float]]:
+    """Click every outer stage in the diagram, round after round.
+
+    Args:
+        networks: names in ``NETWORKS``.
+        rounds: rounds that count; one before them does not.
+
+    Returns:
+        Seconds from click to painted sheet, by network.
+    """
+    seconds: dict[str, list[float]] = {}
+    with app() as (address, _), chromium() as browser:
+        for network in networks:
+            page = open_page(browser, f"{address}?network={network}")
+            page.wait_for_function(SHEET_DRAWN)
+            page.wait_for_timeout(1000)  # nothing else shall run
+            labels = page.locator(BOXES).evaluate_all("(boxes) => boxes.map((box) => box.dataset.label)")
+            labels = [*labels[1:], labels[0]]  # the first is shown already
+            for label in labels:
+                click(page, label)
+            seconds[network] = [click(page, label) for _ in range(rounds) for label in labels]
+            page.context.close()
+    return seconds
+
+
+def click(page: Page, label: str) -> float:
+    """Click a stage; returns the seconds until its sheet is painted."""
+    page.evaluate(WATCH)
+    page.locator(f'{BOXES}[data-label="{label}"]').click(position={"x": 6, "y": 6})
+    return float(page.evaluate("() => window.painted")) / 1000

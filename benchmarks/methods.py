@@ -1,0 +1,125 @@
+"""The ways compared of seeing what a network's layers put out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from segdemo.examples import example
+from segdemo.images import to_batch
+from segdemo.inference import CACHE, Segmenter
+
+SIDES = {"deeplabv3_mobilenet_v2": 513}  # its sides are 8k + 1
+SIDE = 512
+SMALL = {"deeplabv3_mobilenet_v2": 65}
+SMALL_SIDE = 64
+
+
+class Case:
+    """One network with one picture to look at: a real photograph, cut square.
+
+    Args:
+        network: name in ``NETWORKS``.
+        small: take a small working size, to warm up with little memory.
+    """
+
+    def __init__(self, network: str, *, small: bool = False) -> None:
+        self.side = SMALL.get(network, SMALL_SIDE) if small else SIDES.get(network, SIDE)
+        self.picture = Image.open(example("astronaut")).convert("RGB").resize((512, 512))
+        self.segmenter = Segmenter(network)
+        self.network = self.segmenter.network
+        self.batch = to_batch(self.picture, self.segmenter.spec.rule, self.side)[0]
+
+
+def bare(case: Case) -> Callable[[], object]:
+    """Run the network and look at nothing."""
+
+    def call() -> Tensor:
+        with torch.inference_mode():
+            logits: Tensor = case.network(case.batch)
+        return logits
+
+    return call
+
+
+def run(case: Case) -> Callable[[], object]:
+    """Run the Segmenter from picture to result with every stage summarised, nothing taken from its cache."""
+
+    def call() -> object:
+        CACHE.clear()
+        return case.segmenter.run(case.picture, case.side)
+
+    return call
+
+
+def run_and_mask(case: Case) -> Callable[[], object]:
+    """Run the Segmenter, then ask for the mask in the picture's own size."""
+
+    def call() -> object:
+        CACHE.clear()
+        result = case.segmenter.run(case.picture, case.side)
+        return result, result.mask
+
+    return call
+
+
+def keep_copies(case: Case) -> Callable[[], object]:
+    """Keep a copy of what every leaf module puts out, with plain hooks."""
+    leaf_modules = {name: module for name, module in case.network.named_modules() if not list(module.children())}
+
+    def call() -> dict[str, list[Tensor]]:
+        kept: dict[str, list[Tensor]] = {name: [] for name in leaf_modules}
+
+        def keeper(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+            def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
+                kept[name].append(output.clone())
+
+            return hook
+
+        with ExitStack() as hooks, torch.inference_mode():
+            for name, module in leaf_modules.items():
+                hooks.enter_context(module.register_forward_hook(keeper(name)))
+            case.network(case.batch)
+        return kept
+
+    return call
+
+
+def feature_extractor(case: Case) -> Callable[[], object]:
+    """Let torchvision's feature extractor return the stages; building it is not part of the call."""
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    stages = {stage.layer: stage.label for stage in case.segmenter.spec.every_stage()}
+    extractor = create_feature_extractor(case.network, stages)
+
+    def call() -> object:
+        with torch.inference_mode():
+            return extractor(case.batch)
+
+    return call
+
+
+def torchlens(case: Case) -> Callable[[], object]:
+    """Let torchlens record every operation, as its ``trace`` does by default."""
+    import torchlens
+
+    def call() -> object:
+        with torch.no_grad():
+            return torchlens.trace(case.network, case.batch)
+
+    return call
+
+
+METHODS: Mapping[str, Callable[[Case], Callable[[], object]]] = {
+    "bare forward": bare,
+    "Segmenter.run": run,
+    "Segmenter.run and its mask": run_and_mask,
+    "plain hooks, every leaf cloned": keep_copies,
+    "torchvision create_feature_extractor, stages": feature_extractor,
+    "torchlens trace": torchlens,
+}

@@ -1,0 +1,157 @@
+"""The parts of the benchmark; each measures one thing and makes one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+
+import torch
+
+from benchmarks import browser, sheet
+from benchmarks.alone import in_its_own_process
+from benchmarks.methods import METHODS, Case, bare
+from benchmarks.report import Table
+from benchmarks.stopwatch import milliseconds, ratio, take_turns
+from segdemo.networks import NETWORKS
+from segdemo.summaries import summarise
+
+ROUNDS = 9
+PROCESSES = 3  # fresh ones, for memory
+PEERS = (
+    "bare forward",
+    "Segmenter.run",
+    "plain hooks, every leaf cloned",
+    "torchvision create_feature_extractor, stages",
+)
+TORCHLENS = "torchlens trace"
+SIZE = "Working size 512 pixels (513 for DeepLabV3, whose sides are 8k + 1), one photograph"
+
+
+def against_bare() -> Table:
+    """(a) Segmenter.run, and its mask, against the bare forward pass."""
+    table = Table(
+        "(a) Looking at every stage, against the bare forward pass",
+        f"{SIZE}, {ROUNDS} rounds. `Segmenter.run` goes from the picture to the result with every stage summarised; "
+        "its cache is emptied before each call. Aim: at most 1.15 ×.",
+        ("network", "method", "time", "against bare"),
+    )
+    for network in NETWORKS:
+        case = Case(network)
+        names = ("bare forward", "Segmenter.run", "Segmenter.run and its mask")
+        seconds = take_turns({name: METHODS[name](case) for name in names}, ROUNDS)
+        for name in names:
+            table.rows.append((network, name, milliseconds(seconds[name]), ratio(seconds[name], seconds[names[0]])))
+    return table
+
+
+def against_peers() -> Table:
+    """(b) Segmenter.run against other ways of seeing the layers, in time and in peak memory."""
+    table = Table(
+        "(b) The same against other ways of seeing the layers",
+        f"{SIZE}. Time: {ROUNDS} rounds in turns; torchlens, which replaces PyTorch's functions for the whole process, "
+        "has a process of its own and 3 calls. Memory: peak during the first call above what was resident before it, "
+        f"median of {PROCESSES} fresh processes (torchlens: 1), and how much more that is than the bare forward pass.",
+        ("network", "method", "time", "against bare", "peak memory", "more than bare"),
+    )
+    for network in NETWORKS:
+        case, calls, troubles = Case(network), {}, {}
+        for name in PEERS:
+            try:
+                calls[name] = METHODS[name](case)
+            except Exception as trouble:  # a method that cannot see this network is a result too
+                troubles[name] = f"does not work: {type(trouble).__name__}: {str(trouble).splitlines()[0]}"
+        seconds = take_turns(calls, ROUNDS)
+        memory = {name: [in_its_own_process(name, network)["megabytes"] for _ in range(PROCESSES)] for name in calls}
+        alone = in_its_own_process(TORCHLENS, network, repeats=3)
+        if "trouble" in alone:
+            troubles[TORCHLENS] = f"does not work: {alone['trouble']}"
+        else:
+            seconds[TORCHLENS], memory[TORCHLENS] = alone["seconds"], [alone["megabytes"]]
+        base, bare_memory = seconds[PEERS[0]], median(memory[PEERS[0]])
+        for name in (*PEERS, TORCHLENS):
+            if name in troubles:
+                table.rows.append((network, name, troubles[name], "–", "–", "–"))
+                continue
+            peak = median(memory[name])
+            more = "–" if name == PEERS[0] else f"{peak - bare_memory:+.0f} MB"
+            row = (network, name, milliseconds(seconds[name]), ratio(seconds[name], base), f"{peak:.0f} MB", more)
+            table.rows.append(row)
+    return table
+
+
+def sheets() -> Table:
+    """(c) A sheet of 64 channels against matplotlib subplots."""
+    case = Case("deeplabv3_mobilenet_v2")
+    values = sheet.activation(case)
+    summary = summarise(values)
+    size = " × ".join(map(str, values.shape[1:]))
+    table = Table(
+        "(c) A sheet of 64 channels as a PNG, against matplotlib subplots",
+        f"An activation of {size} in memory, {ROUNDS} rounds. The page draws sheets from the summary that the pass "
+        "left. Aim: 50 times faster.",
+        ("method", "time", "matplotlib takes"),
+    )
+    methods: dict[str, Callable[[], object]] = {
+        "64 subplots, savefig": lambda: sheet.subplots(values),
+        "segdemo, from the summary": lambda: sheet.from_summary(summary),
+        "segdemo, from the activation, statistics included": lambda: sheet.from_activation(values),
+    }
+    seconds = take_turns(methods, ROUNDS)
+    for name, times in seconds.items():
+        table.rows.append((name, milliseconds(times), ratio(seconds["64 subplots, savefig"], times)))
+    return table
+
+
+def clicks() -> Table:
+    """(d) From a click on a stage to its painted sheet."""
+    table = Table(
+        "(d) Click on a stage to painted sheet",
+        "Headless Chromium and the app on the same machine; every outer stage of the figure, 3 rounds after one that "
+        "does not count. From the browser's time of the click to the second frame after the sheet is drawn. "
+        "Aim: under 200 ms.",
+        ("network", "clicks", "time"),
+    )
+    for network, seconds in browser.stage_changes(list(NETWORKS), rounds=3).items():
+        table.rows.append((network, str(len(seconds)), milliseconds(seconds)))
+    return table
+
+
+def memory_formats() -> Table:
+    """(e) The bare forward pass with channels last."""
+    table = Table(
+        "(e) Bare forward pass, channels last against the default",
+        f"{SIZE}, {ROUNDS} rounds.",
+        ("network", "memory format", "time", "against the default"),
+    )
+    for network in NETWORKS:
+        default, last = Case(network), Case(network)
+        last.network.to(memory_format=torch.channels_last)
+        last.batch = last.batch.to(memory_format=torch.channels_last)
+        seconds = take_turns({"default": bare(default), "channels last": bare(last)}, ROUNDS)
+        for name, times in seconds.items():
+            table.rows.append((network, name, milliseconds(times), ratio(times, seconds["default"])))
+    return table
+
+
+def starts() -> Table:
+    """(f) From `python app.py` to the first byte, and to a painted example."""
+    repeats = 5
+    table = Table(
+        "(f) Start",
+        f"From starting `python app.py` until then; {repeats} starts, each with an empty browser profile. Chromium is "
+        "running already and asks for the page at the first byte.",
+        ("until", "time"),
+    )
+    for moment, seconds in browser.starts(repeats).items():
+        table.rows.append((moment, milliseconds(seconds)))
+    return table
+
+
+PARTS: dict[str, Callable[[], Table]] = {
+    "a": against_bare,
+    "b": against_peers,
+    "c": sheets,
+    "d": clicks,
+    "e": memory_formats,
+    "f": starts,
+}

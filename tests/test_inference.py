@@ -1,0 +1,204 @@
+"""The Segmenter: exact, one at a time, remembered, stopped at once when superseded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from segdemo import InputError, Segmenter, Superseded
+from segdemo.examples import example
+from segdemo.images import load_picture, to_batch
+from segdemo.inference import CACHE, get_segmenter
+from segdemo.summaries import summarise
+
+SIDE = 257
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    CACHE.clear()
+    yield
+    CACHE.clear()
+
+
+@pytest.fixture(scope="module")
+def deeplab() -> Segmenter:
+    return get_segmenter("deeplabv3_mobilenet_v2")
+
+
+@pytest.fixture(scope="module")
+def cat() -> Image.Image:
+    return load_picture(example("chelsea"))
+
+
+def shares(segmenter: Segmenter, name: str) -> dict[str, float]:
+    found = segmenter.run(load_picture(example(name))).classes
+    return {share.name: share.percent for share in found if share.percent > 1}
+
+
+def test_astronaut_cat_and_motorcycle_are_recognised(deeplab: Segmenter) -> None:
+    assert set(shares(deeplab, "astronaut")) == {"background", "person"}
+    assert set(shares(deeplab, "chelsea")) == {"background", "cat"}
+    assert set(shares(deeplab, "motorcycle")) == {"background", "motorbike"}
+    assert 35 < shares(deeplab, "astronaut")["person"] < 50
+    assert 70 < shares(deeplab, "chelsea")["cat"] < 85
+    assert 25 < shares(deeplab, "motorcycle")["motorbike"] < 40
+
+
+@torch.no_grad()
+def test_a_run_says_what_the_bare_network_says(deeplab: Segmenter, cat: Image.Image) -> None:
+    batch, placement = to_batch(cat, deeplab.spec.rule, SIDE)
+    logits = deeplab.network(batch)
+    result = deeplab.run(cat, SIDE)
+    width, height = placement.resized
+    assert result.logits == pytest.approx(logits[0, :, :height, :width].numpy(), abs=1e-5)
+    assert result.mask.shape == (cat.height, cat.width)
+    assert result.size == cat.size
+    assert result.seen.size == (SIDE, SIDE)
+
+
+@torch.no_grad()
+def test_activation_and_summary_are_those_of_the_layer(deeplab: Segmenter, cat: Image.Image) -> None:
+    batch, _ = to_batch(cat, deeplab.spec.rule, SIDE)
+    stem = deeplab.network.get_submodule("stem")(batch)
+    assert np.array_equal(deeplab.activation(cat, "Stem", side=SIDE), stem[0].numpy())
+    assert np.array_equal(deeplab.activation(cat, "stem", channel=7, side=SIDE), stem[0, 7].numpy())
+    expected = summarise(stem)
+    for summary in (deeplab.run(cat, SIDE).layers["Stem"], deeplab.summary(cat, "stem", SIDE)):
+        assert (summary.minimum, summary.maximum, summary.zero_share) == (
+            expected.minimum,
+            expected.maximum,
+            expected.zero_share,
+        )
+        assert np.array_equal(summary.thumbnails, expected.thumbnails)
+
+
+def test_every_stage_has_its_summary_and_every_inner_stage_its_glimpse() -> None:
+    segmenter = get_segmenter("u2netp")
+    result = segmenter.run(Image.new("RGB", (40, 30), "teal"), 192)
+    assert list(result.layers) == [stage.label for stage in segmenter.spec.stages]
+    inner = {stage.label for outer in segmenter.spec.stages for stage in outer.inside}
+    assert inner - set(result.layers) <= set(result.glimpses)
+
+
+def test_an_activation_is_computed_no_further_than_needed(deeplab: Segmenter, cat: Image.Image) -> None:
+    ran: list[str] = []
+    handles = [
+        module.register_forward_pre_hook(lambda *_, name=name: ran.append(name))  # type: ignore[misc]
+        for name, module in deeplab.network.named_modules()
+    ]
+    deeplab.activation(cat, "Block 0", side=SIDE)
+    for handle in handles:
+        handle.remove()
+    assert any(name.startswith("blocks.0") for name in ran)
+    assert not any(name.startswith(("blocks.1.", "aspp")) for name in ran)
+
+
+def test_a_run_is_remembered_by_picture_size_and_network(deeplab: Segmenter, cat: Image.Image) -> None:
+    first = deeplab.run(cat, SIDE)
+    assert deeplab.run(cat.copy(), SIDE) is first
+    assert deeplab.run(cat, 321) is not first
+    assert deeplab.run(cat.transpose(Image.Transpose.FLIP_LEFT_RIGHT), SIDE) is not first
+
+
+def test_the_same_bytes_in_another_shape_are_another_picture(deeplab: Segmenter) -> None:
+    assert deeplab.run(Image.new("RGB", (40, 20)), SIDE) is not deeplab.run(Image.new("RGB", (20, 40)), SIDE)
+
+
+def test_what_is_remembered_cannot_be_changed_by_a_caller(deeplab: Segmenter, cat: Image.Image) -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        deeplab.activation(cat, "Stem", side=SIDE)[0, 0, 0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        deeplab.run(cat, SIDE).mask[0, 0] = 1
+
+
+def test_many_threads_get_what_one_gets(deeplab: Segmenter, cat: Image.Image) -> None:
+    turned = [cat.resize((60, 40)).rotate(angle) for angle in range(0, 360, 45)]
+    alone = [deeplab.run(picture, SIDE) for picture in turned]
+    CACHE.clear()
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(lambda picture: deeplab.run(picture, SIDE), turned))
+    for one, other in zip(alone, together, strict=True):
+        assert np.array_equal(one.mask, other.mask)
+        for label, summary in one.layers.items():
+            assert np.array_equal(summary.thumbnails, other.layers[label].thumbnails), label
+
+
+def test_a_superseded_run_stops_before_the_next_layer_and_leaves_nothing(deeplab: Segmenter, cat: Image.Image) -> None:
+    asked = 0
+
+    def alive() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked < 10
+
+    with pytest.raises(Superseded):
+        deeplab.run(cat, SIDE, alive=alive)
+    assert asked == 10  # not once more after it said no
+    assert all(not module._forward_hooks and not module._forward_pre_hooks for module in deeplab.network.modules())
+    assert "cat" in {share.name for share in deeplab.run(cat, SIDE).classes if share.percent > 1}
+
+
+def test_a_superseded_run_does_not_wait_for_its_turn(deeplab: Segmenter, cat: Image.Image) -> None:
+    holding, release = threading.Event(), threading.Event()
+
+    def hold() -> bool:
+        holding.set()
+        return release.wait(timeout=60)
+
+    with ThreadPoolExecutor(1) as thread:
+        first = thread.submit(deeplab.run, cat, SIDE, alive=hold)
+        assert holding.wait(timeout=60)
+        answers = iter([True, False])
+        with pytest.raises(Superseded):
+            deeplab.run(cat.rotate(90), SIDE, alive=lambda: next(answers))
+        release.set()
+        assert first.result().side == SIDE
+
+
+def test_layers_lists_every_call_with_the_shape_it_really_has(deeplab: Segmenter, cat: Image.Image) -> None:
+    layers = {layer.name: layer for layer in deeplab.layers(SIDE)}
+    assert set(layers) == {name for name, _ in deeplab.network.named_modules() if name}
+    for name in ("stem", "blocks.5", "logits"):
+        assert layers[name].shape == deeplab.activation(cat, name, side=SIDE).shape
+    assert layers["stem.conv"].type == "Conv2d"
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda s, p: s.activation(p, "Encoder 33"), r"no stage or layer called 'Encoder 33'; the nearest are"),
+        (
+            lambda s, p: s.activation(p, "stem", channel=32, side=SIDE),
+            r"stem has no channel 32; its channels are 0 to 31",
+        ),
+        (lambda s, p: s.summary(p, "stem:2", SIDE), r"'stem:2' put out no tensor in this pass"),
+        (lambda s, p: s.run(p, 512), r"The working size 512 does not suit this network.*Try 513"),
+    ],
+)
+def test_what_does_not_exist_is_refused(deeplab: Segmenter, cat: Image.Image, call: object, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        call(deeplab, cat)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (10_000, 20), (3, 2000)])
+def test_extreme_sizes_work(deeplab: Segmenter, size: tuple[int, int]) -> None:
+    result = deeplab.run(Image.new("RGB", size), SIDE)
+    assert result.mask.shape == size[::-1]
+    assert result.entropy.shape == size[::-1]
+
+
+def test_a_network_without_weights_says_untrained(cat: Image.Image) -> None:
+    untrained = [name for name in ("unet",) if not get_segmenter(name).spec.sha256]
+    assert [get_segmenter(name).run(cat, 128).trained for name in untrained] == [False] * len(untrained)
+
+
+def test_one_segmenter_of_a_network_is_shared() -> None:
+    with ThreadPoolExecutor(4) as threads:
+        assert len({id(one) for one in threads.map(get_segmenter, ["u2netp"] * 8)}) == 1

@@ -1,0 +1,104 @@
+"""Masks and probabilities in the picture's own size."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from segdemo import InputError, Result, results
+from segdemo.images import Placement
+
+NAMES = ("background", "cat", "dog")
+
+
+def result(logits: np.ndarray, size: tuple[int, int]) -> Result:
+    height, width = logits.shape[1:]
+    placement = Placement(size, (width, height), (width, height))
+    return Result(
+        "net",
+        NAMES,
+        True,
+        8,
+        size,
+        placement,
+        Image.new("RGB", (width, height)),
+        logits.astype(np.float32),
+        {},
+        {},
+        0.0,
+    )
+
+
+def random_logits(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(5).normal(0, 3, (3, height, width)).astype(np.float32)
+
+
+def test_probabilities_confidence_and_entropy_by_hand() -> None:
+    one = result(np.log([[[0.5]], [[0.25]], [[0.25]]]), (1, 1))
+    assert one.mask.tolist() == [[0]]
+    assert one.probability("cat") == pytest.approx(np.array([[0.25]]))
+    assert one.confidence == pytest.approx(np.array([[0.5]]))
+    assert one.entropy == pytest.approx(np.array([[1.5]]))  # bits: half * 1 + quarter * 2 + quarter * 2
+
+
+def test_a_tie_of_all_classes_has_the_greatest_entropy_and_a_sure_pixel_has_none() -> None:
+    assert result(np.zeros((3, 1, 1)), (1, 1)).entropy[0, 0] == pytest.approx(np.log2(3))
+    assert result(np.array([[[1000.0]], [[0]], [[0]]]), (1, 1)).entropy[0, 0] == 0
+
+
+@pytest.mark.parametrize("size", [(50, 33), (7, 9), (200, 3), (16, 12), (1, 1)])
+@pytest.mark.parametrize("band", [1 << 22, 64])
+def test_bands_agree_with_one_interpolation_of_the_whole(
+    size: tuple[int, int], band: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "BAND", band)
+    logits = random_logits(12, 16)
+    whole = F.interpolate(torch.from_numpy(logits)[None], size[::-1], mode="bilinear", align_corners=False)[0]
+    expected = whole.softmax(0).numpy()
+    shown = result(logits, size)
+    assert shown.mask.shape == size[::-1]
+    assert shown.mask.dtype == np.uint8
+    for index, name in enumerate(NAMES):
+        assert shown.probability(name) == pytest.approx(expected[index], abs=1e-5)
+    assert shown.confidence == pytest.approx(expected.max(0), abs=1e-5)
+    sure = np.sort(expected, 0)[-1] - np.sort(expected, 0)[-2] > 1e-4
+    assert (shown.mask == expected.argmax(0))[sure].all()
+
+
+def test_the_probabilities_of_a_pixel_sum_to_1() -> None:
+    shown = result(random_logits(5, 6), (11, 8))
+    assert sum(shown.probability(name) for name in NAMES) == pytest.approx(np.ones((8, 11)), abs=1e-5)
+
+
+def test_shares_are_percentages_of_the_picture_in_index_order() -> None:
+    logits = np.zeros((3, 2, 2))
+    logits[1, 0] = 9  # the upper half is cat, the rest background
+    shares = result(logits, (2, 2)).classes
+    assert [(share.index, share.name, share.percent) for share in shares] == [
+        (0, "background", 50),
+        (1, "cat", 50),
+        (2, "dog", 0),
+    ]
+
+
+def test_another_size_changes_the_maps_and_not_the_result() -> None:
+    shown = result(random_logits(6, 8), (40, 30))
+    small = shown.at((8, 6))
+    assert small.mask.shape == (6, 8)
+    assert shown.mask.shape == (30, 40)
+    assert shown.at((40, 30)) is shown
+
+
+def test_a_class_the_network_does_not_know_is_refused_with_those_it_knows() -> None:
+    with pytest.raises(InputError, match=r"net knows no class called 'zebra'; it knows background, cat, dog\."):
+        result(random_logits(2, 2), (2, 2)).probability("zebra")
+
+
+def test_a_result_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result(random_logits(2, 2), (2, 2)).side = 3  # type: ignore[misc]

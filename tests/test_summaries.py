@@ -1,0 +1,131 @@
+"""Figures and thumbnails of activations, against NumPy and numbers worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from segdemo import summaries
+from segdemo.summaries import glimpse, step_for, summarise
+
+
+def test_figures_of_a_small_activation_by_hand() -> None:
+    #                     channel 0: 0 0 / 0 4     channel 1: -2 2 / 2 2     channel 2: all 0
+    tensor = torch.tensor([[[[0.0, 0], [0, 4]], [[-2, 2], [2, 2]], [[0, 0], [0, 0]]]])
+    summary = summarise(tensor)
+    assert summary.shape == (3, 2, 2)
+    assert (summary.minimum, summary.maximum) == (-2, 4)
+    assert summary.mean == pytest.approx(8 / 12)
+    assert summary.std == pytest.approx(np.sqrt((16 + 4 * 4) / 12 - (8 / 12) ** 2))
+    assert summary.zero_share == pytest.approx(7 / 12)
+    assert summary.dead == (2,)
+    assert (summary.nans, summary.infinities) == (0, 0)
+    channels = summary.channels
+    assert channels.minimum.tolist() == [0, -2, 0]
+    assert channels.maximum.tolist() == [4, 2, 0]
+    assert channels.mean.tolist() == [1, 1, 0]
+    assert channels.mean_abs.tolist() == [1, 2, 0]
+    assert channels.std == pytest.approx([np.sqrt(3), np.sqrt(3), 0])
+    assert channels.zero_share.tolist() == [0.75, 0, 1]
+    assert summary.thumbnails.tolist() == [[[0, 0], [0, 252]], [[0, 252], [252, 252]], [[0, 0], [0, 0]]]
+    assert summary.thumbnail_step == 1
+
+
+def test_figures_in_pieces_agree_with_numpy_on_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summaries, "CHUNK", 1000)  # 7 channels of 30 x 20 values come in 7 pieces
+    values = np.random.default_rng(3).normal(1000, 0.5, (7, 30, 20)).astype(np.float32)  # hard for naive sums
+    summary = summarise(torch.from_numpy(values)[None])
+    exact = values.astype(np.float64)
+    assert summary.mean == pytest.approx(exact.mean(), rel=1e-6)
+    assert summary.std == pytest.approx(exact.std(), rel=1e-3)
+    assert summary.channels.std == pytest.approx(exact.std((1, 2)), rel=1e-3)
+    assert summary.channels.mean_abs == pytest.approx(np.abs(exact).mean((1, 2)), rel=1e-6)
+    assert (summary.minimum, summary.maximum) == (values.min(), values.max())
+
+
+def test_the_histogram_counts_every_value_once() -> None:
+    values = np.random.default_rng(4).integers(0, 64, (5, 40, 40)).astype(np.float32)
+    summary = summarise(torch.from_numpy(values)[None])
+    expected, edges = np.histogram(values, bins=64)
+    assert summary.counts.tolist() == expected.tolist()
+    assert summary.edges == pytest.approx(edges)
+    assert summary.counts.sum() == values.size
+
+
+def test_a_constant_activation_has_one_full_bin_around_its_value() -> None:
+    summary = summarise(torch.full((1, 2, 3, 3), 7.0))
+    assert summary.counts.sum() == summary.counts[32] == 18
+    assert summary.edges[32] <= 7 <= summary.edges[33]
+    assert summary.thumbnails.max() == 0
+    assert summary.dead == ()
+
+
+def test_what_is_not_finite_is_counted_marked_and_kept_out_of_the_figures() -> None:
+    tensor = torch.tensor([[[[1.0, float("nan")], [3, float("inf")]], [[0, -float("inf")], [0, 0]]]])
+    summary = summarise(tensor)
+    assert (summary.nans, summary.infinities) == (1, 2)
+    assert (summary.minimum, summary.maximum) == (0, 3)
+    assert summary.mean == pytest.approx(4 / 5)
+    assert summary.std == pytest.approx(np.std([1, 3, 0, 0, 0]))
+    assert summary.counts.sum() == 5
+    assert summary.thumbnails[0].tolist() == [[0, 255], [252, 254]]
+    assert summary.thumbnails[1].tolist() == [[0, 253], [0, 0]]
+    assert summary.channels.nans.tolist() == [1, 0]
+    assert summary.channels.infinities.tolist() == [1, 1]
+
+
+def test_a_channel_without_one_finite_value_does_not_spoil_the_others() -> None:
+    tensor = torch.stack([torch.full((2, 2), float("nan")), torch.ones(2, 2)])[None]
+    summary = summarise(tensor)
+    assert (summary.minimum, summary.maximum, summary.mean, summary.nans) == (1, 1, 1, 4)
+    assert (summary.thumbnails[0] == 255).all()
+
+
+def test_thumbnails_of_large_maps_are_means_of_squares_also_at_uneven_borders() -> None:
+    values = torch.arange(130 * 97, dtype=torch.float32).reshape(1, 1, 130, 97)
+    summary = summarise(values)
+    assert summary.thumbnail_step == 2
+    assert summary.thumbnails.shape == (1, 65, 49)
+    means = values[0, 0].double().numpy()
+    top_left, right = means[:2, :2].mean(), means[:2, 96:].mean()
+    span = means.max() - means.min()
+    assert summary.thumbnails[0, 0, 0] == round(252 * top_left / span)
+    assert summary.thumbnails[0, 0, 48] == round(252 * right / span)
+
+
+def test_maps_up_to_the_thumbnail_size_are_kept_pixel_for_pixel() -> None:
+    assert [step_for(96, 96, 96), step_for(97, 3, 96), step_for(512, 512, 96), step_for(1, 1, 96)] == [1, 2, 8, 1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "maps"), [((1, 5), (5, 1, 1)), ((1, 7, 5), (1, 7, 5)), ((1, 2, 3, 4, 5), (2, 12, 5)), ((4,), (4, 1, 1))]
+)
+def test_outputs_that_are_no_maps_are_summarised_too(shape: tuple[int, ...], maps: tuple[int, ...]) -> None:
+    summary = summarise(torch.arange(np.prod(shape), dtype=torch.float32).reshape(shape))
+    assert summary.thumbnails.shape == maps
+    assert summary.shape == (shape[1:] if len(shape) > 1 else shape)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.int64, torch.bool])
+def test_any_number_type_is_summarised(kind: torch.dtype) -> None:
+    summary = summarise(torch.tensor([[[[0, 1], [1, 1]]]]).to(kind))
+    assert (summary.mean, summary.zero_share) == (0.75, 0.25)
+
+
+def test_channels_are_ranked_best_first() -> None:
+    tensor = torch.tensor([[[[0.0, 0, 0, 8]], [[5, 5, 5, 5]], [[-6, -6, -6, -7]]]])
+    ranked = summarise(tensor).channels.ranked
+    assert ranked("mean_abs").tolist() == [2, 1, 0]
+    assert ranked("variance").tolist() == [0, 2, 1]
+    assert ranked("sparsity").tolist() == [0, 1, 2]
+    assert ranked("index").tolist() == [0, 1, 2]
+
+
+def test_a_glimpse_shows_every_nth_pixel_of_the_channel_that_varies_most() -> None:
+    tensor = torch.zeros(1, 3, 100, 60)
+    tensor[0, 1, ::3, ::3] = 1
+    seen = glimpse(tensor)
+    assert (seen.channel, seen.step, seen.shape) == (1, 4, (3, 100, 60))
+    assert (seen.thumbnail == 252 * tensor[0, 1, ::4, ::4].numpy()).all()
+    assert (seen.low, seen.high) == (0, 1)

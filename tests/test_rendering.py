@@ -289,6 +289,10 @@ def test_nothing_is_drawn_into_what_was_given() -> None:
     made.putpixel((0, 0), 2)
     rendering.overlay(picture, mask, COLOURS, hidden=frozenset()).putpixel((0, 0), (1, 1, 1))
     assert mask.tolist() == [[0, 1]]
+    later = np.array([[0, 1]], np.uint8)
+    made = rendering.palette_mask(later, COLOURS)
+    later[:] = 2
+    assert np.asarray(made).tolist() == [[0, 1]]
     assert picture.getpixel((0, 0)) == (9, 8, 7)
     again = rendering.heat_map(values, scale)
     again.putpixel((0, 0), (1, 2, 3))

@@ -16,15 +16,14 @@ from segdemo.ui.texts import TEXTS
 
 HERE = Path(__file__).parent
 TABS = (look, catalogue)
-THEME = gr.themes.Default(
-    primary_hue="teal", neutral_hue="slate", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
-)
+THEME = gr.themes.Default(primary_hue="teal", neutral_hue="slate")  # its fonts come with Gradio, from this host
 
 
 def build_app() -> gr.Blocks:
     """Put the page together: the shared inputs at the left, a tab for each module in ``TABS``, the endpoints."""
     i18n = gr.I18n(**TEXTS)
     with gr.Blocks(title="segdemo", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
+        api.build()  # first, so that the endpoints get their names
         Header(elem_id="header")
         with gr.Row(elem_id="page"):
             with gr.Column(elem_id="controls", scale=0, min_width=280):
@@ -33,7 +32,6 @@ def build_app() -> gr.Blocks:
                 for tab in TABS:
                     with gr.Tab(i18n(tab.TITLE), elem_id=tab.__name__.rpartition(".")[2]):
                         tab.build(shared)
-        api.build()
     page.queue(max_size=32, default_concurrency_limit=4)
     return page
 

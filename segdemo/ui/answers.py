@@ -26,11 +26,12 @@ from segdemo.ui.messages import polite, text
 from segdemo.ui.values import Wish, diagram_value, layers_of, result_of, segmentation_value, sheet_value
 
 SKIP = tuple(gr.skip() for _ in range(4))
+PROGRESS = gr.Progress()  # as a default it makes Gradio hand in one for each run
 
 
 @polite
 def open_address(request: gr.Request) -> tuple[Any, ...]:
-    """Restore the view that the page's address names; what it does not name, or names wrongly, is as on a first visit."""
+    """Restore the view that the page's address names; what it names wrongly, or not, is as on a first visit."""
     asked = request.query_params
     network = asked.get("network") if asked.get("network") in NETWORKS else DEFAULT
     name = asked.get("example") if asked.get("example") in FILES else controls.FIRST_EXAMPLE
@@ -72,13 +73,13 @@ def choose_network(network: str, request: gr.Request) -> tuple[Any, ...]:
 
 @polite
 def segment(
-    picture: str | None, network: str, side: int, request: gr.Request, progress: gr.Progress = gr.Progress()
+    picture: str | None, network: str, side: int, request: gr.Request, progress: gr.Progress = PROGRESS
 ) -> tuple[Any, ...]:
     """Run the network on the picture, as the newest run of this visitor."""
     alive = session.begin(request.session_hash or "")
     if picture is None:
         raise InputError(
-            "no_picture",
+            "no_picture_yet",
             "There is no picture yet. Upload or paste one, use the camera, or pick an example, then press Run.",
         )
     progress(0, desc=text(request, "page.reading"))
@@ -93,6 +94,7 @@ def segment(
         return SKIP
     progress(1, desc=text(request, "page.drawing"))
     value = segmentation_value(view, result)
+    session.show(request.session_hash or "", view)
     done = text(request, "page.done", network=title, seconds=f"{result.seconds:.2f}", side=result.side)
     return value, view, value, done
 
@@ -113,7 +115,7 @@ def _reporter(progress: gr.Progress, words: str, total: int) -> Callable[[], boo
 
 
 def segment_if_given(
-    picture: str | None, network: str, side: int, request: gr.Request, progress: gr.Progress = gr.Progress()
+    picture: str | None, network: str, side: int, request: gr.Request, progress: gr.Progress = PROGRESS
 ) -> tuple[Any, ...]:
     """Run as :func:`segment` does, but take a cleared picture for no mistake."""
     return SKIP if picture is None else segment(picture, network, side, request, progress)
@@ -127,7 +129,7 @@ def stop(request: gr.Request) -> str:
 
 def forget(request: gr.Request) -> None:
     """Forget a visitor who left."""
-    session.stop(request.session_hash or "")
+    session.forget(request.session_hash or "")
 
 
 @polite
@@ -193,18 +195,18 @@ def change_view(wish: Wish, event: gr.EventData) -> tuple[Wish, str]:
 @polite
 def show_probability(
     view: session.View, shown: SegmentationValue, event: gr.EventData, request: gr.Request
-) -> tuple[SegmentationValue, SegmentationValue]:
+) -> tuple[Any, ...]:
     """Add the probability of the class that was asked for to what is on show."""
     index = int(event.index)
     result = result_of(view).at(shown.picture.size)
     value = shown.with_probability(index, result.probability(result.names[index]))
-    return value, value
+    return (value, value) if session.shows(request.session_hash or "", view) else SKIP[:2]
 
 
 @polite
 def hand_over(
     view: session.View, shown: SegmentationValue, event: gr.EventData, request: gr.Request
-) -> SegmentationValue:
+) -> Any:
     """Write the file that was asked for, in the picture's own size, for the browser to save."""
     result = result_of(view)
     folder = Path(tempfile.mkdtemp(prefix="segdemo-"))
@@ -228,4 +230,5 @@ def hand_over(
             entropy=result.entropy.astype(np.float16),
             trained=result.trained,
         )
-    return shown.with_download(str(event.kind), path, path.name)
+    value = shown.with_download(str(event.kind), path, path.name)
+    return value if session.shows(request.session_hash or "", view) else SKIP[0]

@@ -25,6 +25,7 @@ class View:
 
 
 _newest: dict[str, object] = {}  # session → token of its newest run
+_shown: dict[str, View] = {}  # session → what its page shows
 _lock = threading.Lock()
 
 
@@ -44,6 +45,24 @@ def begin(session: str) -> Callable[[], bool]:
 
 
 def stop(session: str) -> None:
-    """End the visitor's run, if there is one, and forget the visitor."""
+    """End the visitor's run, if there is one."""
     with _lock:
         _newest.pop(session, None)
+
+
+def show(session: str, view: View) -> None:
+    """Remember what the visitor's page is about to show."""
+    with _lock:
+        _shown[session] = view
+
+
+def shows(session: str, view: View) -> bool:
+    """Say whether the page still shows a view; an answer about an older one would put it back."""
+    return _shown.get(session) is view
+
+
+def forget(session: str) -> None:
+    """End the visitor's run and forget the visitor."""
+    with _lock:
+        _newest.pop(session, None)
+        _shown.pop(session, None)

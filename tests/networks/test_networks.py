@@ -23,7 +23,7 @@ from segdemo.networks.classes import COLOURS, VOC
 
 # How people without red, green or blue cones see colours: matrices for linear RGB at severity 1.0.
 # Source: Machado, Oliveira, Fernandes 2009, "A Physiologically-based Model for Simulation of Color Vision Deficiency",
-# table 1, https://doi.org/10.1109/TVCG.2009.113
+# https://doi.org/10.1109/TVCG.2009.113
 VISIONS = {
     "full colour vision": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
     "protanopia": [

@@ -175,7 +175,7 @@ const drawMeaning = () => {
 };
 
 const drawHow = () => {
-  const [, height, width] = facts.shape;
+  const [height, width] = facts.map;
   const [high, wide] = facts.thumbnail;
   const mean = {rows: Math.min(facts.step, height), columns: Math.min(facts.step, width)};
   const parts = [t(single() ? 'how_single' : facts.step === 1 ? 'how_native' : 'how_mean', {height, width, ...mean})];
@@ -187,7 +187,7 @@ const drawHow = () => {
   if (facts.stats.infinities) how.append(make('span', {class: 'key'}, swatch(INDEX['+inf']), '+inf'), make('span', {class: 'key'}, swatch(INDEX['-inf']), '-inf'));
 };
 
-const single = () => facts.shape[1] * facts.shape[2] === 1;
+const single = () => facts.map[0] * facts.map[1] === 1;
 const flagsOf = ({flags}) => {
   const broken = flags.includes('nan') || flags.includes('inf');
   return flags.filter((flag) => flag !== 'flat' || !(single() || broken)); // one value varies nowhere: no finding
@@ -310,6 +310,7 @@ const draw = async () => {
   if (turn !== latest) return;
   if (facts && facts.layer !== value.facts.layer) [awaited, refused] = [null, null];
   facts = value.facts;
+  if (single()) facts.valid = [1, 1]; // one value for everything lies in no padding
   if (wanted && ['ranking', 'scope', 'page'].every((part) => wanted[part] === facts[part])) wanted = null;
   if (key !== drawn) drawSheet(files[0]);
   drawn = key;

@@ -110,7 +110,8 @@ class SheetValue:
         label: stage label, or the dotted name of a module that is no stage.
         layer: dotted name, with ``":call"`` where the module runs more than once.
         kind: type of the module.
-        shape: (C, h, w) of the layer's output; a vector may leave out h and w.
+        shape: (C, h, w) of the layer's output; a vector may leave out h and w; a table (N, C) is one map; dimensions
+            beyond three are rows of the map.
         tiles: (n, th, tw, 3) uint8, the coloured channels of this page.
         step: 1 when the tiles are native pixels; s when each of their pixels is the mean of s by s values.
         channels: n facts, in the order of the tiles.
@@ -226,10 +227,12 @@ def _facts(value: SheetValue) -> dict[str, Any]:
     """Collect the plain fields of a value, with those of the enlarged channel that are no files."""
     skipped = {"tiles", "channels", "stats", "enlarged"}
     facts = {name: content for name, content in vars(value).items() if name not in skipped}
-    shape = (*value.shape, 1, 1)[:3] if len(value.shape) < 3 else value.shape
+    shape = (*value.shape, 1, 1) if len(value.shape) == 1 else value.shape
+    table = len(shape) == 2  # one map of tokens by features
     large = value.enlarged
     facts |= {
         "shape": shape,
+        "map": shape if table else (math.prod(shape[1:-1]), shape[-1]),
         "columns": COLUMNS,
         "thumbnail": value.tiles.shape[1:3],
         "channels": [asdict(channel) for channel in value.channels],

@@ -14,7 +14,7 @@ from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
 
-from segdemo.ui.components import read_css, read_js
+from segdemo.ui.components import HERE, read_css, read_js
 
 Pixels = NDArray[np.uint8]
 Rectangle = tuple[int, int, int, int]
@@ -93,7 +93,7 @@ class DiagramValue:
     boxes: tuple[Box, ...]
 
 
-class DiagramData(GradioModel):  # type: ignore[misc, unused-ignore]
+class DiagramData(GradioModel):
     """What travels to the page: one sprite with all pictures, and the boxes with their places in it."""
 
     network: str
@@ -106,7 +106,7 @@ class DiagramData(GradioModel):  # type: ignore[misc, unused-ignore]
     boxes: list[dict[str, Any]]
 
 
-class NetworkDiagram(gr.HTML):  # type: ignore[misc, unused-ignore]
+class NetworkDiagram(gr.HTML):
     """Draw a network from its declared stages; a click or a key picks one.
 
     Its value is a ``DiagramValue`` or None. As an input of an event it gives the label of the picked stage or None.
@@ -120,12 +120,12 @@ class NetworkDiagram(gr.HTML):  # type: ignore[misc, unused-ignore]
             value=value,
             html_template=_TEMPLATE,
             css_template=read_css("network_diagram"),
-            js_on_load=read_js("network_diagram"),
+            js_on_load=(HERE / "network_layout.js").read_text(encoding="utf-8") + read_js("network_diagram"),
             apply_default_css=False,
             **settings,
         )
 
-    def postprocess(self, value: DiagramValue | None) -> DiagramData | None:
+    def postprocess(self, value: DiagramValue | None) -> DiagramData | None:  # type: ignore[override]
         """Pack all pictures into one sprite and flatten the boxes."""
         if value is None:
             return None
@@ -149,7 +149,7 @@ class NetworkDiagram(gr.HTML):  # type: ignore[misc, unused-ignore]
             boxes=boxes,
         )
 
-    def preprocess(self, payload: DiagramData | None) -> str | None:
+    def preprocess(self, payload: DiagramData | None) -> str | None:  # type: ignore[override]
         """Return the label of the picked stage."""
         return None if payload is None else payload.selected
 
@@ -213,7 +213,7 @@ def _describe(box: Box, parent: str | None, rectangle: Rectangle | None) -> dict
         "inputs": list(box.inputs),
         "skips": list(box.skips),
         "parent": parent,
-        "shape": None if box.shape is None else [int(side) for side in box.shape],
+        "shape": None if box.shape is None or len(box.shape) != 3 else [int(side) for side in box.shape],
         "thumbnail": None if rectangle is None else list(rectangle),
         "channel": None if box.channel is None else int(box.channel),
         "flags": list(box.flags),

@@ -15,7 +15,7 @@ class Picture(gr.Image):
         if payload is None:
             return None
         if payload.path is None:  # a picture pasted or taken by the camera may come as text
-            return image_utils.preprocess_image(payload, self.GRADIO_CACHE, "png", None, "filepath")  # type: ignore[return-value]
+            return image_utils.preprocess_image(payload, self.GRADIO_CACHE, "png", None, "filepath")
         return payload.path
 
     def get_block_name(self) -> str:

@@ -93,7 +93,7 @@ const captionText = () => {
   const {value} = result;
   const [padded, part] = [value.seen_size, value.resized];
   const sizes = {
-    from: value.picture_size.join(' × '), to: part.join(' × '), size: padded.join(' × '),
+    from: value.picture_size.join('\u00a0×\u00a0'), to: part.join('\u00a0×\u00a0'), size: padded.join('\u00a0×\u00a0'),
     share: (100 - 100 * part[0] * part[1] / (padded[0] * padded[1])).toFixed(1),
   };
   if (choice.view === 'seen') return t(part.join() === padded.join() ? 'caption.seen' : 'caption.seen_padded', sizes);

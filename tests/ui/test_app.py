@@ -1,0 +1,67 @@
+"""Requests to the running app, as scripts make them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from segdemo.examples import example
+from segdemo.images import load_picture
+from segdemo.inference import get_segmenter
+from segdemo.ui import build_app, launch
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    page = build_app()
+    _, address, _ = launch(page, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+    client = Client(address, verbose=False)
+    yield client
+    client.close()
+    page.close()
+
+
+def test_segment_gives_shares_and_the_mask_in_the_pictures_size(client: Client) -> None:
+    picture = example("chelsea")
+    answer = client.predict(picture=handle_file(str(picture)), side=257, api_name="/segment")
+    assert answer["trained"] is True
+    assert answer["percent"]["cat"] > 70
+    assert sum(answer["percent"].values()) == pytest.approx(100, abs=0.01)
+    mask = Image.open(io.BytesIO(base64.b64decode(answer["mask_png"].partition(",")[2])))
+    expected = get_segmenter().run(load_picture(picture), 257).mask
+    assert np.array_equal(np.array(mask), expected)
+    assert (answer["width"], answer["height"]) == mask.size
+
+
+def test_layers_describes_every_stage(client: Client) -> None:
+    answer = client.predict(picture=handle_file(str(example("coffee"))), network="u2netp", side=192, api_name="/layers")
+    assert [row["stage"] for row in answer] == [stage.label for stage in get_segmenter("u2netp").spec.stages]
+    assert all(row["minimum"] <= row["mean"] <= row["maximum"] for row in answer)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [({"network": "resnet"}, "There is no network called"), ({"side": 12}, "The working size 12 does not suit")],
+)
+def test_a_wrong_argument_is_answered_with_a_sentence(client: Client, wrong: dict[str, object], words: str) -> None:
+    with pytest.raises(AppError, match=words):
+        client.predict(picture=handle_file(str(example("coffee"))), api_name="/segment", **wrong)
+
+
+def test_a_file_that_is_no_picture_is_answered_with_a_sentence_and_the_next_run_works(
+    client: Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "holiday.png"
+    path.write_text("no picture")
+    with pytest.raises(AppError, match=r"holiday.png cannot be read as a picture"):
+        client.predict(picture=handle_file(str(path)), api_name="/segment")
+    answer = client.predict(picture=handle_file(str(example("coffee"))), side=257, api_name="/segment")
+    assert answer["side"] == 257

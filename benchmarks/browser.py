@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 180.0  # seconds
+PATIENCE = 60.0  # seconds
 SEGMENTED = "() => { const body = document.querySelector('#segmentation .body'); return body && !body.hidden; }"
 SHEET_DRAWN = "() => document.querySelector('#sheet [data-ready]:not([data-ready^=empty])')"
 BOXES = "#diagram .node[data-label]:not(.node .node)"
@@ -26,7 +26,8 @@ BOXES = "#diagram .node[data-label]:not(.node .node)"
 WATCH = """() => {
   const marked = document.querySelector('#sheet [data-ready]');
   const before = marked.dataset.ready;
-  window.painted = new Promise((resolve) => {
+  window.painted = new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error('no new sheet within 30 s of the click')), 30000);
     document.addEventListener('click', (click) => {
       const observer = new MutationObserver(() => {
         if (marked.dataset.ready === before) return;

@@ -19,7 +19,10 @@ MINUS_INFINITY, PLUS_INFINITY, NOT_A_NUMBER = 253, 254, 255
 
 @dataclass(frozen=True)
 class Channels:
-    """Figures of each channel of an activation, each float32 (C,), over the channel's finite values."""
+    """Figures of each channel of an activation, each float32 (C,), over the channel's finite values.
+
+    A channel without a finite value has NaN for its figures.
+    """
 
     minimum: np.ndarray
     maximum: np.ndarray
@@ -145,8 +148,8 @@ def summarise(tensor: Tensor) -> Summary:
     alive = finite > 0
     minimum = float(low[alive].min()) if alive.any() else 0.0
     maximum = float(high[alive].max()) if alive.any() else 0.0
-    whole = float((mean.double() * finite).sum() / total)
-    variance = ((std.double() ** 2 + (mean.double() - whole) ** 2) * finite).sum() / total
+    whole = float((mean.double() * finite)[alive].sum() / total)
+    variance = ((std.double() ** 2 + (mean.double() - whole) ** 2) * finite)[alive].sum() / total
     edges, counts = _histogram(pieces, minimum, maximum, int(finite.sum()))
     return Summary(
         shape=tuple(tensor.shape[1:]) if tensor.dim() > 1 else tuple(tensor.shape),
@@ -219,15 +222,13 @@ def _figures(rows: Tensor) -> tuple[Tensor, ...]:
 
 
 def _figures_of_broken(rows: Tensor) -> tuple[Tensor, ...]:
-    """Do as :func:`_figures` for rows that hold NaN or infinite values, over the finite ones."""
+    """Do as :func:`_figures` for rows that hold NaN or infinite values, over the finite ones; NaN where there are none."""
     columns: list[list[Tensor]] = [[] for _ in range(8)]
     for row in rows:
         finite = row[row.isfinite()]
-        if len(finite) == 0:
-            finite = torch.zeros(1)
+        figures = _figures(finite[None])[:5] if len(finite) else (torch.full((1,), torch.nan),) * 5
         counts = ((row == 0).sum()[None], row.isnan().sum()[None], row.isinf().sum()[None])
-        figures = (*_figures(finite[None])[:5], *counts)
-        for column, figure in zip(columns, figures, strict=True):
+        for column, figure in zip(columns, (*figures, *counts), strict=True):
             column.append(figure)
     return tuple(torch.cat(column) for column in columns)
 

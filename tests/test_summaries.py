@@ -80,6 +80,8 @@ def test_a_channel_without_one_finite_value_does_not_spoil_the_others() -> None:
     summary = summarise(tensor)
     assert (summary.minimum, summary.maximum, summary.mean, summary.nans) == (1, 1, 1, 4)
     assert (summary.thumbnails[0] == 255).all()
+    assert np.isnan(summary.channels.maximum[0])
+    assert summary.channels.ranked("variance").tolist() == [1, 0]
 
 
 def test_thumbnails_of_large_maps_are_means_of_squares_also_at_uneven_borders() -> None:

@@ -1,4 +1,4 @@
-"""Layers used by at least two networks. Letters in shapes: B pictures, C channels, h w reduced height and width."""
+"""Layers that networks are built of. Letters in shapes: B pictures, C channels, h w reduced height and width."""
 
 from __future__ import annotations
 
@@ -76,6 +76,109 @@ class ConvReLU(nn.Sequential):
         padding = dilation * (kernel // 2)
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, groups)
         self.relu = nn.ReLU() if ceiling is None else nn.ReLU6()
+
+
+class ConvBNReLU(nn.Module):
+    """Convolve, normalise over the batch, rectify: the usual layer of a convolutional network.
+
+    Args:
+        in_channels: channels that come in.
+        out_channels: channels that go out.
+        ks: side of the square kernel, in pixels.
+        stride: step of the kernel, in pixels.
+        padding: zeros added on each side, in pixels.
+        dilation: distance between kernel taps, in pixels.
+        groups: separate groups of channels.
+        bias: add a bias in the convolution, which batch normalisation makes superfluous.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        ks: int = 3,
+        stride: int = 1,
+        padding: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        *,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, ks, stride, padding, dilation, groups, bias)
+        self.bn = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, out_channels, h', w') for (B, in_channels, h, w)."""
+        return self.relu(self.bn(self.conv(x)))
+
+
+class DoubleConv(nn.Module):
+    """Two times: 3×3 convolution that keeps the size, batch normalisation, ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, mid_channels: int | None = None) -> None:
+        super().__init__()
+        mid_channels = mid_channels or out_channels
+        self.double_conv = nn.Sequential(
+            nn.Conv2d(in_channels, mid_channels, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(mid_channels),
+            nn.ReLU(),
+            nn.Conv2d(mid_channels, out_channels, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, out_channels, h, w) for (B, in_channels, h, w)."""
+        return self.double_conv(x)
+
+
+class Down(nn.Module):
+    """Halve both sides by maximum pooling, then DoubleConv."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.maxpool_conv = nn.Sequential(nn.MaxPool2d(2), DoubleConv(in_channels, out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, out_channels, h // 2, w // 2) for (B, in_channels, h, w)."""
+        return self.maxpool_conv(x)
+
+
+class Up(nn.Module):
+    """Double both sides, join with the map of the same size from the encoder, then DoubleConv."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, bilinear: bool) -> None:
+        super().__init__()
+        self.up: nn.Module
+        if bilinear:
+            self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+            self.conv = DoubleConv(in_channels, out_channels, in_channels // 2)
+        else:
+            self.up = nn.ConvTranspose2d(in_channels, in_channels // 2, kernel_size=2, stride=2)
+            self.conv = DoubleConv(in_channels, out_channels)
+        self.join = Concat()
+
+    def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
+        """Return (B, out_channels, h, w) for a deep map of half the size and a skip (B, in_channels // 2, h, w)."""
+        deep = self.up(deep)  # (B, in_channels // 2, h, w), one less in h or w where that side of the skip is odd
+        rows = skip.shape[2] - deep.shape[2]
+        columns = skip.shape[3] - deep.shape[3]
+        deep = functional.pad(deep, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+        return self.conv(self.join(skip, deep))
+
+
+class OutConv(nn.Module):
+    """One logit per class from the channels of each pixel: a 1×1 convolution."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, out_channels, h, w) for (B, in_channels, h, w)."""
+        return self.conv(x)
 
 
 def initialise(network: nn.Module) -> None:

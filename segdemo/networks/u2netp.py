@@ -218,8 +218,8 @@ SPEC = NetworkSpec(
         *(_encoder(number, height) for number, height in ((1, 7), (2, 6), (3, 5), (4, 4), (5, 4), (6, 4))),
         *(_decoder(number, height) for number, height in ((5, 4), (4, 4), (3, 5), (2, 6), (1, 7))),
         *(_side(number) for number in (6, 5, 4, 3, 2, 1)),
-        Stage("Fused", "outconv", row=0, column=3, inputs=tuple(f"Side {number}" for number in range(1, 7))),
-        Stage("Logits", "logits", row=0, column=4, inputs=("Fused",)),
+        Stage("Fused", "outconv", row=6, column=3, inputs=tuple(f"Side {number}" for number in range(1, 7))),
+        Stage("Logits", "logits", row=7, column=3, inputs=("Fused",)),
     ),
     rule=InputRule(
         side=320,

@@ -9,14 +9,23 @@ from typing import Any
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read once, when gradio is imported
 
 import gradio as gr
+from gradio.themes.utils.fonts import LocalFont
+from starlette.middleware import Middleware
 
 from segdemo.ui import api, catalogue, controls, look
 from segdemo.ui.components.header import Header
+from segdemo.ui.first import FirstScript
 from segdemo.ui.texts import TEXTS
 
 HERE = Path(__file__).parent
 TABS = (look, catalogue)
-THEME = gr.themes.Default(primary_hue="teal", neutral_hue="slate")  # its fonts come with Gradio, from this host
+# Fonts that come with Gradio, from this host; their weight 600 is cut down to a few letters there.
+THEME = gr.themes.Default(
+    primary_hue="teal",
+    neutral_hue="slate",
+    font=[LocalFont("Source Sans Pro", weights=(400, 700)), "Noto Sans CJK SC", "PingFang SC", "sans-serif"],
+    font_mono=[LocalFont("IBM Plex Mono", weights=(400, 700)), "monospace"],
+)
 
 
 def build_app() -> gr.Blocks:
@@ -47,7 +56,7 @@ def launch(page: gr.Blocks | None = None, **settings: Any) -> Any:
     defaults: dict[str, Any] = {
         "theme": THEME,
         "css": (HERE / "style.css").read_text(encoding="utf-8"),
-        "head": f"<script>{(HERE / 'head.js').read_text(encoding='utf-8')}</script>",
+        "app_kwargs": {"middleware": [Middleware(FirstScript, script=(HERE / "first.js").read_text(encoding="utf-8"))]},
         "i18n": gr.I18n(**TEXTS),
         "max_file_size": "40mb",
         "ssr_mode": False,

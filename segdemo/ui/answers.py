@@ -188,8 +188,9 @@ def pick_channel(wish: Wish, event: gr.EventData) -> tuple[Wish, str]:
 
 
 def change_view(wish: Wish, event: gr.EventData) -> tuple[Wish, str]:
-    """Wish for another ranking, scope or page."""
-    return replace(wish, ranking=str(event.ranking), scope=str(event.scope), page=int(event.page)), wish.layer
+    """Wish for another ranking, scope or page, with the channel that is still open."""
+    asked = {"ranking": str(event.ranking), "scope": str(event.scope), "page": int(event.page)}
+    return replace(wish, **asked, channel=event.channel), wish.layer
 
 
 @polite
@@ -204,9 +205,7 @@ def show_probability(
 
 
 @polite
-def hand_over(
-    view: session.View, shown: SegmentationValue, event: gr.EventData, request: gr.Request
-) -> Any:
+def hand_over(view: session.View, shown: SegmentationValue, event: gr.EventData, request: gr.Request) -> Any:
     """Write the file that was asked for, in the picture's own size, for the browser to save."""
     result = result_of(view)
     folder = Path(tempfile.mkdtemp(prefix="segdemo-"))

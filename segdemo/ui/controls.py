@@ -63,8 +63,8 @@ def build(page: gr.Blocks, i18n: gr.I18n) -> Controls:
         elem_id="side",
     )
     with gr.Row():
-        run = gr.Button(i18n("page.run"), variant="primary", elem_id="run")
-        stop = gr.Button(i18n("page.stop"), elem_id="stop")
+        run = gr.Button(i18n("page.run"), variant="primary", elem_id="run", min_width=80)
+        stop = gr.Button(i18n("page.stop"), elem_id="stop", min_width=80)
     status = gr.Markdown(elem_id="status")
     return Controls(page, i18n, picture, examples, network, about, side, run, stop, status)
 

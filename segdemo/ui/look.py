@@ -36,10 +36,11 @@ def build(controls: Controls) -> None:
             segmentation = SegmentationView(elem_id="segmentation")
         with gr.Column(elem_id="diagram-column", min_width=320):
             diagram = NetworkDiagram(elem_id="diagram")
-    layer = gr.Dropdown(
-        label=i18n("page.layer"), info=i18n("page.layer_info"), choices=[], value=None, filterable=True, elem_id="layer"
-    )
-    sheet = ChannelSheet(elem_id="sheet")
+        with gr.Column(elem_id="inside-column", min_width=320):
+            layer = gr.Dropdown(
+                label=i18n("page.layer"), info=i18n("page.layer_info"), choices=[], filterable=True, elem_id="layer"
+            )
+            sheet = ChannelSheet(elem_id="sheet")
 
     def run_after(start: Callable[..., Any], handler: Callable[..., Any] = answers.segment) -> None:
         segmented = start(

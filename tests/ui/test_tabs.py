@@ -180,7 +180,9 @@ def test_files_to_save_hold_the_mask_in_the_pictures_own_size(cat_view: View) ->
     data = answers.hand_over(view, shown, picked(kind="data", hidden=[], opacity=1), request=visitor()).download
     with np.load(data[1]) as saved:
         assert np.array_equal(saved["mask"], result.mask)
-    overlay = answers.hand_over(view, shown, picked(kind="overlay", hidden=[0], opacity=0.5), request=visitor()).download
+    overlay = answers.hand_over(
+        view, shown, picked(kind="overlay", hidden=[0], opacity=0.5), request=visitor()
+    ).download
     assert load_picture(overlay[1]).size == cat_view.picture.size
 
 

@@ -12,7 +12,7 @@ let drawn = ''; // which sheet is on screen
 let latest = 0; // newest value begun; older ones give up when their files arrive
 let awaited = null; // channel asked for, not yet here
 let wanted = null; // view asked for, not yet here
-let refused = null; // channel closed before it arrived
+let chosen; // channel the reader wants large, null when closed; undefined leaves it to the server
 let atArrival = null; // 'first' or 'last': stepping on past the end of a page
 let active = 0; // the tile that Tab reaches
 let restored = false; // the address has been looked at
@@ -50,6 +50,7 @@ const showBusy = () => {
 };
 const giveUp = () => {
   [awaited, wanted, atArrival] = [null, null, null];
+  chosen = large.channel ?? undefined;
   showBusy();
   if (facts) update();
   mark(large.channel);
@@ -75,7 +76,7 @@ const mark = (channel) => {
   for (const tile of grid.children) tile.setAttribute('aria-selected', String(Number(tile.dataset.channel) === channel));
 };
 const pick = (channel) => {
-  [awaited, refused] = [channel, null];
+  [awaited, chosen] = [channel, channel];
   mark(channel);
   large.open(channel, facts.untrained);
   body.classList.add('split');
@@ -87,8 +88,7 @@ const hideLarge = () => {
   body.classList.remove('split');
 };
 const closeLarge = () => {
-  refused = awaited ?? large.channel; // an answer still on its way does not open it again
-  awaited = null;
+  [awaited, chosen] = [null, null]; // answers still on their way do not open it again
   hideLarge();
   mark(null);
   remember(null);
@@ -266,8 +266,9 @@ const floats = async (address) => {
 
 const drawLarge = (fresh, values, picture) => {
   const channel = fresh ? fresh.channel : null;
-  if (awaited !== null && channel !== awaited) return; // an older answer; the newer one is on its way
-  if (channel === null || channel === refused) {
+  // An older answer: the newer one is on its way, or has overtaken it.
+  if (awaited !== null && channel !== awaited || channel !== null && chosen !== undefined && channel !== chosen) return;
+  if (channel === null) {
     if (large.channel !== null) remember(null);
     hideLarge();
     mark(null);
@@ -292,7 +293,7 @@ const draw = async () => {
   const value = props.value ? JSON.parse(JSON.stringify(props.value)) : null;
   const turn = ++latest;
   if (!value) {
-    [facts, drawn, awaited, wanted] = [null, '', null, null];
+    [facts, drawn, awaited, wanted, chosen] = [null, '', null, null, undefined];
     showBusy();
     hideLarge();
     card.replaceChildren(make('h3', {}, t('title')), emptyState);
@@ -308,7 +309,8 @@ const draw = async () => {
     return;
   }
   if (turn !== latest) return;
-  if (facts && facts.layer !== value.facts.layer) [awaited, refused] = [null, null];
+  const {layer, network_title: network} = value.facts;
+  if (facts && (facts.layer !== layer || facts.network_title !== network)) [awaited, chosen] = [null, undefined];
   facts = value.facts;
   if (single()) facts.valid = [1, 1]; // one value for everything lies in no padding
   if (wanted && ['ranking', 'scope', 'page'].every((part) => wanted[part] === facts[part])) wanted = null;
@@ -334,13 +336,13 @@ const activate = (index, focus) => {
   grid.children[active].setAttribute('tabindex', '0');
   if (focus) grid.children[active].focus();
 };
-const chosen = (tile) => {
+const choose = (tile) => {
   activate([...grid.children].indexOf(tile), true);
   pick(Number(tile.dataset.channel));
 };
 grid.addEventListener('click', (event) => {
   const tile = event.target.closest('.tile');
-  if (tile) chosen(tile);
+  if (tile) choose(tile);
 });
 grid.addEventListener('keydown', (event) => {
   const row = getComputedStyle(grid).gridTemplateColumns.split(' ').length;
@@ -348,7 +350,7 @@ grid.addEventListener('keydown', (event) => {
   if (event.key in moves) activate(active + moves[event.key], true);
   else if (event.key === 'PageDown') later.click();
   else if (event.key === 'PageUp') earlier.click();
-  else if (event.key === 'Enter' || event.key === ' ') chosen(grid.children[active]);
+  else if (event.key === 'Enter' || event.key === ' ') choose(grid.children[active]);
   else return;
   event.preventDefault();
 });

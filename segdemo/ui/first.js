@@ -1,4 +1,4 @@
-// Runs before the page is built: which language, and the view in the page's address.
+// The first script of the page: its language, and how its view is written into the address.
 (() => {
   const asked = new URLSearchParams(location.search).get('lang');
   const browser = (navigator.language || 'en').toLowerCase().startsWith('zh') ? 'zh' : 'en';
@@ -6,10 +6,9 @@
   window.segdemoLanguage = language;
   document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
   document.cookie = `segdemo_language=${language}; path=/; SameSite=Lax`;
-  if (language !== browser) {
-    // The front end takes its language from the browser alone.
-    Object.defineProperty(navigator, 'language', {get: () => (language === 'zh' ? 'zh-CN' : 'en')});
-  }
+  // The front end takes the language of its own labels from the browser alone.
+  const code = language === 'zh' ? 'zh-CN' : 'en';
+  if (language !== browser) Object.defineProperty(navigator, 'language', {get: () => code});
   // Sets parameters of the address; null removes one.
   window.segdemoAddress = (changes) => {
     const url = new URL(location.href);

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from segdemo.networks import NETWORKS
+
 ROOT = Path(__file__).parents[1]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATIENCE = 60.0  # seconds
 SEGMENTED = "() => { const body = document.querySelector('#segmentation .body'); return body && !body.hidden; }"
 SHEET_DRAWN = "() => document.querySelector('#sheet [data-ready]:not([data-ready^=empty])')"
-BOXES = "#diagram .node[data-label]:not(.node .node)"
 # From the browser's own time of the click to the second frame after the sheet says that it is drawn.
 WATCH = """() => {
   const marked = document.querySelector('#sheet [data-ready]');
@@ -136,7 +137,7 @@ def stage_changes(networks: list[str], rounds: int) -> dict[str, list[float]]:
             page = open_page(browser, f"{address}?network={network}")
             page.wait_for_function(SHEET_DRAWN)
             page.wait_for_timeout(1000)  # nothing else shall run
-            labels = page.locator(BOXES).evaluate_all("(boxes) => boxes.map((box) => box.dataset.label)")
+            labels = [stage.label for stage in NETWORKS[network].stages]
             labels = [*labels[1:], labels[0]]  # the first is shown already
             for label in labels:
                 click(page, label)
@@ -148,5 +149,5 @@ def stage_changes(networks: list[str], rounds: int) -> dict[str, list[float]]:
 def click(page: Page, label: str) -> float:
     """Click a stage; returns the seconds until its sheet is painted."""
     page.evaluate(WATCH)
-    page.locator(f'{BOXES}[data-label="{label}"]').click(position={"x": 6, "y": 6})
+    page.locator(f'#diagram .node[data-label="{label}"]').click(position={"x": 6, "y": 6})
     return float(page.evaluate("() => window.painted")) / 1000

@@ -6,11 +6,33 @@ to figures and thumbnails; ``inference`` joins these into the Segmenter, whose `
 ``rendering`` draws arrays honestly, ``evaluation`` measures, and ``ui`` is the page.
 """
 
-from segdemo.activations import capture
-from segdemo.errors import InputError
-from segdemo.inference import Segmenter, Superseded
-from segdemo.networks import NETWORKS
-from segdemo.results import Result
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segdemo.activations import capture
+    from segdemo.errors import InputError
+    from segdemo.inference import Segmenter, Superseded
+    from segdemo.networks import NETWORKS
+    from segdemo.results import Result
 
 __version__ = "0.1.0"
 __all__ = ["NETWORKS", "InputError", "Result", "Segmenter", "Superseded", "capture"]
+
+_HOMES = {
+    "NETWORKS": "networks",
+    "InputError": "errors",
+    "Result": "results",
+    "Segmenter": "inference",
+    "Superseded": "inference",
+    "capture": "activations",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: torch takes seconds, and ``--help`` should not wait for it."""
+    if name in _HOMES:
+        return getattr(import_module(f"segdemo.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'segdemo' has no attribute {name!r}")

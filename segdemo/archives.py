@@ -22,14 +22,6 @@ from segdemo.images import load_picture
 
 IGNORED = 255  # in a mask: not to be judged
 
-_ARCHIVE_UNREADABLE = (
-    "{file} cannot be read as an archive: {reason}. A zip file with images/<id>.webp and masks/<id>.png is needed. "
-    "Check the path, or fetch the file again."
-)
-_FILE_UNREADABLE = (
-    "In the archive, {file} cannot be read: {reason}. Every file in it has to be a whole picture. Replace it, or "
-    "remove it together with its partner."
-)
 _UNREADABLE = (
     OSError,
     EOFError,
@@ -55,7 +47,7 @@ class Archive:
     """
 
     def __init__(self, path: str | Path) -> None:
-        with _refusing("archive_unreadable", _ARCHIVE_UNREADABLE, file=Path(path).name):
+        with _opening(Path(path).name):
             self._file = zipfile.ZipFile(path)
         self.pairs = _pairs(self._file.namelist(), Path(path).name)
 
@@ -79,9 +71,9 @@ class Archive:
             InputError: one of the files cannot be read, their sizes differ, or the mask holds another class.
         """
         image, mask = pair
-        with _refusing("archive_file_unreadable", _FILE_UNREADABLE, file=image):
+        with _reading(image):
             picture = load_picture(self._file.read(image))
-        with _refusing("archive_file_unreadable", _FILE_UNREADABLE, file=mask):
+        with _reading(mask):
             drawn = Image.open(io.BytesIO(self._file.read(mask)))
         if drawn.size != picture.size:
             raise InputError(
@@ -95,7 +87,7 @@ class Archive:
                 width=picture.width,
                 height=picture.height,
             )
-        with _refusing("archive_file_unreadable", _FILE_UNREADABLE, file=mask):
+        with _reading(mask):
             if drawn.mode not in ("P", "L"):
                 raise ValueError(f"its mode is {drawn.mode}; a mask is an 8-bit palette or grey picture")
             truth = np.array(drawn)
@@ -145,10 +137,35 @@ def _pairs(names: list[str], archive: str) -> list[tuple[str, str]]:
 
 
 @contextmanager
-def _refusing(code: str, sentence: str, **values: object) -> Iterator[None]:
-    """Turn what goes wrong while reading a file into an InputError that says so."""
+def _opening(file: str) -> Iterator[None]:
+    """Say that an archive cannot be read, should opening it fail."""
     try:
         yield
     except _UNREADABLE as error:
-        reason = str(error) or type(error).__name__
-        raise InputError(code, sentence, reason=reason.rstrip("."), **values) from error
+        raise InputError(
+            "archive_unreadable",
+            "{file} cannot be read as an archive: {reason}. A zip file with images/<id>.webp and masks/<id>.png is "
+            "needed. Check the path, or fetch the file again.",
+            file=file,
+            reason=_reason(error),
+        ) from error
+
+
+@contextmanager
+def _reading(file: str) -> Iterator[None]:
+    """Say that a file in an archive cannot be read, should reading it fail."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise InputError(
+            "archive_file_unreadable",
+            "In the archive, {file} cannot be read: {reason}. Every file in it has to be a whole picture. Replace it, "
+            "or remove it together with its partner.",
+            file=file,
+            reason=_reason(error),
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Say what went wrong, without a full stop."""
+    return (str(error) or type(error).__name__).rstrip(".")

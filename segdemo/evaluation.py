@@ -173,18 +173,30 @@ def _index_table(network: Sequence[str], mapping: ClassMap) -> NDArray[np.uint8]
     """Make a table from the network's class indices to the archive's."""
     table = np.zeros(256, np.uint8)
     for source, target in mapping.targets.items():
-        for name, names, owner in ((source, network, "network"), (target, mapping.classes, "archive")):
-            if name not in names:
-                raise InputError(
-                    f"map_class_not_in_{owner}",
-                    f"The class map speaks of “{{name}}”, which the {owner} does not have. It has: {{classes}}. "
-                    "Correct the name; perhaps {nearest}.",
-                    name=name,
-                    classes=", ".join(names),
-                    nearest=", ".join(get_close_matches(name, names, n=2, cutoff=0.4) or names[:1]),
-                )
+        if source not in network:
+            raise InputError(
+                "map_class_not_in_network",
+                "The class map speaks of “{name}”, which the network does not have. It has: {classes}. "
+                "Correct the name; perhaps {nearest}.",
+                name=source,
+                classes=", ".join(network),
+                nearest=_nearest(source, network),
+            )
+        if target not in mapping.classes:
+            raise InputError(
+                "map_class_not_in_archive",
+                "The class map speaks of “{name}”, which the archive does not have. It has: {classes}. "
+                "Correct the name; perhaps {nearest}.",
+                name=target,
+                classes=", ".join(mapping.classes),
+                nearest=_nearest(target, mapping.classes),
+            )
         table[network.index(source)] = mapping.classes.index(target)
     return table
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    return ", ".join(get_close_matches(name, names, n=2, cutoff=0.4) or names[:1])
 
 
 def _classes_with(names: set[str], file: str) -> tuple[str, ...]:

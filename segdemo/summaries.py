@@ -222,7 +222,7 @@ def _figures(rows: Tensor) -> tuple[Tensor, ...]:
 
 
 def _figures_of_broken(rows: Tensor) -> tuple[Tensor, ...]:
-    """Do as :func:`_figures` for rows that hold NaN or infinite values, over the finite ones; NaN where there are none."""
+    """Do as :func:`_figures` for rows with NaN or infinite values, over the finite ones; NaN where there are none."""
     columns: list[list[Tensor]] = [[] for _ in range(8)]
     for row in rows:
         finite = row[row.isfinite()]

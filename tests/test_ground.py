@@ -26,15 +26,38 @@ def placeholders(sentence: str) -> set[str]:
 def raised() -> Iterator[tuple[str, str, str, set[str]]]:
     """Where, code, English sentence and names of the values of every InputError in the package."""
     for path in sorted((ROOT / "segdemo").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "InputError":
-                where = f"{path.relative_to(ROOT)}:{node.lineno}"
-                code, sentence = (constant(argument, where) for argument in node.args)
-                assert all(keyword.arg for keyword in node.keywords), f"{where}: name the values, no **"
-                yield where, code, sentence, {str(keyword.arg) for keyword in node.keywords}
+        tree = ast.parse(path.read_text("utf-8"))
+        extra: dict[str, set[str]] = {"InputError": set()}  # names that raise one, and values they add themselves
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef) and {"code", "sentence"} <= {a.arg for a in function.args.args}:
+                forwarded = [call for call in calls(function, {"InputError"}) if isinstance(call.args[0], ast.Name)]
+                extra[function.name] = {str(word.arg) for call in forwarded for word in call.keywords if word.arg}
+        for call in calls(tree, set(extra)):
+            if [getattr(argument, "id", "") for argument in call.args] != ["code", "sentence"]:
+                where = f"{path.relative_to(ROOT)}:{call.lineno}"
+                code, sentence = (constant(argument, tree, where) for argument in call.args)
+                assert all(word.arg for word in call.keywords), f"{where}: name the values, no **"
+                yield where, code, sentence, {str(word.arg) for word in call.keywords} | extra[named(call)]
 
 
-def constant(node: ast.expr, where: str) -> str:
+def calls(tree: ast.AST, names: set[str]) -> list[ast.Call]:
+    """Calls of functions of these names."""
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call) and named(node) in names]
+
+
+def named(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+def constant(node: ast.expr, tree: ast.Module, where: str) -> str:
+    """A string written out, there or as a constant of the module."""
+    for statement in tree.body:
+        if (
+            isinstance(statement, ast.Assign)
+            and isinstance(node, ast.Name)
+            and ast.unparse(statement.targets[0]) == node.id
+        ):
+            node = statement.value
     assert isinstance(node, ast.Constant) and isinstance(node.value, str), f"{where}: write code and sentence out"
     return node.value
 

@@ -36,9 +36,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "labs": (CORE, {"torch", "PIL", "numpy"}),
     "training": (ABOVE, {"torch", "torchvision", "PIL", "numpy"}),
     "service": ({"inference", "errors"}, {"ray", "httpx", "PIL", "numpy"}),
-    "ui": (ABOVE | {"ui", "explain", "labs", "service"}, {"gradio", "PIL", "numpy"}),
+    "ui": (ABOVE | {"ui", "explain", "labs", "service"}, {"gradio", "PIL", "numpy", "starlette"}),
     "__init__": (CORE, set()),
-    "__main__": (ABOVE | {"training"}, {"PIL", "numpy", "tqdm"}),
+    "commands": (ABOVE | {"training", "ui"}, {"PIL", "numpy", "torch", "tqdm"}),
+    "__main__": ({"commands", "errors"}, set()),
     "app": ({"ui"}, set()),
 }
 FILES = [ROOT / "app.py", *sorted((ROOT / "segdemo").rglob("*.py"))]

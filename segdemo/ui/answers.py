@@ -189,8 +189,8 @@ def pick_channel(wish: Wish, event: gr.EventData) -> tuple[Wish, str]:
 
 def change_view(wish: Wish, event: gr.EventData) -> tuple[Wish, str]:
     """Wish for another ranking, scope or page, with the channel that is still open."""
-    asked = {"ranking": str(event.ranking), "scope": str(event.scope), "page": int(event.page)}
-    return replace(wish, **asked, channel=event.channel), wish.layer
+    changed = replace(wish, ranking=str(event.ranking), scope=str(event.scope), page=int(event.page))
+    return replace(changed, channel=event.channel), wish.layer
 
 
 @polite

@@ -125,7 +125,7 @@ const arrange = () => {
   find('opacity').style.setProperty('--filled', opacity + '%');
   find('fader').classList.toggle('away', !heat && view !== 'mask');
   find('chooser').hidden = view !== 'probability';
-  find('settings').hidden = !heat;
+  find('adjustments').hidden = !heat;
   for (const name of ['all', 'none']) find(name).hidden = !toggles;
   const most = view === 'entropy' ? value.bits : 1;
   ['low', 'middle', 'high'].forEach((name, i) => { find(name).textContent = +(most * i / 2).toFixed(2); });

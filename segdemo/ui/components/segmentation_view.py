@@ -57,7 +57,7 @@ TEMPLATE = """
       <p class="waiting" role="status" data-text="waiting" hidden></p>
       <div class="tip" hidden></div>
     </div>
-    <div class="settings">
+    <div class="adjustments">
       <label class="chooser"><span data-text="probability_of"></span> <select class="choice"></select></label>
       <div class="scale" aria-hidden="true">
         <div class="ramp"></div><span class="low"></span><span class="middle"></span><span class="high"></span>

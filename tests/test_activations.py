@@ -201,7 +201,7 @@ def test_a_second_pass_stops_right_after_the_layer_asked_for() -> None:
         network(batch)
     ran: list[str] = []
     for name, module in network.named_modules():
-        module.register_forward_pre_hook(lambda *_, name=name: ran.append(name))  # type: ignore[misc]
+        module.register_forward_pre_hook(lambda *_, name=name: ran.append(name))
     assert torch.equal(run_until(network, batch, "layer2.0.relu:2"), whole["layer2.0.relu:2"])
     assert ran[-1] == "layer2.0.relu"
     assert "layer3" not in ran

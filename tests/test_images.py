@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ SQUARE = InputRule(side=65, sides=(65,), stride=8, remainder=1, shape="square", 
 STRETCH = InputRule(side=64, sides=(64,), stride=32, shape="stretch")
 
 
-def encoded(picture: Image.Image, kind: str, **settings: object) -> bytes:
+def encoded(picture: Image.Image, kind: str, **settings: Any) -> bytes:
     file = io.BytesIO()
     picture.save(file, kind, **settings)
     return file.getvalue()

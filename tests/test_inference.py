@@ -90,7 +90,7 @@ def test_every_stage_has_its_summary_and_every_inner_stage_its_glimpse() -> None
 def test_an_activation_is_computed_no_further_than_needed(deeplab: Segmenter, cat: Image.Image) -> None:
     ran: list[str] = []
     handles = [
-        module.register_forward_pre_hook(lambda *_, name=name: ran.append(name))  # type: ignore[misc]
+        module.register_forward_pre_hook(lambda *_, name=name: ran.append(name))
         for name, module in deeplab.network.named_modules()
     ]
     deeplab.activation(cat, "Block 0", side=SIDE)

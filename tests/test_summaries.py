@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -104,7 +106,7 @@ def test_maps_up_to_the_thumbnail_size_are_kept_pixel_for_pixel() -> None:
     ("shape", "maps"), [((1, 5), (5, 1, 1)), ((1, 7, 5), (1, 7, 5)), ((1, 2, 3, 4, 5), (2, 12, 5)), ((4,), (4, 1, 1))]
 )
 def test_outputs_that_are_no_maps_are_summarised_too(shape: tuple[int, ...], maps: tuple[int, ...]) -> None:
-    summary = summarise(torch.arange(np.prod(shape), dtype=torch.float32).reshape(shape))
+    summary = summarise(torch.arange(math.prod(shape), dtype=torch.float32).reshape(shape))
     assert summary.thumbnails.shape == maps
     assert summary.shape == (shape[1:] if len(shape) > 1 else shape)
 

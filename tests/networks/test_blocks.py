@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -22,7 +24,7 @@ def test_conv_bn_relu_by_hand() -> None:
 @pytest.mark.parametrize(
     ("settings", "side"), [({}, 9), ({"stride": 2}, 5), ({"padding": 0}, 7), ({"dilation": 2, "padding": 2}, 9)]
 )
-def test_conv_bn_relu_has_the_side_that_convolution_arithmetic_says(settings: dict[str, int], side: int) -> None:
+def test_conv_bn_relu_has_the_side_that_convolution_arithmetic_says(settings: dict[str, Any], side: int) -> None:
     assert ConvBNReLU(4, 6, **settings)(torch.rand(2, 4, 9, 9)).shape == (2, 6, side, side)
 
 

@@ -26,9 +26,9 @@ def value() -> DiagramValue:
         inside=(inner,),
         shape=(8, 30, 40),
         thumbnail=tile(30, 40, 2),
-        channel=np.int64(5),
+        channel=np.int64(5),  # type: ignore[arg-type]  # what NumPy's argmax gives
         flags=("dead",),
-        dead_count=np.int64(2),
+        dead_count=np.int64(2),  # type: ignore[arg-type]
     )
     logits = Box("Logits", "outc", 0, 1, inputs=("Encoder 1",), skips=("Encoder 1",))
     picture = Image.fromarray(tile(12, 16, 3))
@@ -58,8 +58,9 @@ def test_pictures_come_back_from_the_sprite_bit_for_bit(value: DiagramValue) -> 
     data = NetworkDiagram().postprocess(value)
     assert data is not None and data.picture is not None and value.picture is not None
     sheet = read_sprite(data)
-    assert np.array_equal(cut(sheet, data.boxes[0]["thumbnail"]), value.boxes[0].thumbnail)
-    assert np.array_equal(cut(sheet, data.boxes[1]["thumbnail"]), value.boxes[0].inside[0].thumbnail)
+    for number, box in enumerate((value.boxes[0], value.boxes[0].inside[0])):
+        assert box.thumbnail is not None
+        assert np.array_equal(cut(sheet, data.boxes[number]["thumbnail"]), box.thumbnail)
     assert np.array_equal(cut(sheet, data.picture), np.asarray(value.picture))
 
 

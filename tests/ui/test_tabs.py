@@ -87,7 +87,9 @@ def test_a_run_gives_the_segmentation_and_what_is_needed_to_draw_the_rest() -> N
     assert all(box.thumbnail is not None for box in diagram.boxes)
     assert wish.layer == menu.value == NETWORKS[DEFAULT].stages[0].label
     assert {"Stem", "stem.conv", "logits"} <= {value for _, value in menu.choices} | {"logits"}
-    assert answers.draw_sheet(view, wish, request=visitor()).label == wish.layer
+    sheet = answers.draw_sheet(view, wish, request=visitor())
+    assert sheet is not None
+    assert sheet.label == wish.layer
 
 
 def test_a_working_size_of_another_network_is_replaced_by_the_networks_own() -> None:

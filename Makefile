@@ -18,18 +18,21 @@ run: $(VENV)/.app
 test: $(VENV)/.dev
 	@CHROMIUM="$$(scripts/find-chromium)" && export CHROMIUM && scripts/check
 
+# Old releases beside newer ones of what they need are told of deprecations that are not ours to mend.
 test-oldest: $(VENV)-oldest/.dev
-	@CHROMIUM="$$(scripts/find-chromium)" && export CHROMIUM && $(VENV)-oldest/bin/python -m pytest
+	@CHROMIUM="$$(scripts/find-chromium)" && export CHROMIUM && \
+	    $(VENV)-oldest/bin/python -m pytest -W ignore::DeprecationWarning
 
 bench: $(VENV)/.dev
 	@CHROMIUM="$$(scripts/find-chromium)" && export CHROMIUM && $(BIN)/python -m benchmarks.run
 
 screenshots: $(VENV)/.dev
-	@CHROMIUM="$$(scripts/find-chromium)" && export CHROMIUM && $(BIN)/python scripts/screenshots.py
+	@CHROMIUM="$$(scripts/find-chromium)" && export CHROMIUM && $(BIN)/python -m scripts.screenshots
 
 clean:
 	rm -rf $(VENV) $(VENV)-oldest build dist .pytest_cache .mypy_cache .ruff_cache .gradio
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find segdemo -name '*.pyi' -delete
 
 # The stamps: a requirements file that is newer than its stamp is installed again.
 

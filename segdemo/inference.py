@@ -20,7 +20,7 @@ from segdemo import checkpoints
 from segdemo.activations import KEY, capture, run_until, trace
 from segdemo.cache import Cache
 from segdemo.errors import InputError
-from segdemo.images import check_side, load_picture, to_batch, to_picture
+from segdemo.images import check_side, load_picture, place, to_batch, to_picture
 from segdemo.networks import DEFAULT, find
 from segdemo.results import Result
 from segdemo.summaries import Summary, as_maps, glimpse, summarise
@@ -42,7 +42,7 @@ class LayerInfo:
     Args:
         name: dotted name, with ``:2`` and so on from the second call, and ``[leaf]`` for one tensor of several.
         type: the module's class, for example ``"Conv2d"``.
-        shape: of what it puts out for a square input of the working size, without the batch dimension.
+        shape: of what it puts out, without the batch dimension.
     """
 
     name: str
@@ -62,7 +62,9 @@ class Segmenter:
 
     def __init__(self, network: str = DEFAULT) -> None:
         self.spec = find(network)
-        self.network = self.spec.build(len(self.spec.classes)).eval()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # an untrained network, too, shows everybody the same
+            self.network = self.spec.build(len(self.spec.classes)).eval()
         self.trained = checkpoints.load(self.network, self.spec)
         self.classes = self.spec.classes
 
@@ -135,16 +137,18 @@ class Segmenter:
             lambda: summarise(self._activation(picture, name, side)[None]),
         )
 
-    def layers(self, side: int | None = None) -> tuple[LayerInfo, ...]:
+    def layers(self, side: int | None = None, *, size: tuple[int, int] | None = None) -> tuple[LayerInfo, ...]:
         """List every module call in the order in which they finish, computing nothing.
 
         Args:
             side: working size in pixels; None takes the network's own.
+            size: (width, height) in pixels of a picture, which decides the shapes; None stands for a square one.
         """
         side = check_side(self.spec.rule, side)
+        width, height = place(size or (side, side), self.spec.rule, side).padded
         with torch.device("meta"):
             hollow = self.spec.build(len(self.classes)).eval()
-            calls = trace(hollow, torch.empty(1, 3, side, side))
+            calls = trace(hollow, torch.empty(1, 3, height, width))
         return tuple(LayerInfo(_short(key), kind, shape[1:]) for key, kind, shape in calls)
 
     def layer_of(self, layer: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 BINS = 64
+COUNTED = 1 << 18  # values a histogram is made of at most; of larger activations every n-th value is counted
 THUMBNAIL_SIDE = 96  # pixels; maps up to this size are kept at native size
 GLIMPSE_SIDE = 48  # pixels
+SCOUT_SIDE = 12  # pixels looked at in each channel to find the one worth a glimpse
 CHUNK = 1 << 20  # values worked on at a time: 4 MB, which stays in the processor's cache
 LEVELS = 252  # a thumbnail's finite values are 0 … LEVELS
 MINUS_INFINITY, PLUS_INFINITY, NOT_A_NUMBER = 253, 254, 255
@@ -62,7 +65,8 @@ class Summary:
         nans: how many values are NaN.
         infinities: how many values are infinite.
         edges: bin edges of the histogram, float64 (65,).
-        counts: values in each bin, int64 (64,); all finite values are counted.
+        counts: finite values in each bin, int64 (64,), of those looked at.
+        counted_step: 1 if every value was looked at for the histogram, n if every n-th.
         channels: figures of each channel.
         dead: channels that are 0 everywhere.
         thumbnails: (C, th, tw) uint8; 0 … 252 stand for the channel's minimum … maximum, 253 for -inf, 254 for inf,
@@ -80,6 +84,7 @@ class Summary:
     infinities: int
     edges: np.ndarray
     counts: np.ndarray
+    counted_step: int
     channels: Channels
     dead: tuple[int, ...]
     thumbnails: np.ndarray
@@ -97,9 +102,9 @@ class Glimpse:
 
     Args:
         shape: of the activation without the batch dimension.
-        channel: the channel shown, the one of greatest variance among the values looked at.
+        channel: the channel shown, the one of greatest variance at a few places looked at.
         thumbnail: (th, tw) uint8, coded as in :class:`Summary`.
-        step: every step-th value in both directions is looked at.
+        step: every step-th value in both directions is shown.
         low: the value that 0 stands for.
         high: the value that 252 stands for.
     """
@@ -150,7 +155,8 @@ def summarise(tensor: Tensor) -> Summary:
     maximum = float(high[alive].max()) if alive.any() else 0.0
     whole = float((mean.double() * finite)[alive].sum() / total)
     variance = ((std.double() ** 2 + (mean.double() - whole) ** 2) * finite)[alive].sum() / total
-    edges, counts = _histogram(pieces, minimum, maximum, int(finite.sum()))
+    counted_step = _counting_step(maps)
+    edges, counts = _histogram(maps, counted_step, minimum, maximum)
     return Summary(
         shape=tuple(tensor.shape[1:]) if tensor.dim() > 1 else tuple(tensor.shape),
         minimum=minimum,
@@ -162,6 +168,7 @@ def summarise(tensor: Tensor) -> Summary:
         infinities=int(infinities.sum()),
         edges=edges,
         counts=counts,
+        counted_step=counted_step,
         channels=Channels(
             low.numpy(),
             high.numpy(),
@@ -186,9 +193,11 @@ def glimpse(tensor: Tensor) -> Glimpse:
     """
     maps = as_maps(tensor.detach())
     step = step_for(maps.shape[1], maps.shape[2], GLIMPSE_SIDE)
-    thin = maps[:, ::step, ::step].float()
-    channel = int(thin.flatten(1).var(dim=1, correction=0).nan_to_num(-1).argmax())
-    shown = thin[channel : channel + 1]
+    scout = step_for(maps.shape[1], maps.shape[2], SCOUT_SIDE)
+    few = maps[:, ::scout, ::scout].flatten(1).float()
+    spread = torch.linalg.vector_norm(few - few.mean(1, keepdim=True), dim=1)
+    channel = int(spread.nan_to_num(-1).argmax())
+    shown = maps[channel : channel + 1, ::step, ::step].float()
     finite = shown[shown.isfinite()]
     low, high = (finite.min(), finite.max()) if len(finite) else (torch.zeros(()), torch.zeros(()))
     codes = _quantise(shown, low.view(1), high.view(1))[0]
@@ -243,24 +252,30 @@ def _thumbnails(maps: Tensor, step: int) -> Tensor:
 
 def _quantise(maps: Tensor, low: Tensor, high: Tensor) -> np.ndarray:
     """Code maps (C, h, w) as uint8, each between its channel's low and high, (C,)."""
-    span = (high - low).clamp_min(torch.finfo(torch.float32).tiny)[:, None, None]
-    levels = (maps - low[:, None, None]).div_(span).mul_(LEVELS).round_().clamp_(0, LEVELS)
-    broken = ~maps.isfinite()
-    codes = levels.nan_to_num_(0).to(torch.uint8)
-    if bool(broken.any()):
-        codes[maps == -torch.inf] = MINUS_INFINITY
-        codes[maps == torch.inf] = PLUS_INFINITY
-        codes[maps.isnan()] = NOT_A_NUMBER
+    per_value = LEVELS / (high - low).clamp_min(torch.finfo(torch.float32).tiny)
+    levels = (maps - low[:, None, None]).mul_(per_value[:, None, None]).add_(0.5)  # cutting off then rounds
+    if bool(levels.sum().isfinite()):
+        return levels.to(torch.uint8).numpy()
+    codes = levels.nan_to_num(0, 0, 0).to(torch.uint8)
+    codes[maps == -torch.inf] = MINUS_INFINITY
+    codes[maps == torch.inf] = PLUS_INFINITY
+    codes[maps.isnan()] = NOT_A_NUMBER
     return codes.numpy()
 
 
-def _histogram(pieces: list[Tensor], low: float, high: float, finite: int) -> tuple[np.ndarray, np.ndarray]:
-    """Count all finite values in BINS equal bins from low to high."""
+def _counting_step(maps: Tensor) -> int:
+    """Return the step that leaves at most COUNTED values, and that does not fall on the same columns in every row."""
+    step = -(-maps.numel() // COUNTED)
+    while step > 1 and math.gcd(step, maps.shape[-1]) > 1:
+        step += 1
+    return step
+
+
+def _histogram(maps: Tensor, step: int, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+    """Count every step-th value, if finite, in BINS equal bins from low to high."""
+    values = maps.reshape(-1)[::step].float()
     if low == high:
         counts = np.zeros(BINS, dtype=np.int64)
-        counts[BINS // 2] = finite
+        counts[BINS // 2] = int(values.isfinite().sum())
         return np.linspace(low - 0.5, high + 0.5, BINS + 1), counts
-    bins = torch.zeros(BINS, dtype=torch.int64)
-    for piece in pieces:
-        bins += torch.histc(piece.float(), BINS, low, high).long()
-    return np.linspace(low, high, BINS + 1), bins.numpy()
+    return np.linspace(low, high, BINS + 1), torch.histc(values, BINS, low, high).long().numpy()

@@ -162,6 +162,22 @@ def test_a_superseded_run_does_not_wait_for_its_turn(deeplab: Segmenter, cat: Im
         assert first.result().side == SIDE
 
 
+def test_layers_of_a_picture_have_the_shapes_of_its_batch() -> None:
+    segmenter = get_segmenter("unet")
+    wide = Image.new("RGB", (200, 100))
+    layers = {layer.name: layer.shape for layer in segmenter.layers(128, size=wide.size)}
+    assert layers["inc"] == segmenter.activation(wide, "inc", side=128).shape == (layers["inc"][0], 64, 128)
+
+
+def test_an_untrained_network_is_the_same_for_everybody_and_disturbs_no_other_randomness() -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    one, other = Segmenter("unet"), Segmenter("unet")
+    assert torch.equal(torch.rand(1), expected)
+    assert all(torch.equal(a, b) for a, b in zip(one.network.parameters(), other.network.parameters(), strict=True))
+
+
 def test_layers_lists_every_call_with_the_shape_it_really_has(deeplab: Segmenter, cat: Image.Image) -> None:
     layers = {layer.name: layer for layer in deeplab.layers(SIDE)}
     assert set(layers) == {name for name, _ in deeplab.network.named_modules() if name}

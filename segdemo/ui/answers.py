@@ -35,14 +35,9 @@ def open_address(request: gr.Request) -> tuple[Any, ...]:
     asked = request.query_params
     network = asked.get("network") if asked.get("network") in NETWORKS else DEFAULT
     name = asked.get("example") if asked.get("example") in FILES else controls.FIRST_EXAMPLE
-    side, channel = _number(asked.get("side")), _number(asked.get("channel"))
-    segmenter = get_segmenter(network)
-    try:
-        segmenter.layer_of(asked.get("stage") or "")
-        stage = asked["stage"]
-    except InputError:
-        stage, channel = "", None
-    side = controls.suitable_side(network, side)
+    side = controls.suitable_side(network, _number(asked.get("side")))
+    stage = _stage_asked(network, side, asked.get("stage") or "")
+    channel = _number(asked.get("channel")) if stage else None
     return (
         str(example(name)),
         network,
@@ -51,6 +46,14 @@ def open_address(request: gr.Request) -> tuple[Any, ...]:
         Wish(stage, page=-1 if channel is not None else 0, channel=channel),
         diagram_value(network, side, None, stage or None),
     )
+
+
+def _stage_asked(network: str, side: int, name: str) -> str:
+    """Return what the search box calls the stage or module of that name, "" where the network runs none such."""
+    labels = {stage.layer: stage.label for stage in find(network).every_stage()}
+    name = name.removesuffix(":1")
+    name = labels.get(name, name)
+    return name if name in labels.values() or name in layers_of(network, side) else ""
 
 
 def _number(word: str | None) -> int | None:
@@ -87,7 +90,9 @@ def segment(
     view = session.View(load_picture(picture), network, side)
     segmenter = get_segmenter(network)
     title = segmenter.spec.title
-    report = _reporter(progress, text(request, "page.running", network=title), len(layers_of(network, side)))
+    report = _reporter(
+        progress, text(request, "page.running", network=title), len(layers_of(network, side, view.picture.size))
+    )
     try:
         result = segmenter.run(view.picture, side, alive=lambda: report() and alive())
     except Superseded:
@@ -148,7 +153,7 @@ def draw_network(view: session.View | None, wish: Wish, request: gr.Request) -> 
 
 def _layer_choices(view: session.View) -> list[tuple[str, str]]:
     """Return (what is read, label or dotted name) for the stages and then for every module call."""
-    spec, layers = find(view.network), layers_of(view.network, view.side)
+    spec, layers = find(view.network), layers_of(view.network, view.side, view.picture.size)
     stages = {stage.layer: stage.label for stage in spec.every_stage()}
 
     def words(name: str) -> str:

@@ -19,6 +19,12 @@ TITLE = "page.look"
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
 DRAWING: dict[str, Any] = {**QUIET, "show_progress": "minimal"}
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
+# Where the figure stays in sight, the page moves to the channels of the stage that was picked.
+SHOW_SHEET = """() => {
+  const sheet = document.getElementById('inside-column');
+  const beside = matchMedia('(min-width: 1280px)').matches;
+  if (beside && sheet.getBoundingClientRect().top > innerHeight / 2) sheet.scrollIntoView({block: 'start'});
+}"""
 
 
 def build(controls: Controls) -> None:
@@ -75,6 +81,7 @@ def build(controls: Controls) -> None:
     controls.stop.click(answers.stop, None, controls.status, **AT_ONCE)
 
     redraw_after(diagram.select, answers.pick_stage)
+    diagram.select(None, None, None, js=SHOW_SHEET, api_visibility="private")
     redraw_after(sheet.view, answers.change_view)
     redraw_after(sheet.select, answers.pick_channel)
     searched = layer.input(answers.pick_layer, [layer, wish], wish, **AT_ONCE)

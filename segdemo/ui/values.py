@@ -75,9 +75,15 @@ def segmentation_value(view: View, result: Result) -> SegmentationValue:
 
 
 @lru_cache(maxsize=32)
-def layers_of(network: str, side: int) -> dict[str, LayerInfo]:
-    """Return every module call of a network by its name, in order of finishing."""
-    return {layer.name: layer for layer in get_segmenter(network).layers(side)}
+def layers_of(network: str, side: int, size: tuple[int, int] | None = None) -> dict[str, LayerInfo]:
+    """Return every module call of a network by its name, in order of finishing.
+
+    Args:
+        network: its name.
+        side: working size, pixels.
+        size: (width, height) of the picture, pixels; None stands for a square one.
+    """
+    return {layer.name: layer for layer in get_segmenter(network).layers(side, size=size)}
 
 
 def diagram_value(network: str, side: int, result: Result | None, selected: str | None) -> DiagramValue:
@@ -90,7 +96,8 @@ def diagram_value(network: str, side: int, result: Result | None, selected: str 
         selected: label of the stage picked, or None.
     """
     spec = find(network)
-    shapes = {name: layer.shape for name, layer in layers_of(network, side).items()}
+    size = None if result is None else result.size
+    shapes = {name: layer.shape for name, layer in layers_of(network, side, size).items()}
     return DiagramValue(
         network=spec.name,
         title=spec.title,
@@ -178,7 +185,7 @@ def sheet_value(view: View, wish: Wish) -> SheetValue:
         untrained=not segmenter.trained,
         label=label,
         layer=layer,
-        kind=layers_of(view.network, view.side)[layer].type,
+        kind=layers_of(view.network, view.side, result.size)[layer].type,
         shape=summary.shape,
         tiles=coloured(summary, shown, scales),
         step=summary.thumbnail_step,
@@ -259,4 +266,5 @@ def _statistics(summary: Summary) -> SheetStatistics:
         summary.infinities,
         summary.edges,
         summary.counts,
+        summary.counted_step,
     )

@@ -1,14 +1,20 @@
-"""The running app and a real Chromium."""
+"""The running app, a real Chromium, and somebody who visits the one with the other."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from segdemo import inference
+from tests.browser.visitor import PATIENCE, Visitor
 
 FLAGS = [
     "--no-sandbox",  # Chromium refuses to start as root with it
@@ -20,6 +26,8 @@ FLAGS = [
 ]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 LOCAL = {"127.0.0.1", "localhost"}
+
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +43,7 @@ def app_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests; each gets a fresh context from `page`."""
+    """One browser for all tests; each gets fresh contexts from `new_page`."""
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.fail("No Chromium found. Install one, or name it: CHROMIUM=/path/to/chromium")
@@ -46,17 +54,61 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    """An empty page that fails its test on a page error, a console error or a request to another host."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
-    page = context.new_page()
+def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Open an empty page with settings of its own; a page error, a console error or a foreign request fails the test.
+
+    Settings: as of Playwright's ``new_context``.
+    """
     troubles: list[str] = []
-    page.on("pageerror", lambda error: troubles.append(f"page error: {error}"))
-    page.on("console", lambda said: troubles.append(f"console: {said.text}") if said.type == "error" else None)
-    page.on("request", lambda request: troubles.extend(foreign(request.url)))
-    yield page
-    context.close()
+    contexts = []
+
+    def open_one(**settings: Any) -> Page:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **settings})
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.on("pageerror", lambda error: troubles.append(f"page error: {error}"))
+        page.on("console", lambda said: troubles.append(f"console: {said.text}") if said.type == "error" else None)
+        page.on("request", lambda request: troubles.extend(foreign(request.url)))
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
     assert not troubles, "\n".join(troubles)
+
+
+@pytest.fixture
+def page(new_page: Callable[..., Page]) -> Page:
+    """An empty page, 1280 × 900, in English."""
+    return new_page()
+
+
+@pytest.fixture
+def visitor(page: Page, app_url: str) -> Visitor:
+    """Somebody in front of an empty page."""
+    return Visitor(page, app_url)
+
+
+@pytest.fixture
+def held_back() -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Let no network start while a block lasts, and forget earlier results, so that a run is surely under way in it."""
+
+    @contextmanager
+    def hold() -> Iterator[None]:
+        inference.CACHE.clear()
+        with inference._ONE_AT_A_TIME:
+            yield
+
+    yield hold
+
+
+@pytest.fixture
+def other_checkpoints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty folder in which networks look for their checkpoints, as if none had been loaded yet."""
+    monkeypatch.setattr(inference, "_SHARED", {})
+    monkeypatch.setenv("SEGDEMO_CHECKPOINTS", str(tmp_path))
+    return tmp_path
 
 
 def foreign(address: str) -> list[str]:

@@ -117,7 +117,7 @@ const shape = (tag, attributes, parent) => {
   return node;
 };
 let logarithmic = true;
-const histogram = ({edges, counts}) => {
+const histogram = ({edges, counts, counted_step: step}) => {
   const [low, high] = [edges[0], edges[edges.length - 1]];
   const most = Math.max(...counts, 1);
   const svg = document.createElementNS(SVG, 'svg');
@@ -143,7 +143,7 @@ const histogram = ({edges, counts}) => {
   log.addEventListener('change', () => { logarithmic = log.checked; raise(); });
   raise();
   return make('figure', {class: 'histogram'}, svg, axis(low, high),
-    make('figcaption', {}, make('span', {}, t('histogram_title')), make('label', {}, log, t('log'))));
+    make('figcaption', {}, make('span', {}, t(step > 1 ? 'histogram_of_some' : 'histogram_title', {step})), make('label', {}, log, t('log'))));
 };
 
 const drawHead = () => {

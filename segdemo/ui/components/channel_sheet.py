@@ -69,6 +69,7 @@ class SheetStatistics:
         infinities: how many values are infinite.
         edges: (bins + 1,) borders of the histogram's bins, ascending.
         counts: (bins,) how many values lie in each bin.
+        counted_step: 1 when the bins count every value, n when they count every n-th.
     """
 
     minimum: float
@@ -81,6 +82,7 @@ class SheetStatistics:
     infinities: int
     edges: NDArray[np.float64]
     counts: NDArray[np.int64]
+    counted_step: int = 1
 
 
 @dataclass(frozen=True, eq=False)

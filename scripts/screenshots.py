@@ -1,0 +1,73 @@
+"""Renew the pictures in docs/ from the real page: `make screenshots`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from segdemo.ui import build_app, launch
+
+DOCS = Path(__file__).parents[1] / "docs"
+PATIENCE = 120_000  # milliseconds
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# file: address, width and height in pixels, what is shown of the page
+SHOTS = {
+    "page.png": ("?example=chelsea&stage=Blocks 6-9", 1440, 1000, None),
+    "network.png": ("?network=u2netp&example=astronaut&stage=En_2&__theme=dark", 1600, 1000, "#diagram"),
+    "channels.png": ("?example=motorcycle&stage=Blocks 1-2&channel=10", 1600, 1000, "#sheet"),
+    "chinese.png": ("?network=unet&side=256&example=coffee&stage=Encoder 2&lang=zh", 1440, 1000, None),
+}
+
+
+def take(page: Page, address: str, size: tuple[int, int], part: str | None, file: Path) -> None:
+    """Open a view, wait until everything is drawn, and save a picture of it.
+
+    Args:
+        page: of the browser.
+        address: of the view.
+        size: (width, height) of the window, pixels.
+        part: selector of what to save; None saves the window.
+        file: where to.
+    """
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.goto(address)
+    expect(page.locator("#sheet .tile").first).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#diagram .node").first).to_be_visible(timeout=PATIENCE)
+    if "channel=" in address:
+        expect(page.locator("#sheet .large:not(.loading)")).to_be_visible(timeout=PATIENCE)
+    if part == "#diagram":
+        page.locator("#diagram .enlarge").click()
+    page.wait_for_function("document.fonts.status === 'loaded'")
+    if part is None:
+        page.screenshot(path=file)
+    else:
+        page.locator(part).screenshot(path=file)
+
+
+def main() -> None:
+    """Start the page and take every shot."""
+    DOCS.mkdir(exist_ok=True)
+    demo = build_app()
+    _, address, _ = launch(demo, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(locale="en-GB")
+        for name, (view, width, height, part) in SHOTS.items():
+            take(page, address + view, (width, height), part, DOCS / name)
+            print(DOCS / name)
+        browser.close()
+    demo.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""The first thing somebody sees, the tabs, and the way back to it by the address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+from playwright.sync_api import expect
+
+from segdemo.inference import get_segmenter
+from segdemo.networks import NETWORKS
+from tests.browser.visitor import Visitor
+
+DEEPLAB = "DeepLabv3 · MobileNetV2"
+
+
+def test_the_first_visit_finds_the_cat_and_shows_what_every_stage_made_of_it(visitor: Visitor) -> None:
+    visitor.open()
+    expect(visitor.status).to_contain_text(f"{DEEPLAB} at 513 px")
+    cat = visitor.segmentation.locator(".legend .entry").first
+    expect(cat).to_contain_text("cat")
+    assert float(cat.locator(".share").inner_text().removesuffix(" %")) > 70
+    stages = [stage.label for stage in get_segmenter().spec.stages]
+    boxes = visitor.diagram.locator(".node:not(.mini)")
+    assert boxes.evaluate_all("(boxes) => boxes.map((box) => box.dataset.label)") == stages
+    assert visitor.diagram.locator("svg.picture").count() >= len(stages) + 1  # with that of the input
+    expect(visitor.stage(stages[0])).to_have_attribute("aria-pressed", "true")
+    expect(visitor.sheet.locator(".tile")).to_have_count(32)
+    expect(visitor.sheet.locator(".histogram rect")).to_have_count(64)
+    expect(visitor.toast).to_have_count(0)
+
+
+def test_an_example_runs_by_itself_when_it_is_picked(visitor: Visitor) -> None:
+    visitor.open(side=257)
+    with visitor.until_sheet_is_new():
+        visitor.choose_example(0)
+    expect(visitor.segmentation.locator("canvas.map")).to_have_attribute("aria-label", re.compile("person"))
+    visitor.expect_in_address("example", "astronaut")
+
+
+def test_another_network_runs_by_itself_when_it_is_chosen(visitor: Visitor) -> None:
+    visitor.open(side=257, stage="Blocks 3-5")
+    with visitor.until_sheet_is_new():
+        visitor.choose_network("U²-Net, small")
+    expect(visitor.status).to_contain_text("U²-Net, small at 320 px")
+    expect(visitor.segmentation.locator(".facts")).to_contain_text("U²-Net, small")
+    expect(visitor.sheet.locator(".head")).to_contain_text("En_1")
+    visitor.expect_in_address("network", "u2netp")
+    visitor.expect_in_address("stage", "En_1")
+
+
+def test_a_run_fills_the_tab_that_looks_inside_while_the_other_one_is_open(
+    visitor: Visitor, held_back: Callable[[], AbstractContextManager[None]]
+) -> None:
+    with held_back():
+        visitor.visit(side=257)
+        visitor.tab("Networks")
+        expect(visitor.page.locator("#card-unet")).to_be_visible()
+        expect(visitor.segmentation).to_be_hidden()
+    expect(visitor.status).to_contain_text(f"{DEEPLAB} at 257 px")
+    expect(visitor.page.locator("#sheet .tile")).to_have_count(32)
+    visitor.tab("Look inside")
+    visitor.wait_until_drawn()
+    expect(visitor.diagram.locator(".node").first).to_be_visible()
+    expect(visitor.sheet.locator(".tile").first).to_be_visible()
+
+
+def test_the_tab_of_networks_has_a_card_for_each_although_it_was_not_open_before(visitor: Visitor) -> None:
+    visitor.open(side=257)
+    visitor.tab("Networks")
+    for name, spec in NETWORKS.items():
+        card = visitor.page.locator(f"#card-{name}")
+        card.get_by_role("button").first.click()
+        expect(card).to_contain_text(spec.title)
+        expect(card.locator("a").last).to_be_visible()
+    expect(visitor.page.locator("#card-unet")).to_contain_text("There are no trained weights for this network yet")
+
+
+def test_the_address_brings_back_network_example_stage_channel_and_view(visitor: Visitor) -> None:
+    asked = {"network": "u2netp", "example": "coffee", "side": 192, "stage": "En_2", "channel": 5, "view": "entropy"}
+    visitor.open(**asked)
+    expect(visitor.status).to_contain_text("U²-Net, small at 192 px")
+    assert "coffee" in (visitor.page.locator("#picture img").get_attribute("src") or "")
+    expect(visitor.stage("En_2")).to_have_attribute("aria-pressed", "true")
+    expect(visitor.sheet.locator(".large h4")).to_have_text("Channel 5")
+    expect(visitor.tile(5)).to_have_attribute("aria-selected", "true")
+    expect(visitor.segmentation.locator(".stage")).to_have_attribute("data-view", "entropy")
+    for name, value in asked.items():
+        visitor.expect_in_address(name, str(value))
+
+
+def test_an_address_brings_back_a_module_that_is_no_stage_and_a_channel_on_a_later_page(visitor: Visitor) -> None:
+    channel = 90
+    visitor.open(side=257, stage="blocks.12.expand", channel=channel)
+    expect(visitor.sheet.locator(".head")).to_contain_text("blocks.12.expand")
+    expect(visitor.tile(channel)).to_have_attribute("aria-selected", "true")
+
+
+@pytest.mark.parametrize("wrong", [{"network": "resnet"}, {"stage": "Encoder 9"}, {"side": "12"}, {"example": "dog"}])
+def test_what_the_address_names_wrongly_is_as_on_a_first_visit(visitor: Visitor, wrong: dict[str, str]) -> None:
+    visitor.open(**{"side": "257", **wrong})
+    expect(visitor.status).to_contain_text(f"{DEEPLAB} at {513 if 'side' in wrong else 257} px")
+    expect(visitor.sheet.locator(".head")).to_contain_text("Stem")
+    expect(visitor.toast).to_have_count(0)

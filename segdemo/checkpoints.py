@@ -48,17 +48,47 @@ def folder() -> Path:
     return installed if installed.is_dir() else package.parent / "checkpoints"
 
 
-def path_of(spec: NetworkSpec) -> Path:
-    """Return where the checkpoint of a network is, or would be."""
-    return folder() / f"{spec.name}.safetensors"
+def path_of(spec: NetworkSpec, step: int | None = None) -> Path:
+    """Return where the checkpoint of a network is, or would be.
+
+    Args:
+        spec: of the network.
+        step: of one of its snapshots, or None for the end of the training.
+    """
+    return folder() / (f"{spec.name}.safetensors" if step is None else f"{spec.name}-step-{step}.safetensors")
 
 
-def load(network: nn.Module, spec: NetworkSpec) -> bool:
+def sha256_of(spec: NetworkSpec, step: int | None = None) -> str:
+    """Return the checksum that the weights of a network have at a step of the training.
+
+    Args:
+        spec: of the network.
+        step: of one of its snapshots, or None for the end of the training.
+
+    Raises:
+        InputError: ``unknown_step``, when there is no snapshot of that step.
+    """
+    if step is None:
+        return spec.sha256
+    for snapshot in spec.snapshots:
+        if snapshot.step == step:
+            return snapshot.sha256
+    raise InputError(
+        "unknown_step",
+        "There is no snapshot of {network} at step {step}; there are snapshots at {steps}.",
+        network=spec.name,
+        step=step,
+        steps=", ".join(str(snapshot.step) for snapshot in spec.snapshots) or "no step",
+    )
+
+
+def load(network: nn.Module, spec: NetworkSpec, step: int | None = None) -> bool:
     """Load the embedded weights of a network, every tensor of them, after checking the file.
 
     Args:
         network: changed in place.
         spec: says the name and the checksum of the file.
+        step: of one of the network's snapshots, or None for the end of the training.
 
     Returns:
         True when trained weights are loaded, False when the network has none and keeps its random start.
@@ -66,9 +96,10 @@ def load(network: nn.Module, spec: NetworkSpec) -> bool:
     Raises:
         InputError: ``checkpoint_missing``, ``checkpoint_altered`` or ``checkpoint_mismatch``; the network is unchanged.
     """
-    if not spec.sha256:
+    expected = sha256_of(spec, step)
+    if not expected:
         return False
-    path = path_of(spec)
+    path = path_of(spec, step)
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -80,7 +111,7 @@ def load(network: nn.Module, spec: NetworkSpec) -> bool:
             network=spec.name,
         ) from None
     found = hashlib.sha256(content).hexdigest()
-    if found != spec.sha256:
+    if found != expected:
         raise InputError(
             "checkpoint_altered",
             "The file {path} has SHA-256 {found}. The weights of {network} have {expected}. "
@@ -88,7 +119,7 @@ def load(network: nn.Module, spec: NetworkSpec) -> bool:
             path=path,
             network=spec.name,
             found=found,
-            expected=spec.sha256,
+            expected=expected,
         )
     tensors = safetensors.torch.load(content)
     report = _compare(network, tensors)

@@ -27,7 +27,7 @@ from segdemo.summaries import Summary, as_maps, glimpse, summarise
 
 CACHE = Cache(limit=512 << 20)
 _ONE_AT_A_TIME = threading.Lock()  # hooks and threads of two passes would mix
-_SHARED: dict[str, Segmenter] = {}
+_SHARED: dict[tuple[str, int | None], Segmenter] = {}
 _SHARED_LOCK = threading.Lock()
 
 
@@ -55,17 +55,19 @@ class Segmenter:
 
     Args:
         network: name in ``NETWORKS``.
+        step: take the weights as they were at this step of the training, for networks with snapshots.
 
     Raises:
-        InputError: no such network, or its checkpoint is missing or altered.
+        InputError: no such network or step, or its checkpoint is missing or altered.
     """
 
-    def __init__(self, network: str = DEFAULT) -> None:
+    def __init__(self, network: str = DEFAULT, step: int | None = None) -> None:
         self.spec = find(network)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # an untrained network, too, shows everybody the same
             self.network = self.spec.build(len(self.spec.classes)).eval()
-        self.trained = checkpoints.load(self.network, self.spec)
+        self.step = step
+        self.trained = checkpoints.load(self.network, self.spec, step)
         self.classes = self.spec.classes
 
     def run(self, picture: Image.Image, side: int | None = None, *, alive: Callable[[], bool] | None = None) -> Result:
@@ -152,7 +154,7 @@ class Segmenter:
         return tuple(LayerInfo(_short(key), kind, shape[1:]) for key, kind, shape in calls)
 
     def layer_of(self, layer: str) -> str:
-        """Return the dotted name for a stage's label, or for itself if it is one.
+        """Return the dotted name for a stage's label, or for itself if it is one, as :meth:`layers` writes it.
 
         Raises:
             InputError: neither a stage nor a module of this network; the text names the nearest.
@@ -170,7 +172,7 @@ class Segmenter:
                 layer=layer,
                 nearest=", ".join(get_close_matches(layer, [*stages, *modules], n=4, cutoff=0.3) or [*stages][:4]),
             )
-        return layer
+        return _short(layer)
 
     def _run(self, picture: Image.Image, side: int, alive: Callable[[], bool] | None) -> Result:
         batch, placement = to_batch(picture, self.spec.rule, side)
@@ -189,6 +191,7 @@ class Segmenter:
             network=self.spec.name,
             names=self.classes,
             trained=self.trained,
+            step=self.step,
             side=side,
             size=picture.size,
             placement=placement,
@@ -212,7 +215,7 @@ class Segmenter:
         return self._remember(("activation", name, side, digest(picture)), compute)
 
     def _remember(self, key: tuple[Any, ...], compute: Callable[[], Any]) -> Any:
-        key = (self.spec.name, self.spec.sha256, *key)
+        key = (self.spec.name, self.step, *key)
         value = CACHE.get(key)
         if value is None:
             value = compute()
@@ -257,16 +260,17 @@ def digest(picture: Image.Image) -> bytes:
     return hashlib.blake2b(picture.tobytes(), digest_size=16, key=repr(picture.size).encode()).digest()
 
 
-def get_segmenter(network: str = DEFAULT) -> Segmenter:
+def get_segmenter(network: str = DEFAULT, step: int | None = None) -> Segmenter:
     """Return the one shared Segmenter of a network, made on first use.
 
     Args:
         network: name in ``NETWORKS``.
+        step: as for :class:`Segmenter`.
 
     Raises:
         InputError: as :class:`Segmenter`.
     """
     with _SHARED_LOCK:
-        if network not in _SHARED:
-            _SHARED[network] = Segmenter(network)
-        return _SHARED[network]
+        if (network, step) not in _SHARED:
+            _SHARED[network, step] = Segmenter(network, step)
+        return _SHARED[network, step]

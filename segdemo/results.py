@@ -44,6 +44,7 @@ class Result:
     Args:
         network: the network's name.
         names: class names in index order.
+        step: of the training, when the weights are a snapshot from its course; None at its end.
         trained: False when the weights were random, and nothing here means anything.
         side: working size, pixels.
         size: (width, height) of the maps, pixels.
@@ -58,6 +59,7 @@ class Result:
     network: str
     names: tuple[str, ...]
     trained: bool
+    step: int | None
     side: int
     size: tuple[int, int]
     placement: Placement

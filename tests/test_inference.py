@@ -178,6 +178,10 @@ def test_an_untrained_network_is_the_same_for_everybody_and_disturbs_no_other_ra
     assert all(torch.equal(a, b) for a, b in zip(one.network.parameters(), other.network.parameters(), strict=True))
 
 
+def test_the_first_call_of_a_layer_has_one_name(deeplab: Segmenter) -> None:
+    assert [deeplab.layer_of(name) for name in ("Stem", "stem", "stem:1", "stem:2")] == ["stem"] * 3 + ["stem:2"]
+
+
 def test_layers_lists_every_call_with_the_shape_it_really_has(deeplab: Segmenter, cat: Image.Image) -> None:
     layers = {layer.name: layer for layer in deeplab.layers(SIDE)}
     assert set(layers) == {name for name, _ in deeplab.network.named_modules() if name}

@@ -23,6 +23,7 @@ def result(logits: np.ndarray, size: tuple[int, int]) -> Result:
         "net",
         NAMES,
         True,
+        None,
         8,
         size,
         placement,

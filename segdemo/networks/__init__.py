@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from segdemo.errors import InputError
 from segdemo.networks import deeplabv3_mobilenet_v2, u2netp, unet
-from segdemo.networks.spec import InputRule, NetworkSpec, Stage
+from segdemo.networks.spec import InputRule, NetworkSpec, Snapshot, Stage
 
 NETWORKS: dict[str, NetworkSpec] = {module.SPEC.name: module.SPEC for module in (deeplabv3_mobilenet_v2, u2netp, unet)}
 DEFAULT = "deeplabv3_mobilenet_v2"
@@ -35,4 +35,4 @@ def find(name: str) -> NetworkSpec:
     )
 
 
-__all__ = ["DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Stage", "find"]
+__all__ = ["DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Snapshot", "Stage", "find"]

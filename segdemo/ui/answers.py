@@ -42,6 +42,7 @@ def open_address(request: gr.Request) -> tuple[Any, ...]:
         str(example(name)),
         network,
         gr.Dropdown(choices=controls.size_choices(network), value=side),
+        gr.Slider(**controls.step_range(network, _number(asked.get("step")))),
         controls.describe(network, request),
         Wish(stage, page=-1 if channel is not None else 0, channel=channel),
         diagram_value(network, side, None, stage or None),
@@ -71,12 +72,18 @@ def choose_network(network: str, request: gr.Request) -> tuple[Any, ...]:
     """Offer the working sizes of a network and draw it, before it runs."""
     side = controls.suitable_side(network)
     menu = gr.Dropdown(choices=controls.size_choices(network), value=side)
-    return menu, controls.describe(network, request), diagram_value(network, side, None, None), Wish("")
+    steps = gr.Slider(**controls.step_range(network))
+    return menu, steps, controls.describe(network, request), diagram_value(network, side, None, None), Wish("")
 
 
 @polite
 def segment(
-    picture: str | None, network: str, side: int, request: gr.Request, progress: gr.Progress = PROGRESS
+    picture: str | None,
+    network: str,
+    side: int,
+    place: int,
+    request: gr.Request,
+    progress: gr.Progress = PROGRESS,
 ) -> tuple[Any, ...]:
     """Run the network on the picture, as the newest run of this visitor."""
     alive = session.begin(request.session_hash or "")
@@ -87,8 +94,8 @@ def segment(
         )
     progress(0, desc=text(request, "page.reading"))
     side = controls.suitable_side(network, side)  # the menu may still be the one of another network
-    view = session.View(load_picture(picture), network, side)
-    segmenter = get_segmenter(network)
+    view = session.View(load_picture(picture), network, side, controls.step_at(network, place))
+    segmenter = get_segmenter(network, view.step)
     title = segmenter.spec.title
     report = _reporter(
         progress, text(request, "page.running", network=title), len(layers_of(network, side, view.picture.size))
@@ -101,6 +108,8 @@ def segment(
     value = segmentation_value(view, result)
     session.show(request.session_hash or "", view)
     done = text(request, "page.done", network=title, seconds=f"{result.seconds:.2f}", side=result.side)
+    if view.step is not None:
+        done += text(request, "page.at_step", step=f"{view.step:,}")
     return value, view, value, done
 
 
@@ -120,10 +129,15 @@ def _reporter(progress: gr.Progress, words: str, total: int) -> Callable[[], boo
 
 
 def segment_if_given(
-    picture: str | None, network: str, side: int, request: gr.Request, progress: gr.Progress = PROGRESS
+    picture: str | None,
+    network: str,
+    side: int,
+    place: int,
+    request: gr.Request,
+    progress: gr.Progress = PROGRESS,
 ) -> tuple[Any, ...]:
     """Run as :func:`segment` does, but take a cleared picture for no mistake."""
-    return SKIP if picture is None else segment(picture, network, side, request, progress)
+    return SKIP if picture is None else segment(picture, network, side, place, request, progress)
 
 
 def stop(request: gr.Request) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 from gradio.i18n import I18nData
@@ -26,6 +27,7 @@ class Controls:
     network: gr.Dropdown
     about: gr.Markdown
     side: gr.Dropdown
+    step: gr.Slider
     run: gr.Button
     stop: gr.Button
     status: gr.Markdown
@@ -62,11 +64,12 @@ def build(page: gr.Blocks, i18n: gr.I18n) -> Controls:
         value=suitable_side(DEFAULT),
         elem_id="side",
     )
+    step = gr.Slider(label=i18n("page.step"), info=i18n("page.step_info"), elem_id="step", **step_range(DEFAULT))
     with gr.Row():
         run = gr.Button(i18n("page.run"), variant="primary", elem_id="run", min_width=80)
         stop = gr.Button(i18n("page.stop"), elem_id="stop", min_width=80)
     status = gr.Markdown(elem_id="status")
-    return Controls(page, i18n, picture, examples, network, about, side, run, stop, status)
+    return Controls(page, i18n, picture, examples, network, about, side, step, run, stop, status)
 
 
 def size_choices(network: str) -> list[tuple[str | I18nData, str | int | float]]:
@@ -78,6 +81,25 @@ def suitable_side(network: str, side: int | None = None) -> int:
     """Return the working size wanted if a network offers it, else the network's own, pixels."""
     rule = find(network).rule
     return side if side in rule.sides else rule.side
+
+
+def step_range(network: str, step: int | None = None) -> dict[str, Any]:
+    """Return the settings of the slider over a network's training: hidden where there are no snapshots.
+
+    Args:
+        network: its name.
+        step: the one to stand at; None is the end of the training.
+    """
+    steps = [snapshot.step for snapshot in find(network).snapshots]
+    last = len(steps)
+    value = steps.index(step) if step in steps else last
+    return {"minimum": 0, "maximum": max(last, 1), "step": 1, "value": value, "visible": bool(steps)}
+
+
+def step_at(network: str, place: int) -> int | None:
+    """Return the training step at a place of the slider, None at its end, where the training is complete."""
+    steps = [snapshot.step for snapshot in find(network).snapshots]
+    return steps[place] if 0 <= place < len(steps) else None
 
 
 def describe(network: str, request: gr.Request | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from segdemo.examples import FILES
+from segdemo.networks import NETWORKS
 from segdemo.ui import answers
 from segdemo.ui.components.channel_sheet import ChannelSheet
 from segdemo.ui.components.network_diagram import NetworkDiagram
@@ -19,6 +20,7 @@ TITLE = "page.look"
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
 DRAWING: dict[str, Any] = {**QUIET, "show_progress": "minimal"}
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
+RESET = "{network: value, side: null, step: null, stage: null, channel: null}"
 # Where the figure stays in sight, the page moves to the channels of the stage that was picked.
 SHOW_SHEET = """() => {
   const sheet = document.getElementById('inside-column');
@@ -51,7 +53,7 @@ def build(controls: Controls) -> None:
     def run_after(start: Callable[..., Any], handler: Callable[..., Any] = answers.segment) -> None:
         segmented = start(
             handler,
-            [controls.picture, controls.network, controls.side],
+            [controls.picture, controls.network, controls.side, controls.step],
             [segmentation, view, shown, controls.status],
             show_progress_on=[segmentation],
             trigger_mode="multiple",
@@ -68,14 +70,21 @@ def build(controls: Controls) -> None:
     opened = page.load(
         answers.open_address,
         None,
-        [controls.picture, controls.network, controls.side, controls.about, wish, diagram],
+        [controls.picture, controls.network, controls.side, controls.step, controls.about, wish, diagram],
         **QUIET,
     )
     chosen = controls.network.input(
-        answers.choose_network, controls.network, [controls.side, controls.about, diagram, wish], **QUIET
+        answers.choose_network, controls.network, [controls.side, controls.step, controls.about, diagram, wish], **QUIET
     )
     example = controls.examples.click(answers.pick_example, controls.examples, controls.picture, **QUIET)
-    for event in (opened.success, chosen.success, example.success, controls.run.click, controls.side.input):
+    for event in (
+        opened.success,
+        chosen.success,
+        example.success,
+        controls.run.click,
+        controls.side.input,
+        controls.step.input,
+    ):
         run_after(event)
     run_after(controls.picture.input, answers.segment_if_given)
     controls.stop.click(answers.stop, None, controls.status, **AT_ONCE)
@@ -97,10 +106,12 @@ def build(controls: Controls) -> None:
 def _write_address(controls: Controls) -> None:
     """Keep the inputs in the page's address, without asking the server."""
     names = list(FILES)
+    steps = {name: [snapshot.step for snapshot in spec.snapshots] for name, spec in NETWORKS.items()}
     for event, inputs, change in (
-        (controls.network.input, controls.network, "{network: value, side: null, stage: null, channel: null}"),
-        (controls.side.input, controls.side, "{side: value}"),
-        (controls.picture.input, None, "{example: null}"),
-        (controls.examples.click, controls.examples, f"{{example: {names}[value]}}"),
+        (controls.network.input, [controls.network], RESET),
+        (controls.side.input, [controls.side], "{side: value}"),
+        (controls.step.input, [controls.step, controls.network], f"{{step: {steps}[network][value] ?? null}}"),
+        (controls.picture.input, [], "{example: null}"),
+        (controls.examples.click, [controls.examples], f"{{example: {names}[value]}}"),
     ):
-        event(None, inputs, None, js=f"(value) => window.segdemoAddress({change})", api_visibility="private")
+        event(None, inputs, None, js=f"(value, network) => window.segdemoAddress({change})", api_visibility="private")

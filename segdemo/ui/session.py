@@ -17,11 +17,13 @@ class View:
         picture: RGB, as given.
         network: name of the network.
         side: working size, pixels.
+        step: of the training, when the weights are a snapshot from its course.
     """
 
     picture: Image.Image
     network: str
     side: int
+    step: int | None = None
 
 
 _newest: dict[str, object] = {}  # session → token of its newest run

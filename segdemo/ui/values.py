@@ -43,7 +43,7 @@ class Wish:
 
 def result_of(view: View) -> Result:
     """Return the result a view is about, from the cache or by running again."""
-    return get_segmenter(view.network).run(view.picture, view.side)
+    return get_segmenter(view.network, view.step).run(view.picture, view.side)
 
 
 def display_size(picture: Image.Image) -> tuple[int, int]:
@@ -163,7 +163,7 @@ def sheet_value(view: View, wish: Wish) -> SheetValue:
     Raises:
         InputError: the network has no such layer, or the layer no such channel.
     """
-    segmenter, result = get_segmenter(view.network), result_of(view)
+    segmenter, result = get_segmenter(view.network, view.step), result_of(view)
     label, layer = _label_and_layer(segmenter.spec, segmenter.layer_of(wish.layer))
     summary = result.layers.get(label) or segmenter.summary(view.picture, layer, view.side)
     total = len(summary.channels.mean)

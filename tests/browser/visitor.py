@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import numpy as np
@@ -75,9 +76,9 @@ class Visitor:
         """Click an example by its place in the row."""
         self.page.locator("#examples button").nth(place).click()
 
-    def upload(self, *files: str) -> None:
+    def upload(self, file: Path) -> None:
         """Give a picture of one's own."""
-        self.page.locator("#picture input[type=file]").set_input_files(list(files))
+        self.page.locator("#picture input[type=file]").set_input_files(file)
 
     def show(self, view: str) -> None:
         """Switch the segmentation to a view."""

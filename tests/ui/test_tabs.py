@@ -63,7 +63,7 @@ def test_every_network_is_described_in_both_languages() -> None:
 
 def test_the_address_brings_the_view_back() -> None:
     request = visitor(network="u2netp", example="coffee", side="192", stage="En_2", channel="5")
-    picture, network, side, _, wish, diagram = answers.open_address(request=request)
+    picture, network, side, _, _, wish, diagram = answers.open_address(request=request)
     assert (Path(picture), network, side.value) == (example("coffee"), "u2netp", 192)
     assert (wish.layer, wish.channel) == ("En_2", 5)
     assert (diagram.network, diagram.selected) == ("u2netp", "En_2")
@@ -71,13 +71,13 @@ def test_the_address_brings_the_view_back() -> None:
 
 def test_an_address_that_names_nonsense_opens_the_first_visit() -> None:
     request = visitor(network="../etc", example="<b>", side="9e9", stage="Encoder 99", channel="-1")
-    picture, network, side, _, wish, _ = answers.open_address(request=request)
+    picture, network, side, _, _, wish, _ = answers.open_address(request=request)
     assert (Path(picture), network, side.value) == (example("chelsea"), DEFAULT, NETWORKS[DEFAULT].rule.side)
     assert (wish.layer, wish.channel) == ("", None)
 
 
 def test_a_run_gives_the_segmentation_and_what_is_needed_to_draw_the_rest() -> None:
-    value, view, shown, status = answers.segment(str(example("chelsea")), DEFAULT, 257, request=visitor())
+    value, view, shown, status = answers.segment(str(example("chelsea")), DEFAULT, 257, 0, request=visitor())
     assert value is shown
     assert dict((name, percent) for _, name, _, percent in value.classes)["cat"] > 70
     assert (view.network, view.side) == (DEFAULT, 257)
@@ -93,7 +93,7 @@ def test_a_run_gives_the_segmentation_and_what_is_needed_to_draw_the_rest() -> N
 
 
 def test_a_working_size_of_another_network_is_replaced_by_the_networks_own() -> None:
-    value, _, _, _ = answers.segment(str(example("coffee")), "u2netp", 513, request=visitor())
+    value, _, _, _ = answers.segment(str(example("coffee")), "u2netp", 513, 0, request=visitor())
     assert value.side == NETWORKS["u2netp"].rule.side
 
 
@@ -102,21 +102,21 @@ def test_a_working_size_of_another_network_is_replaced_by_the_networks_own() -> 
 )
 def test_no_picture_at_all_is_said_in_the_visitors_language(language: str, words: str) -> None:
     with pytest.raises(gr.Error, match=words):
-        answers.segment(None, DEFAULT, 257, request=visitor(language=language))
+        answers.segment(None, DEFAULT, 257, 0, request=visitor(language=language))
 
 
 def test_an_error_quotes_what_somebody_typed_without_letting_it_act(tmp_path: Path) -> None:
     path = tmp_path / "<img src=x onerror=alert(1)>.png"
     path.write_text("no picture")
     with pytest.raises(gr.Error) as error:
-        answers.segment(str(path), DEFAULT, 257, request=visitor())
+        answers.segment(str(path), DEFAULT, 257, 0, request=visitor())
     assert "&lt;img" in error.value.message
     assert "<img" not in error.value.message
-    assert answers.segment(str(example("coffee")), DEFAULT, 257, request=visitor())[1].side == 257
+    assert answers.segment(str(example("coffee")), DEFAULT, 257, 0, request=visitor())[1].side == 257
 
 
 def test_clearing_the_picture_is_no_mistake() -> None:
-    assert answers.segment_if_given(None, DEFAULT, 257, request=visitor()) == answers.SKIP
+    assert answers.segment_if_given(None, DEFAULT, 257, 0, request=visitor()) == answers.SKIP
 
 
 def test_a_newer_run_of_the_same_visitor_supersedes_and_another_visitors_does_not() -> None:
@@ -175,7 +175,7 @@ def test_every_module_can_be_shown_not_only_stages(cat_view: View) -> None:
 
 def test_files_to_save_hold_the_mask_in_the_pictures_own_size(cat_view: View) -> None:
     result = get_segmenter(DEFAULT).run(cat_view.picture, 257)
-    _, view, shown, _ = answers.segment(str(example("chelsea")), DEFAULT, 257, request=visitor())
+    _, view, shown, _ = answers.segment(str(example("chelsea")), DEFAULT, 257, 0, request=visitor())
     mask = answers.hand_over(view, shown, picked(kind="mask", hidden=[], opacity=1), request=visitor()).download
     with Image.open(mask[1]) as saved:
         assert np.array_equal(np.array(saved), result.mask)

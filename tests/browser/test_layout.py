@@ -1,0 +1,69 @@
+"""The page from 800 to 2560 pixels wide, light and dark."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.visitor import Visitor
+
+FITS = "() => document.scrollingElement.scrollWidth <= innerWidth"
+# How clearly an element's text stands out from what is behind it: WCAG's contrast ratio, 1 to 21.
+CONTRAST = """(element) => {
+  const pen = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const read = (colour) => {
+    pen.clearRect(0, 0, 1, 1);
+    pen.fillStyle = colour;
+    pen.fillRect(0, 0, 1, 1);
+    return [...pen.getImageData(0, 0, 1, 1).data];
+  };
+  let ground = [0, 0, 0, 0];
+  for (let node = element; node && ground[3] < 255; node = node.parentElement) ground = read(getComputedStyle(node).backgroundColor);
+  const light = (colour) => colour.slice(0, 3).map((level) => level / 255)
+    .map((level) => level <= 0.04045 ? level / 12.92 : ((level + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, level, i) => sum + level * [0.2126, 0.7152, 0.0722][i], 0);
+  const [low, high] = [light(read(getComputedStyle(element).color)), light(ground)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+}"""
+
+
+@pytest.mark.parametrize(
+    "view", [{"side": 257}, {"network": "u2netp", "side": 192, "lang": "zh"}, {"network": "unet", "side": 128}]
+)
+def test_nothing_sticks_out_sideways_from_800_to_2560_pixels(visitor: Visitor, view: dict[str, object]) -> None:
+    visitor.page.set_viewport_size({"width": 800, "height": 900})
+    visitor.open(**view)
+    visitor.sheet.locator(".tile").first.click()
+    expect(visitor.sheet.locator(".large:not(.loading)")).to_be_visible()
+    for width in (800, 1100, 1600, 2560):
+        visitor.page.set_viewport_size({"width": width, "height": 1000})
+        visitor.page.wait_for_function(FITS)
+        for place in ("#segmentation", "#diagram", "#sheet", "#controls"):
+            box = visitor.page.locator(place).bounding_box()
+            assert box is not None
+            assert 0 <= box["x"] and box["x"] + box["width"] <= width
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_words_stand_out_in_both_themes(visitor: Visitor, theme: str) -> None:
+    visitor.open(side=257, __theme=theme)
+    dark = "() => document.body.classList.contains('dark')"
+    assert visitor.page.evaluate(dark) is (theme == "dark")
+    visitor.sheet.locator(".tile").first.click()
+    expect(visitor.sheet.locator(".large:not(.loading)")).to_be_visible()
+    for place in (
+        "#header h1",
+        "#header .motto",
+        "#segmentation .heading",
+        "#segmentation .caption",
+        "#segmentation .facts",
+        "#segmentation .legend .entry .name",
+        "#diagram .heading",
+        "#diagram .legend span",
+        "#sheet .head h3",
+        "#sheet .how",
+        "#sheet .readout",
+        "#status p",
+    ):
+        contrast = visitor.page.locator(place).first.evaluate(CONTRAST)
+        assert contrast >= 4.5, f"{place}: {contrast:.1f} in the {theme} theme"

@@ -1,0 +1,102 @@
+"""The network as a figure: picking stages by mouse and keyboard, and what it tells about them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from segdemo.networks import find
+from tests.browser.visitor import Visitor
+
+
+def test_a_click_on_a_stage_changes_the_sheet_the_mark_and_the_address(visitor: Visitor) -> None:
+    visitor.open(side=257)
+    with visitor.until_sheet_is_new():
+        visitor.stage("Blocks 6-9").click()
+    expect(visitor.stage("Blocks 6-9")).to_have_attribute("aria-pressed", "true")
+    expect(visitor.diagram.locator('.node[aria-pressed="true"]')).to_have_count(1)
+    expect(visitor.sheet.locator(".head")).to_contain_text("Blocks 6-9")
+    expect(visitor.sheet.locator(".head .size")).to_have_text("64 × 33 × 33")
+    expect(visitor.page.locator("#layer input")).to_have_value(re.compile("^Blocks 6-9"))
+    visitor.expect_in_address("stage", "Blocks 6-9")
+
+
+def test_stages_are_reached_and_picked_by_keyboard_alone(visitor: Visitor) -> None:
+    visitor.open(side=257)
+    stop = visitor.diagram.locator('.node[tabindex="0"]')
+    expect(stop).to_have_count(1)  # one tab stop for the figure
+    expect(stop).to_have_attribute("data-label", "Stem")
+    stop.focus()
+    visitor.page.keyboard.press("ArrowDown")
+    expect(stop).to_be_focused()
+    expect(stop).not_to_have_attribute("data-label", "Stem")
+    label = stop.get_attribute("data-label") or ""
+    with visitor.until_sheet_is_new():
+        visitor.page.keyboard.press("Enter")
+    expect(visitor.stage(label)).to_have_attribute("aria-pressed", "true")
+    expect(visitor.sheet.locator(".head")).to_contain_text(label)
+    expect(visitor.stage(label)).to_be_focused()
+    visitor.expect_in_address("stage", label)
+
+
+def test_the_pointer_on_a_stage_tells_its_shape_and_where_its_input_comes_from(visitor: Visitor) -> None:
+    visitor.open(side=257)
+    visitor.stage("Projection").hover()
+    tip = visitor.diagram.locator(".tip")
+    expect(tip).to_contain_text("aspp.projection")
+    expect(tip).to_contain_text("takes: Image pooling, ASPP 1×1")
+    expect(tip).to_contain_text("256 channels, 33 high × 33 wide")
+
+
+def test_the_u_net_has_its_four_skip_connections(visitor: Visitor) -> None:
+    visitor.open(network="unet", side=128)
+    assert visitor.diagram.locator(".drawing .arrow.skip").count() >= 4
+    visitor.stage("Decoder 3").hover()
+    expect(visitor.diagram.locator(".tip")).to_contain_text("over a skip connection: Encoder 3")
+
+
+@pytest.mark.parametrize("width", [1280, 2560])
+def test_a_stage_inside_another_is_picked_like_any_other(visitor: Visitor, width: int) -> None:
+    visitor.page.set_viewport_size({"width": width, "height": 900})
+    visitor.open(network="u2netp", side=192)
+    inner = find("u2netp").stages[0].inside[1]
+    with visitor.until_sheet_is_new():
+        visitor.stage(inner.label).click()
+    expect(visitor.stage(inner.label)).to_have_attribute("aria-pressed", "true")
+    expect(visitor.sheet.locator(".head")).to_contain_text(inner.layer)
+    visitor.expect_in_address("stage", inner.label)
+
+
+def test_the_figure_can_be_enlarged_and_made_small_again(visitor: Visitor) -> None:
+    visitor.open(side=257)
+    before = visitor.diagram.bounding_box()
+    button = visitor.diagram.locator(".enlarge")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    after = visitor.diagram.bounding_box()
+    assert before is not None and after is not None
+    assert after["width"] > 1.5 * before["width"]
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "false")
+
+
+def test_the_search_box_reaches_a_module_that_is_no_stage(visitor: Visitor) -> None:
+    visitor.open(side=257)
+    search = visitor.page.locator("#layer input")
+    search.fill("blocks.3.expand.relu")
+    with visitor.until_sheet_is_new():
+        visitor.page.get_by_role("option").filter(has_text="blocks.3.expand.relu · ReLU6").click()
+    expect(visitor.sheet.locator(".head")).to_contain_text("blocks.3.expand.relu")
+    expect(visitor.sheet.locator(".place")).to_have_text("1-64 of 144")
+    expect(visitor.diagram.locator('.node[aria-pressed="true"]')).to_have_count(0)
+
+
+def test_the_search_box_reaches_a_stage_and_marks_it_in_the_figure(visitor: Visitor) -> None:
+    visitor.open(side=257)
+    visitor.page.locator("#layer input").fill("Block 16")
+    with visitor.until_sheet_is_new():
+        visitor.page.get_by_role("option").filter(has_text="Block 16 — ").click()
+    expect(visitor.stage("Block 16")).to_have_attribute("aria-pressed", "true")
+    visitor.expect_in_address("stage", "Block 16")

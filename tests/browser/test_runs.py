@@ -1,0 +1,84 @@
+"""A new run replaces the old one, Stop stops, and what was shown stays meanwhile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.visitor import Visitor
+
+Hold = Callable[[], AbstractContextManager[None]]
+# Collects every text that the line under the segmentation ever has.
+REMEMBER = """() => {
+  const line = document.querySelector('#segmentation .facts');
+  window.everShown = [];
+  new MutationObserver(() => window.everShown.push(line.textContent)).observe(line, {childList: true});
+}"""
+
+
+def ever_shown(page: Page) -> str:
+    return " / ".join(page.evaluate("() => window.everShown"))
+
+
+def test_a_run_that_is_superseded_by_another_network_is_never_shown(visitor: Visitor, held_back: Hold) -> None:
+    visitor.open(network="unet", side=128)
+    visitor.page.evaluate(REMEMBER)
+    with held_back():
+        visitor.page.locator("#side input").click()
+        visitor.page.get_by_role("option", name="512 px").click()
+        expect(visitor.page.get_by_text("U-Net is running").first).to_be_visible()
+        visitor.choose_network("U²-Net, small")
+        expect(visitor.page.get_by_text("U²-Net, small is running").first).to_be_visible()
+    expect(visitor.segmentation.locator(".facts")).to_contain_text("U²-Net, small")
+    expect(visitor.sheet.locator(".head")).to_contain_text("En_1")
+    expect(visitor.status).to_contain_text("U²-Net, small at 320 px")
+    expect(visitor.page.get_by_text("is running")).to_have_count(0)
+    assert "512 px" not in ever_shown(visitor.page)
+    expect(visitor.toast).to_have_count(0)
+
+
+def test_of_examples_picked_one_after_another_only_the_last_is_shown(visitor: Visitor, held_back: Hold) -> None:
+    visitor.open(network="u2netp", side=192)
+    visitor.page.evaluate(REMEMBER)
+    with held_back():
+        for place, name in ((0, "astronaut"), (3, "coffee"), (2, "motorcycle")):
+            visitor.choose_example(place)
+            expect(visitor.page.locator(f'#picture img[src*="{name}"]')).to_be_visible()
+    expect(visitor.page.locator("#segmentation .photo")).to_have_js_property("naturalWidth", 741)
+    expect(visitor.page.get_by_text("is running")).to_have_count(0)
+    expect(visitor.page.locator("#segmentation .photo")).to_have_js_property("naturalWidth", 741)
+    assert len(ever_shown(visitor.page).split(" / ")) == 1
+    expect(visitor.toast).to_have_count(0)
+
+
+def test_stop_ends_the_run_what_was_shown_stays_and_the_next_run_works(visitor: Visitor, held_back: Hold) -> None:
+    visitor.open(side=257)
+    visitor.page.evaluate(REMEMBER)
+    with held_back():
+        visitor.choose_example(0)
+        expect(visitor.page.get_by_text("is running").first).to_be_visible()
+        visitor.page.locator("#stop").click()
+        expect(visitor.status).to_contain_text("Stopped. What is shown is from the last complete run.")
+        expect(visitor.page.get_by_text("is running")).to_have_count(0)
+    assert ever_shown(visitor.page) == ""
+    canvas = visitor.segmentation.locator("canvas.map")
+    expect(canvas).to_have_attribute("aria-label", re.compile("cat"))
+    with visitor.until_sheet_is_new():
+        visitor.run()
+    expect(canvas).to_have_attribute("aria-label", re.compile("person"))
+    expect(visitor.toast).to_have_count(0)
+
+
+def test_what_is_shown_can_be_explored_while_another_run_is_under_way(visitor: Visitor, held_back: Hold) -> None:
+    visitor.open(side=257)
+    with held_back():
+        visitor.choose_example(0)
+        expect(visitor.page.get_by_text("is running").first).to_be_visible()
+        visitor.show("confidence")
+        visitor.segmentation.locator("canvas.map").focus()
+        visitor.page.keyboard.press("ArrowRight")
+        expect(visitor.segmentation.locator(".tip")).to_contain_text("cat")
+    expect(visitor.segmentation.locator("canvas.map")).to_have_attribute("aria-label", re.compile("person"))

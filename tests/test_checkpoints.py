@@ -15,7 +15,7 @@ from torch import nn
 
 from segdemo import checkpoints
 from segdemo.errors import InputError
-from segdemo.networks import NETWORKS
+from segdemo.networks import NETWORKS, Snapshot
 
 Pair = tuple[Path, Any]
 
@@ -187,3 +187,19 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path, name: str) -> Non
     with pytest.raises(InputError, match=name) as refusal:
         checkpoints.load_partial(network(), tmp_path / name)
     assert refusal.value.code == "checkpoint_unreadable"
+
+
+def test_a_snapshot_of_the_training_is_loaded_by_its_step_and_checked_like_the_rest(saved: Pair) -> None:
+    path, spec = saved
+    early = path.with_name("small-step-200.safetensors")
+    save_file(network().half().state_dict(), early)
+    spec = replace(spec, snapshots=(Snapshot(200, hashlib.sha256(early.read_bytes()).hexdigest()),))
+    module = network()
+    assert checkpoints.load(module, spec, step=200) is True
+    assert same(state_of(module), {name: tensor.float() for name, tensor in load_file(early).items()})
+    assert not same(state_of(module), load_file(path))
+    with pytest.raises(InputError, match=r"no snapshot of small at step 300; there are snapshots at 200\."):
+        checkpoints.load(module, spec, step=300)
+    early.write_bytes(path.read_bytes())
+    with pytest.raises(InputError, match="has SHA-256"):
+        checkpoints.load(module, spec, step=200)

@@ -106,6 +106,8 @@ def segment(
         return SKIP
     progress(1, desc=text(request, "page.drawing"))
     value = segmentation_value(view, result)
+    if not alive():
+        return SKIP
     session.show(request.session_hash or "", view)
     done = text(request, "page.done", network=title, seconds=f"{result.seconds:.2f}", side=result.side)
     if view.step is not None:
@@ -154,7 +156,7 @@ def forget(request: gr.Request) -> None:
 @polite
 def draw_network(view: session.View | None, wish: Wish, request: gr.Request) -> tuple[Any, ...]:
     """Fill the diagram, and offer every layer of the network in the search box."""
-    if view is None:
+    if view is None or session.runs(request.session_hash or ""):  # the run under way draws its own
         return SKIP[:3]
     spec = find(view.network)
     try:
@@ -162,7 +164,8 @@ def draw_network(view: session.View | None, wish: Wish, request: gr.Request) -> 
     except InputError:  # the first run, or the layer is of another network
         wish = replace(wish, layer=spec.stages[0].label, page=0, channel=None)
     drawn = diagram_value(view.network, view.side, result_of(view), wish.layer)
-    return drawn, gr.Dropdown(choices=_layer_choices(view), value=wish.layer), wish
+    answer = drawn, gr.Dropdown(choices=_layer_choices(view), value=wish.layer), wish
+    return answer if session.shows(request.session_hash or "", view) else SKIP[:3]
 
 
 def _layer_choices(view: session.View) -> list[tuple[str, str]]:
@@ -181,7 +184,15 @@ def _layer_choices(view: session.View) -> list[tuple[str, str]]:
 @polite
 def draw_sheet(view: session.View | None, wish: Wish, request: gr.Request) -> SheetValue | None:
     """Draw the channels of the layer that is wished."""
-    return None if view is None or not wish.layer else sheet_value(view, wish)
+    if view is None or not wish.layer:
+        return None
+    try:
+        value = sheet_value(view, wish)
+    except InputError:
+        if session.runs(request.session_hash or ""):  # the stage is one of the network that runs
+            return SKIP[0]
+        raise
+    return value if session.shows(request.session_hash or "", view) else SKIP[0]
 
 
 @polite

@@ -53,9 +53,15 @@ def stop(session: str) -> None:
 
 
 def show(session: str, view: View) -> None:
-    """Remember what the visitor's page is about to show."""
+    """Remember what the visitor's page is about to show; the run is over."""
     with _lock:
+        _newest.pop(session, None)
         _shown[session] = view
+
+
+def runs(session: str) -> bool:
+    """Say whether a run of the visitor's is under way."""
+    return session in _newest
 
 
 def shows(session: str, view: View) -> bool:

@@ -18,7 +18,9 @@ CONTRAST = """(element) => {
     return [...pen.getImageData(0, 0, 1, 1).data];
   };
   let ground = [0, 0, 0, 0];
-  for (let node = element; node && ground[3] < 255; node = node.parentElement) ground = read(getComputedStyle(node).backgroundColor);
+  for (let node = element; node && ground[3] < 255; node = node.parentElement) {
+    ground = read(getComputedStyle(node).backgroundColor);
+  }
   const light = (colour) => colour.slice(0, 3).map((level) => level / 255)
     .map((level) => level <= 0.04045 ? level / 12.92 : ((level + 0.055) / 1.055) ** 2.4)
     .reduce((sum, level, i) => sum + level * [0.2126, 0.7152, 0.0722][i], 0);
@@ -41,7 +43,7 @@ def test_nothing_sticks_out_sideways_from_800_to_2560_pixels(visitor: Visitor, v
         for place in ("#segmentation", "#diagram", "#sheet", "#controls"):
             box = visitor.page.locator(place).bounding_box()
             assert box is not None
-            assert 0 <= box["x"] and box["x"] + box["width"] <= width
+            assert box["x"] >= 0 and box["x"] + box["width"] <= width
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -51,6 +53,7 @@ def test_words_stand_out_in_both_themes(visitor: Visitor, theme: str) -> None:
     assert visitor.page.evaluate(dark) is (theme == "dark")
     visitor.sheet.locator(".tile").first.click()
     expect(visitor.sheet.locator(".large:not(.loading)")).to_be_visible()
+    contrasts = {}
     for place in (
         "#header h1",
         "#header .motto",
@@ -65,5 +68,5 @@ def test_words_stand_out_in_both_themes(visitor: Visitor, theme: str) -> None:
         "#sheet .readout",
         "#status p",
     ):
-        contrast = visitor.page.locator(place).first.evaluate(CONTRAST)
-        assert contrast >= 4.5, f"{place}: {contrast:.1f} in the {theme} theme"
+        contrasts[place] = round(visitor.page.locator(place).first.evaluate(CONTRAST), 1)
+    assert {place: contrast for place, contrast in contrasts.items() if contrast < 4.5} == {}

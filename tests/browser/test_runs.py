@@ -54,6 +54,19 @@ def test_of_examples_picked_one_after_another_only_the_last_is_shown(visitor: Vi
     expect(visitor.toast).to_have_count(0)
 
 
+def test_a_stage_of_the_coming_network_can_be_picked_before_its_run_is_over(visitor: Visitor, held_back: Hold) -> None:
+    visitor.open(side=257)
+    with held_back():
+        visitor.choose_network("U²-Net, small")
+        expect(visitor.page.get_by_text("U²-Net, small is running").first).to_be_visible()
+        visitor.stage("En_3").click()
+        visitor.expect_in_address("stage", "En_3")
+        expect(visitor.page.locator("#layer input")).to_have_value(re.compile("En_3"))
+    expect(visitor.sheet.locator(".head")).to_contain_text("En_3")
+    expect(visitor.stage("En_3")).to_have_attribute("aria-pressed", "true")
+    expect(visitor.toast).to_have_count(0)
+
+
 def test_stop_ends_the_run_what_was_shown_stays_and_the_next_run_works(visitor: Visitor, held_back: Hold) -> None:
     visitor.open(side=257)
     visitor.page.evaluate(REMEMBER)

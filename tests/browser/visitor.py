@@ -14,7 +14,8 @@ PATIENCE = 60_000  # ms; the machine may be slow, and nothing here measures time
 SHEET = "#sheet [data-ready]:not([data-ready^=empty])"
 PAINT = """(canvas) => {
   const {width, height} = canvas;
-  return [height, width, Array.from(new Uint32Array(canvas.getContext('2d').getImageData(0, 0, width, height).data.buffer))];
+  const {data} = canvas.getContext('2d').getImageData(0, 0, width, height);
+  return [height, width, Array.from(new Uint32Array(data.buffer))];
 }"""
 
 

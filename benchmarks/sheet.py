@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.methods import Case
-from segdemo.rendering import channel_sheet, colour_thumbnails, scale_for
+from segdemo.rendering import channel_sheet, colour_thumbnails, encode_png, scale_for
 from segdemo.summaries import Summary, summarise
 
 CHANNELS = 64
@@ -38,9 +38,7 @@ def from_activation(values: Tensor) -> bytes:
 
 def png(tiles: np.ndarray) -> bytes:
     """Lay tiles out and write them."""
-    file = io.BytesIO()
-    channel_sheet(tiles).save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    return encode_png(channel_sheet(tiles))
 
 
 def subplots(values: Tensor) -> bytes:

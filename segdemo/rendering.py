@@ -7,6 +7,8 @@ values in red and blue with white at 0. What is no number has a colour of its ow
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -164,6 +166,27 @@ def channel_sheet(tiles: Pixels, columns: int = 8, gap: int = 0) -> Image.Image:
         sheet[index // columns, :height, index % columns, :width] = tile
     flat = sheet.reshape(rows * (height + gap), columns * (width + gap), 3)
     return Image.fromarray(np.ascontiguousarray(flat[: len(flat) - gap, : flat.shape[1] - gap]))
+
+
+def encode_png(picture: Image.Image) -> bytes:
+    """Write a picture as PNG, quickly: without the row filters, on whose choice Pillow spends most of its time.
+
+    Args:
+        picture: RGB or L.
+
+    Returns:
+        The file's bytes; lossless.
+    """
+    values = np.asarray(picture)
+    height, width = values.shape[:2]
+    rows = np.zeros((height, 1 + values[0].size), np.uint8)  # each row begins with its filter: 0, none
+    rows[:, 1:] = values.reshape(height, -1)
+    colour_type = {"RGB": 2, "L": 0}[picture.mode]
+    header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
 
 
 def colour_bar(scale: Scale, width: int, height: int) -> Image.Image:

@@ -297,3 +297,13 @@ def test_nothing_is_drawn_into_what_was_given() -> None:
     again = rendering.heat_map(values, scale)
     again.putpixel((0, 0), (1, 2, 3))
     assert rendering.heat_map(values, scale).getpixel((0, 0)) == NAN_COLOUR
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 3), (300, 2)])
+def test_an_encoded_png_reads_back_bit_for_bit(mode: str, size: tuple[int, int]) -> None:
+    shape = (size[1], size[0], 3) if mode == "RGB" else (size[1], size[0])
+    values = np.random.default_rng(8).integers(0, 256, shape, np.uint8)
+    with Image.open(io.BytesIO(rendering.encode_png(Image.fromarray(values)))) as read:
+        assert (read.format, read.mode, read.size) == ("PNG", mode, size)
+        assert np.array_equal(np.asarray(read), values)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read once, when gradio is imported
+# Read once, when gradio is imported. Its own choice of a folder belongs to whoever used it first on this machine.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(tempfile.gettempdir()) / f"segdemo-{getpass.getuser()}"))
 
 import gradio as gr
 from gradio.themes.utils.fonts import LocalFont
 from starlette.middleware import Middleware
 
+from segdemo.examples import example
 from segdemo.ui import api, catalogue, controls, look
 from segdemo.ui.components.header import Header
 from segdemo.ui.first import FirstScript
@@ -58,6 +63,7 @@ def launch(page: gr.Blocks | None = None, **settings: Any) -> Any:
         "css": (HERE / "style.css").read_text(encoding="utf-8"),
         "app_kwargs": {"middleware": [Middleware(FirstScript, script=(HERE / "first.js").read_text(encoding="utf-8"))]},
         "i18n": gr.I18n(**TEXTS),
+        "allowed_paths": [str(example(controls.FIRST_EXAMPLE).parent)],  # wherever scikit-image is installed
         "max_file_size": "40mb",
         "ssr_mode": False,
         "run_history": False,

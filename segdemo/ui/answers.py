@@ -201,26 +201,34 @@ def mark_stage(view: session.View, wish: Wish, request: gr.Request) -> DiagramVa
     return diagram_value(view.network, view.side, result_of(view), wish.layer)
 
 
-def pick_stage(wish: Wish, event: gr.EventData) -> tuple[Wish, str]:
-    """Wish for the stage picked in the diagram, from its first page."""
-    stage = str(event.value)
-    return replace(wish, layer=stage, page=0, channel=None), stage
+@polite
+def pick_stage(view: session.View | None, wish: Wish, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+    """Show the stage picked in the diagram, from its first page."""
+    return _redrawn(view, replace(wish, layer=str(event.value), page=0, channel=None))
 
 
-def pick_layer(layer: str | None, wish: Wish) -> Wish:
-    """Wish for the layer picked in the search box, from its first page."""
-    return replace(wish, layer=layer or wish.layer, page=0, channel=None)
+@polite
+def pick_layer(layer: str | None, view: session.View | None, wish: Wish, request: gr.Request) -> tuple[Any, ...]:
+    """Show the layer picked in the search box, from its first page."""
+    return _redrawn(view, replace(wish, layer=layer or wish.layer, page=0, channel=None))[:2]
 
 
-def pick_channel(wish: Wish, event: gr.EventData) -> tuple[Wish, str]:
-    """Wish for one channel enlarged."""
-    return replace(wish, channel=int(event.index)), wish.layer
+@polite
+def pick_channel(view: session.View | None, wish: Wish, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+    """Show one channel enlarged."""
+    return _redrawn(view, replace(wish, channel=int(event.index)))
 
 
-def change_view(wish: Wish, event: gr.EventData) -> tuple[Wish, str]:
-    """Wish for another ranking, scope or page, with the channel that is still open."""
+@polite
+def change_view(view: session.View | None, wish: Wish, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+    """Show another ranking, scope or page, with the channel that is still open."""
     changed = replace(wish, ranking=str(event.ranking), scope=str(event.scope), page=int(event.page))
-    return replace(changed, channel=event.channel), wish.layer
+    return _redrawn(view, replace(changed, channel=event.channel))
+
+
+def _redrawn(view: session.View | None, wish: Wish) -> tuple[SheetValue | None, Wish, str]:
+    """Return the sheet of a wish, the wish, and what the search box says."""
+    return None if view is None else sheet_value(view, wish), wish, wish.layer
 
 
 @polite

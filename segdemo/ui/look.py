@@ -18,8 +18,8 @@ from segdemo.ui.values import Wish
 
 TITLE = "page.look"
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
-DRAWING: dict[str, Any] = {**QUIET, "show_progress": "minimal"}
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
+DRAWING: dict[str, Any] = {**AT_ONCE, "show_progress": "minimal"}
 RESET = "{network: value, side: null, step: null, stage: null, channel: null}"
 # Where the figure stays in sight, the page moves to the channels of the stage that was picked.
 SHOW_SHEET = """() => {
@@ -65,7 +65,7 @@ def build(controls: Controls) -> None:
         drawn.success(answers.draw_sheet, [view, wish], sheet, **QUIET)
 
     def redraw_after(event: Callable[..., Any], handler: Callable[..., Any]) -> None:
-        event(handler, wish, [wish, layer], **AT_ONCE).success(answers.draw_sheet, [view, wish], sheet, **DRAWING)
+        event(handler, [view, wish], [sheet, wish, layer], show_progress_on=[sheet], **DRAWING)  # one trip: it is felt
 
     opened = page.load(
         answers.open_address,
@@ -93,10 +93,8 @@ def build(controls: Controls) -> None:
     diagram.select(None, None, None, js=SHOW_SHEET, api_visibility="private")
     redraw_after(sheet.view, answers.change_view)
     redraw_after(sheet.select, answers.pick_channel)
-    searched = layer.input(answers.pick_layer, [layer, wish], wish, **AT_ONCE)
-    searched.success(answers.draw_sheet, [view, wish], sheet, **DRAWING).success(
-        answers.mark_stage, [view, wish], diagram, **QUIET
-    )
+    searched = layer.input(answers.pick_layer, [layer, view, wish], [sheet, wish], show_progress_on=[sheet], **DRAWING)
+    searched.success(answers.mark_stage, [view, wish], diagram, **QUIET)
     segmentation.probability(answers.show_probability, [view, shown], [segmentation, shown], **QUIET)
     segmentation.download(answers.hand_over, [view, shown], segmentation, **QUIET)
     page.unload(answers.forget)

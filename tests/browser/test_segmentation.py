@@ -44,7 +44,7 @@ def test_the_pointer_reads_class_probability_and_position_of_any_pixel(visitor: 
     canvas, tip = visitor.segmentation.locator("canvas.map"), visitor.segmentation.locator(".tip")
     least = np.unravel_index(int(result.confidence.argmin()), result.mask.shape)
     for row, column in ((150, 200), (8, 440), (int(least[0]), int(least[1]))):
-        visitor.point_at(canvas, row, column, result.mask.shape)  # type: ignore[arg-type]
+        visitor.point_at(canvas, row, column, result.mask.shape)
         expect(tip).to_be_visible()
         found = re.search(r"\((\d+), (\d+)\)", tip.inner_text())
         assert found is not None

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
@@ -65,3 +66,16 @@ def test_a_file_that_is_no_picture_is_answered_with_a_sentence_and_the_next_run_
         client.predict(picture=handle_file(str(path)), api_name="/segment")
     answer = client.predict(picture=handle_file(str(example("coffee"))), side=257, api_name="/segment")
     assert answer["side"] == 257
+
+
+def test_examples_work_wherever_scikit_image_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # Gradio hands out files below the folder it runs in anyway
+    page = build_app()
+    _, address, _ = launch(page, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+    try:
+        call = f"{address}gradio_api/call/pick_example"
+        answer = httpx.get(f"{call}/{httpx.post(call, json={'data': [2]}).json()['event_id']}").text
+        assert "event: complete" in answer
+        assert "motorcycle_left.png" in answer
+    finally:
+        page.close()

@@ -131,13 +131,24 @@ def test_a_newer_run_of_the_same_visitor_supersedes_and_another_visitors_does_no
 
 
 def test_picking_leads_to_the_stage_channel_and_page(cat_view: View) -> None:
-    wish, stage = answers.pick_stage(Wish("Stem", page=3, channel=2), picked(index="Blocks 3-5", value="Blocks 3-5"))
-    assert (wish.layer, wish.page, wish.channel, stage) == ("Blocks 3-5", 0, None, "Blocks 3-5")
-    wish, _ = answers.pick_channel(wish, picked(index=7, value=7))
-    sheet = sheet_value(cat_view, wish)
-    assert sheet.enlarged is not None
-    exact = get_segmenter(DEFAULT).activation(cat_view.picture, "Blocks 3-5", 7, 257)
+    stage = "Blocks 3-5"
+    asked = picked(index=stage, value=stage)
+    sheet, wish, label = answers.pick_stage(cat_view, Wish("Stem", page=3, channel=2), asked, request=visitor())
+    assert (wish.layer, wish.page, wish.channel, label) == (stage, 0, None, stage)
+    assert (sheet.label, sheet.enlarged) == (stage, None)
+    sheet, wish, _ = answers.pick_channel(cat_view, wish, picked(index=7, value=7), request=visitor())
+    exact = get_segmenter(DEFAULT).activation(cat_view.picture, stage, 7, 257)
     assert np.array_equal(sheet.enlarged.values, exact)
+    asked = picked(ranking="index", scope="layer", page=0, channel=None)
+    sheet, wish, _ = answers.change_view(cat_view, wish, asked, request=visitor())
+    assert (sheet.ranking, sheet.scope, sheet.enlarged, wish.channel) == ("index", "layer", None, None)
+    sheet, wish = answers.pick_layer("stem.conv", cat_view, wish, request=visitor())
+    assert (sheet.label, wish.layer) == ("stem.conv", "stem.conv")
+
+
+def test_a_layer_that_does_not_exist_is_refused_and_what_is_shown_stays(cat_view: View) -> None:
+    with pytest.raises(gr.Error, match="no stage or layer called"):
+        answers.pick_layer("Encoder 99", cat_view, Wish("Stem"), request=visitor())
 
 
 def test_pages_and_rankings_cover_every_channel_once(cat_view: View) -> None:

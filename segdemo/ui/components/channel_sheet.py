@@ -17,7 +17,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from numpy.typing import NDArray
 from PIL import Image
 
-from segdemo.rendering import Scale, channel_sheet, colour_values
+from segdemo.rendering import Scale, channel_sheet, colour_values, encode_png
 from segdemo.ui.components import HERE, read_css, read_js
 
 COLUMNS = 8  # of the sprite; how many tiles stand in a row of the page, the style sheet decides
@@ -189,13 +189,11 @@ class ChannelSheet(gr.HTML):
         """Write the tiles and the exact values to files the page can fetch."""
         if value is None:
             return None
-        sprite = io.BytesIO()
-        channel_sheet(value.tiles, COLUMNS).save(sprite, "PNG", compress_level=1)
         large = value.enlarged
         return SheetData(
             serial=str(next(_SERIALS)),
             facts=_facts(value),
-            sprite=self._file(sprite.getvalue(), "channels.png"),
+            sprite=self._file(encode_png(channel_sheet(value.tiles, COLUMNS)), "channels.png"),
             exact=self._file(large.values.astype("<f4").tobytes(), "channel.bin") if large else None,
             picture=self._file(_jpeg(large.picture), "seen.jpg") if large and large.picture else None,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
 
+from segdemo.rendering import encode_png
 from segdemo.ui.components import HERE, read_css, read_js
 
 Pixels = NDArray[np.uint8]
@@ -158,9 +158,8 @@ class NetworkDiagram(gr.HTML):
         return DiagramData.model_json_schema()
 
     def _save(self, sheet: Pixels) -> FileData:
-        buffer = io.BytesIO()
-        Image.fromarray(sheet).save(buffer, "PNG", compress_level=1)
-        path = processing_utils.save_bytes_to_cache(buffer.getvalue(), "network_diagram.png", self.GRADIO_CACHE)
+        encoded = encode_png(Image.fromarray(sheet))
+        path = processing_utils.save_bytes_to_cache(encoded, "network_diagram.png", self.GRADIO_CACHE)
         return FileData(path=path, mime_type="image/png")
 
 

@@ -18,6 +18,7 @@ from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
 
+from segdemo.rendering import encode_png
 from segdemo.ui.components import read_css, read_js
 
 NAME = "segmentation_view"
@@ -137,7 +138,7 @@ class SegmentationValue:
         """Photograph, the three maps in one lossless picture, and what the network saw."""
         shares = (self.confidence, self.entropy / self.most_bits)
         labels = np.stack([self.mask, *(_to_bytes(share) for share in shares)], axis=-1)  # (H, W, 3)
-        return Encoded(_encode_photo(self.picture), _encode_png(Image.fromarray(labels)), _encode_png(self.seen))
+        return Encoded(_encode_photo(self.picture), encode_png(Image.fromarray(labels)), encode_png(self.seen))
 
     def with_probability(self, index: int, values: NDArray[np.float32]) -> SegmentationValue:
         """Return the same run, with the map of one class.
@@ -251,7 +252,7 @@ class SegmentationView(gr.HTML):
         if value.probability is None:
             return None
         index, values = value.probability
-        encoded = _encode_png(Image.fromarray(_to_bytes(values)))
+        encoded = encode_png(Image.fromarray(_to_bytes(values)))
         return Probability(index=index, file=self._file(encoded, "probability.png"))
 
     def _download(self, value: SegmentationValue) -> Download | None:
@@ -272,10 +273,4 @@ def _to_bytes(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
 def _encode_photo(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
-
-
-def _encode_png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

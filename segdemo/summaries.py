@@ -15,7 +15,7 @@ COUNTED = 1 << 18  # values a histogram is made of at most; of larger activation
 THUMBNAIL_SIDE = 96  # pixels; maps up to this size are kept at native size
 GLIMPSE_SIDE = 48  # pixels
 SCOUT_SIDE = 12  # pixels looked at in each channel to find the one worth a glimpse
-CHUNK = 1 << 20  # values worked on at a time: 4 MB, which stays in the processor's cache
+CHUNK = 1 << 21  # values worked on at a time: 8 MB
 LEVELS = 252  # a thumbnail's finite values are 0 … LEVELS
 MINUS_INFINITY, PLUS_INFINITY, NOT_A_NUMBER = 253, 254, 255
 
@@ -194,9 +194,10 @@ def glimpse(tensor: Tensor) -> Glimpse:
     maps = as_maps(tensor.detach())
     step = step_for(maps.shape[1], maps.shape[2], GLIMPSE_SIDE)
     scout = step_for(maps.shape[1], maps.shape[2], SCOUT_SIDE)
-    few = maps[:, ::scout, ::scout].flatten(1).float()
-    spread = torch.linalg.vector_norm(few - few.mean(1, keepdim=True), dim=1)
-    channel = int(spread.nan_to_num(-1).argmax())
+    few = maps[:, ::scout, ::scout].float().numpy()
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite values have no variance
+        spread = few.reshape(len(few), -1).var(axis=1)
+    channel = int(np.nan_to_num(spread, nan=-1, posinf=-1).argmax())
     shown = maps[channel : channel + 1, ::step, ::step].float()
     finite = shown[shown.isfinite()]
     low, high = (finite.min(), finite.max()) if len(finite) else (torch.zeros(()), torch.zeros(()))
@@ -221,12 +222,12 @@ def _figures(rows: Tensor) -> tuple[Tensor, ...]:
     low, high = rows.amin(1), rows.amax(1)
     if not bool((low.isfinite() & high.isfinite()).all()):
         return _figures_of_broken(rows)
-    mean = rows.mean(1)
-    std = torch.linalg.vector_norm(rows - mean[:, None], dim=1) / rows.shape[1] ** 0.5
-    mean_abs = mean if bool((low >= 0).all()) else torch.linalg.vector_norm(rows, ord=1, dim=1) / rows.shape[1]
-    none = torch.zeros(len(rows), dtype=torch.int64)
-    may_hold_zeros = bool(((low <= 0) & (high >= 0)).any())
-    zeros = rows.shape[1] - torch.count_nonzero(rows, dim=1) if may_hold_zeros else none
+    # Reductions of a scratch copy: several times faster than PyTorch's own L1 norm and count of non-zeros.
+    mean, scratch = rows.mean(1), torch.empty_like(rows)
+    std = torch.linalg.vector_norm(torch.sub(rows, mean[:, None], out=scratch), dim=1) / rows.shape[1] ** 0.5
+    mean_abs = mean if bool((low >= 0).all()) else torch.abs(rows, out=scratch).mean(1)
+    zeros = torch.eq(rows, 0, out=scratch).sum(1).long()  # exact up to 2^24 values a channel
+    none = torch.zeros_like(zeros)
     return low, high, mean, std, mean_abs, zeros, none, none
 
 
@@ -245,14 +246,18 @@ def _figures_of_broken(rows: Tensor) -> tuple[Tensor, ...]:
 def _thumbnails(maps: Tensor, step: int) -> Tensor:
     """Return the means over squares of step × step values; at the far borders over what is there."""
     if step == 1:
-        return maps.clone()
-    pooled = F.avg_pool2d(maps[None], step, ceil_mode=True, count_include_pad=False)
-    return pooled[0]
+        return maps
+    whole = maps.shape[1] // step * step
+    rows = maps[:, :whole].unflatten(1, (-1, step)).mean(2)  # first down the columns, which is the fast direction
+    if whole < maps.shape[1]:
+        rows = torch.cat((rows, maps[:, whole:].mean(1, keepdim=True)), dim=1)
+    return F.avg_pool2d(rows[None], (1, step), ceil_mode=True, count_include_pad=False)[0]
 
 
 def _quantise(maps: Tensor, low: Tensor, high: Tensor) -> np.ndarray:
     """Code maps (C, h, w) as uint8, each between its channel's low and high, (C,)."""
-    per_value = LEVELS / (high - low).clamp_min(torch.finfo(torch.float32).tiny)
+    span = high - low
+    per_value = torch.where(span > 0, LEVELS / span, 0)  # a constant channel is all 0
     levels = (maps - low[:, None, None]).mul_(per_value[:, None, None]).add_(0.5)  # cutting off then rounds
     if bool(levels.sum().isfinite()):
         return levels.to(torch.uint8).numpy()

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 BINS = 64
-COUNTED = 1 << 18  # values a histogram is made of at most; of larger activations every n-th value is counted
+COUNTED = 1 << 17  # values a histogram is made of at most; of larger activations every n-th value is counted
 THUMBNAIL_SIDE = 96  # pixels; maps up to this size are kept at native size
 GLIMPSE_SIDE = 48  # pixels
 SCOUT_SIDE = 12  # pixels looked at in each channel to find the one worth a glimpse
@@ -180,7 +180,7 @@ def summarise(tensor: Tensor) -> Summary:
             infinities.float().numpy(),
         ),
         dead=tuple(torch.nonzero(zeros == size).flatten().tolist()),
-        thumbnails=_quantise(torch.cat(thumbnails), low, high),
+        thumbnails=_quantise(torch.cat(thumbnails), low, high, all_finite=int(finite.min()) == size),
         thumbnail_step=step,
     )
 
@@ -201,7 +201,7 @@ def glimpse(tensor: Tensor) -> Glimpse:
     shown = maps[channel : channel + 1, ::step, ::step].float()
     finite = shown[shown.isfinite()]
     low, high = (finite.min(), finite.max()) if len(finite) else (torch.zeros(()), torch.zeros(()))
-    codes = _quantise(shown, low.view(1), high.view(1))[0]
+    codes = _quantise(shown, low.view(1), high.view(1), all_finite=len(finite) == shown.numel())[0]
     return Glimpse(tuple(tensor.shape[1:]), channel, codes, step, float(low), float(high))
 
 
@@ -254,12 +254,13 @@ def _thumbnails(maps: Tensor, step: int) -> Tensor:
     return F.avg_pool2d(rows[None], (1, step), ceil_mode=True, count_include_pad=False)[0]
 
 
-def _quantise(maps: Tensor, low: Tensor, high: Tensor) -> np.ndarray:
+def _quantise(maps: Tensor, low: Tensor, high: Tensor, *, all_finite: bool) -> np.ndarray:
     """Code maps (C, h, w) as uint8, each between its channel's low and high, (C,)."""
     span = high - low
     per_value = torch.where(span > 0, LEVELS / span, 0)  # a constant channel is all 0
-    levels = (maps - low[:, None, None]).mul_(per_value[:, None, None]).add_(0.5)  # cutting off then rounds
-    if bool(levels.sum().isfinite()):
+    levels = maps - low[:, None, None]
+    torch.addcmul(torch.tensor(0.5), levels, per_value[:, None, None], out=levels)  # cutting off then rounds
+    if all_finite:
         return levels.to(torch.uint8).numpy()
     codes = levels.nan_to_num(0, 0, 0).to(torch.uint8)
     codes[maps == -torch.inf] = MINUS_INFINITY

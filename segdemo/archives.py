@@ -1,7 +1,7 @@
 """Pictures with masks, in zip archives that are read in place, or in folders.
 
-An archive, or a folder in its place, holds ``images/<id>.webp`` and ``masks/<id>.png``; a mask holds one class index per pixel, and 255 where
-nothing is to be judged.
+An archive, or a folder in its place, holds ``images/<id>.webp`` and ``masks/<id>.png``; a mask holds one class index
+per pixel, and 255 where nothing is to be judged.
 """
 
 from __future__ import annotations

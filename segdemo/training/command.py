@@ -55,16 +55,16 @@ def read_settings(arguments: Namespace, spec: NetworkSpec) -> Settings:
     Raises:
         InputError: there is nothing to learn from or no budget, or a crop size does not suit the network.
     """
-    if not arguments.data and not (arguments.pictures and arguments.teacher):
-        raise InputError(
-            "train_nothing",
-            "There is nothing to learn from. Needed is --data with masks, or --pictures with a --teacher. Add one.",
-        )
     if arguments.pictures and not arguments.teacher:
         raise InputError(
             "train_pictures_alone",
             "--pictures have no masks, so that only a teacher can say what is on them. Add --teacher NETWORK, or give "
             "them as --data with masks.",
+        )
+    if not arguments.data and not arguments.pictures:
+        raise InputError(
+            "train_nothing",
+            "There is nothing to learn from. Needed is --data with masks, or --pictures with a --teacher. Add one.",
         )
     rule = spec.rule
     for side in arguments.side:

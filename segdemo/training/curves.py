@@ -19,7 +19,11 @@ class Curves:
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
-        self.best: float | None = None
+
+    @property
+    def miou(self) -> float | None:
+        """The last score noted; None before the first."""
+        return next((row["miou"] for row in reversed(self.rows) if row["miou"] is not None), None)
 
     def add(self, clock: Clock, batches: Batches, loss: float, rate: float, side: int, seconds: float) -> None:
         """Take in one step."""
@@ -43,7 +47,6 @@ class Curves:
 
     def score(self, miou: float) -> None:
         """Note the mIoU reached now."""
-        self.best = miou
         if self.rows:
             self.rows[-1]["miou"] = miou
 

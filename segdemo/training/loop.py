@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,14 +13,14 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from segdemo.errors import InputError
 from segdemo.training.batches import Batches
 from segdemo.training.curves import Curves
 from segdemo.training.losses import segmentation_loss
+from segdemo.training.parameters import freeze, sort_parameters
 from segdemo.training.processes import Processes
 from segdemo.training.schedule import Clock, rate_at, side_at, snapshot_at
 from segdemo.training.settings import Settings
-from segdemo.training.state import Average, load_state, save_state, save_weights
+from segdemo.training.state import Average, averaged, load_state, save_state, save_weights
 
 Score = Callable[[nn.Module, int], float]  # mIoU of a network at a working size
 
@@ -55,7 +54,7 @@ class Trainer:
         self.learner: nn.Module = self.network
         if self.processes.count > 1:
             self.learner = DistributedDataParallel(self.network)
-        self.optimiser = torch.optim.AdamW(_groups(self.network, settings, started), lr=settings.rate)
+        self.optimiser = torch.optim.AdamW(sort_parameters(self.network, settings, started), lr=settings.rate)
         steps = None if settings.minutes is not None else settings.epochs * batches.per_epoch
         self.clock = Clock(settings.minutes, steps)
         self.average = Average(self.network)
@@ -113,7 +112,7 @@ class Trainer:
             logits: Tensor = self.learner(pictures)
         loss = segmentation_loss(logits.float(), batch.truth.to(device), soft, settings.loss)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimiser.step()
         self.average.update(self.network)
@@ -180,7 +179,7 @@ class Trainer:
     def _show(self, bar: tqdm[Any], seconds: float) -> None:
         row = self.curves.rows[-1]
         left = time.strftime("%H:%M:%S", time.gmtime(self.clock.left))
-        score = "" if self.curves.best is None else f", mIoU {self.curves.best:.3f}"
+        score = "" if self.curves.miou is None else f", mIoU {self.curves.miou:.3f}"
         bar.set_description_str(f"step {self.clock.step}", refresh=False)
         bar.set_postfix_str(
             f"loss {row['loss']:.3f}, rate {row['rate']:.1e}, {row['speed']:.1f} pictures/s{score}, {left} left",
@@ -191,48 +190,6 @@ class Trainer:
     def stop(self) -> None:
         """End after the step that runs now."""
         self._stop = True
-
-
-def freeze(network: nn.Module, names: tuple[str, ...]) -> None:
-    """Let nothing in the named modules learn.
-
-    Raises:
-        InputError: the network has no such module.
-    """
-    modules = dict(network.named_modules())
-    for name in names:
-        if name not in modules:
-            raise InputError(
-                "freeze_unknown",
-                "The network has no module {name}. Modules to keep as they are, are named as in `segdemo layers`. "
-                "Its outermost ones are {modules}.",
-                name=name,
-                modules=", ".join(child for child, _ in network.named_children()),
-            )
-        modules[name].requires_grad_(False)
-
-
-def _groups(network: nn.Module, settings: Settings, started: frozenset[str]) -> list[dict[str, Any]]:
-    """Sort the parameters by how fast they learn, and by whether they are kernels, which alone decay."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
-        if parameter.requires_grad:
-            share = settings.started_rate if name in started else 1.0
-            decay = settings.decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((share, decay), []).append(parameter)
-    return [{"params": found, "share": share, "weight_decay": decay} for (share, decay), found in groups.items()]
-
-
-@contextmanager
-def averaged(network: nn.Module, average: Average) -> Iterator[None]:
-    """Lend a network the averaged weights, for evaluation."""
-    own = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-    network.load_state_dict(average.tensors)
-    network.eval()
-    try:
-        yield
-    finally:
-        network.load_state_dict(own)
 
 
 @contextmanager

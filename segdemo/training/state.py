@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,18 @@ class Average:
                 self.tensors[name].lerp_(tensor, share)
             else:
                 self.tensors[name].copy_(tensor)
+
+
+@contextmanager
+def averaged(network: nn.Module, average: Average) -> Iterator[None]:
+    """Lend a network the averaged weights, for evaluation."""
+    own = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    network.load_state_dict(average.tensors)
+    network.eval()
+    try:
+        yield
+    finally:
+        network.load_state_dict(own)
 
 
 def save_weights(tensors: dict[str, Tensor], path: Path, *, half: bool) -> None:

@@ -5,10 +5,20 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from segdemo.errors import InputError
-from segdemo.networks import deeplabv3_mobilenet_v2, u2netp, unet
+from segdemo.networks import (
+    deeplabv3_mobilenet_v2,
+    fcn_alexnet,
+    u2netp,
+    unet,
+    unet_bilinear,
+    unet_mobilenet_v2,
+)
 from segdemo.networks.spec import InputRule, NetworkSpec, Snapshot, Stage
 
-NETWORKS: dict[str, NetworkSpec] = {module.SPEC.name: module.SPEC for module in (deeplabv3_mobilenet_v2, u2netp, unet)}
+NETWORKS: dict[str, NetworkSpec] = {
+    module.SPEC.name: module.SPEC
+    for module in (deeplabv3_mobilenet_v2, unet_mobilenet_v2, fcn_alexnet, u2netp, unet, unet_bilinear)
+}
 DEFAULT = "deeplabv3_mobilenet_v2"
 
 

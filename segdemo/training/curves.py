@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from segdemo.training.batches import Batches
@@ -54,7 +55,7 @@ class Curves:
         """Write ``curves.csv`` and ``curves.png`` into a folder."""
         names = ("step", "epoch", "minutes", "loss", "rate", "side", "speed", "miou")
         with (folder / "curves.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, names)
+            writer = csv.DictWriter(file, names, lineterminator="\n")
             writer.writeheader()
             for row in self.rows:
                 writer.writerow({name: _short(row[name]) for name in names})
@@ -62,11 +63,11 @@ class Curves:
 
     def _draw(self) -> Figure:
         figure = Figure(figsize=(8, 7), layout="constrained")
-        epochs = [row["epoch"] for row in self.rows]
         for place, (name, label) in enumerate((("loss", "loss"), ("miou", "mIoU"), ("rate", "learning rate")), 1):
             axes = figure.add_subplot(3, 1, place)
-            known = [(epoch, row[name]) for epoch, row in zip(epochs, self.rows, strict=True) if row[name] is not None]
-            axes.plot([x for x, _ in known], [y for _, y in known], marker="o" if name == "miou" else "")  # type: ignore[misc]
+            known = [row for row in self.rows if row[name] is not None]
+            places, values = (np.array([row[key] for row in known], np.float64) for key in ("epoch", name))
+            axes.plot(places, values, marker="o" if name == "miou" else "")
             axes.set_ylabel(label)
             axes.grid(visible=True, alpha=0.3)
         axes.set_xlabel("epoch")

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -145,10 +146,10 @@ class Trainer:
             return
         out, settings = self.settings.out, self.settings
         save_weights(self.average.tensors, out / "weights.safetensors", half=False)
+        save_state(self._state(), out / "state.pt")  # before the score, which takes a while
         if scored and self.score is not None:
             with averaged(self.network, self.average):
                 self.curves.score(self.score(self.network, side_at(self.clock.progress, settings.sides)))
-        save_state(self._state(), out / "state.pt")
         self.curves.write(out)
 
     def _state(self) -> dict[str, Any]:

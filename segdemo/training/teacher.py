@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -120,5 +121,6 @@ def teach(teacher: Teacher, samples: Sequence[Sample], cache: Path) -> list[Byte
 def _write(path: Path, chunk: list[Bytes]) -> None:
     partial = path.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as file:
-        np.savez(file, **{f"{index:06}": label for index, label in enumerate(chunk)})
+        labels: dict[str, Any] = {f"{index:06}": label for index, label in enumerate(chunk)}
+        np.savez(file, **labels)
     partial.replace(path)

@@ -18,6 +18,7 @@ from segdemo.training.batches import Batches
 from segdemo.training.data import Bytes, Sample, read_pairs, read_pictures
 from segdemo.training.loop import Score, Trainer
 from segdemo.training.processes import Processes, joined
+from segdemo.training.record import write_record
 from segdemo.training.settings import Settings
 from segdemo.training.teacher import Teacher, teach
 from segdemo.training.validation import score
@@ -41,6 +42,7 @@ def train(arguments: Namespace) -> int:
         part = (processes.number, processes.count)
         batches = Batches(samples, labels, spec.rule, size=settings.batch, seed=settings.seed, part=part)
         _say(processes, f"{len(samples)} pictures, {batches.per_epoch} steps of {batches.size} an epoch")
+        write_record(settings.out, network, batches, samples, processes)
         trainer = Trainer(
             network, batches, settings, started=started, score=_scorer(arguments, spec), processes=processes
         )

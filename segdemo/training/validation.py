@@ -28,9 +28,11 @@ class Learner:
         network: in evaluation mode.
         spec: its specification.
         side: working size in pixels.
+        bfloat16: compute in bfloat16 where PyTorch thinks it safe.
     """
 
-    def __init__(self, network: nn.Module, spec: NetworkSpec, side: int) -> None:
+    def __init__(self, network: nn.Module, spec: NetworkSpec, side: int, *, bfloat16: bool = True) -> None:
+        self._bfloat16 = bfloat16
         self.classes = spec.classes
         self._network, self._rule, self._side = network, spec.rule, side
 
@@ -39,7 +41,7 @@ class Learner:
         batch, placement = to_batch(picture, self._rule, self._side)
         device = next(self._network.parameters()).device
         batch = batch.to(device).contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
             logits = self._network(batch).float()
         width, height = placement.resized
         size = (picture.height, picture.width)
@@ -55,6 +57,7 @@ def score(
     side: int,
     mapping: ClassMap | None = None,
     limit: int | None = None,
+    bfloat16: bool = True,
 ) -> Scores:
     """Score a network on an archive.
 
@@ -65,6 +68,7 @@ def score(
         side: working size in pixels.
         mapping: from the network's classes to the archive's, when they differ.
         limit: judge only this many pictures, spread evenly.
+        bfloat16: compute in bfloat16 where PyTorch thinks it safe; False gives what ``segdemo evaluate`` does.
     """
     network.eval()
-    return evaluate(Learner(network, spec, side), archive, mapping, limit)
+    return evaluate(Learner(network, spec, side, bfloat16=bfloat16), archive, mapping, limit)

@@ -8,6 +8,7 @@ from segdemo.errors import InputError
 from segdemo.networks import (
     deeplabv3_mobilenet_v2,
     fcn_alexnet,
+    lenet,
     u2netp,
     unet,
     unet_bilinear,
@@ -19,6 +20,7 @@ NETWORKS: dict[str, NetworkSpec] = {
     module.SPEC.name: module.SPEC
     for module in (deeplabv3_mobilenet_v2, unet_mobilenet_v2, fcn_alexnet, u2netp, unet, unet_bilinear)
 }
+CLASSIFIERS: dict[str, NetworkSpec] = {lenet.SPEC.name: lenet.SPEC}  # they answer once per picture, with no mask
 DEFAULT = "deeplabv3_mobilenet_v2"
 
 
@@ -45,4 +47,4 @@ def find(name: str) -> NetworkSpec:
     )
 
 
-__all__ = ["DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Snapshot", "Stage", "find"]
+__all__ = ["CLASSIFIERS", "DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Stage", "find"]

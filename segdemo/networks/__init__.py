@@ -13,12 +13,13 @@ from segdemo.networks import (
     unet,
     unet_bilinear,
     unet_mobilenet_v2,
+    unet_narrow,
 )
 from segdemo.networks.spec import InputRule, NetworkSpec, Snapshot, Stage
 
 NETWORKS: dict[str, NetworkSpec] = {
     module.SPEC.name: module.SPEC
-    for module in (deeplabv3_mobilenet_v2, unet_mobilenet_v2, fcn_alexnet, u2netp, unet, unet_bilinear)
+    for module in (deeplabv3_mobilenet_v2, unet_mobilenet_v2, fcn_alexnet, u2netp, unet, unet_bilinear, unet_narrow)
 }
 CLASSIFIERS: dict[str, NetworkSpec] = {lenet.SPEC.name: lenet.SPEC}  # they answer once per picture, with no mask
 DEFAULT = "deeplabv3_mobilenet_v2"

@@ -43,7 +43,8 @@ class LeNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):  # Kaiming: see `initialise` in blocks.py
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, batch: Tensor) -> Tensor:
         """Return logits (B, K) for a batch (B, 1, 32, 32)."""

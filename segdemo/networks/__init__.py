@@ -48,4 +48,4 @@ def find(name: str) -> NetworkSpec:
     )
 
 
-__all__ = ["CLASSIFIERS", "DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Stage", "find"]
+__all__ = ["CLASSIFIERS", "DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Snapshot", "Stage", "find"]

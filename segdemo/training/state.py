@@ -62,6 +62,7 @@ def save_weights(tensors: dict[str, Tensor], path: Path, *, half: bool) -> None:
     }
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     safetensors.torch.save_file(stored, partial, metadata={"format": "pt"})
+    partial.chmod(0o644)  # safetensors lets nobody else read its files
     partial.replace(path)
 
 

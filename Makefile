@@ -1,6 +1,9 @@
 # make run    start the app                     make bench        measure it beside its peers
 # make test   lint, types and every test        make screenshots  renew the pictures in docs/
 # make clean  remove what the above made        make test-oldest  every test with the oldest versions allowed
+# make train  train a network: make train NETWORK=unet DATA=foreground-train.zip VAL=foreground-val.zip MINUTES=60
+# make train-lenet  train LeNet on scikit-learn's digits, in a minute
+# make scores score every network and write the table in README.md: make scores DATA=FOLDER (with the two -val.zip)
 #
 # Each target does its own set-up in .venv. Another Python: make run PYTHON=/path/to/python3.11
 
@@ -10,7 +13,7 @@ BIN   := $(VENV)/bin
 PIP   := $(BIN)/python -m pip --disable-pip-version-check install --no-input
 
 .DEFAULT_GOAL := run
-.PHONY: run test test-oldest bench screenshots clean
+.PHONY: run test test-oldest bench screenshots train train-lenet scores clean
 
 run: $(VENV)/.app
 	@$(BIN)/python app.py
@@ -28,6 +31,20 @@ bench: $(VENV)/.dev
 
 screenshots: $(VENV)/.dev
 	@CHROMIUM="$$(scripts/find-chromium)" && export CHROMIUM && $(BIN)/python -m scripts.screenshots
+
+NETWORK ?= unet
+MINUTES ?= 60
+train: $(VENV)/.app
+	@test -n "$(DATA)" || { echo 'Say what to learn from: make train DATA=archive.zip'; exit 2; }
+	@$(BIN)/python -m segdemo train --network $(NETWORK) --data $(DATA) $(if $(VAL),--val $(VAL)) \
+	    --minutes $(MINUTES) --out runs/$(NETWORK) $(MORE)
+
+train-lenet: $(VENV)/.dev
+	@$(BIN)/python -m scripts.train_lenet
+
+scores: $(VENV)/.app
+	@test -n "$(DATA)" || { echo 'Say which folder has the archives: make scores DATA=FOLDER'; exit 2; }
+	@$(BIN)/python -m scripts.scores --data $(DATA)
 
 clean:
 	rm -rf $(VENV) $(VENV)-oldest build dist .pytest_cache .mypy_cache .ruff_cache .gradio

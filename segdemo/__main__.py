@@ -1,10 +1,12 @@
-"""The command line: ``python -m segdemo segment|layers|networks|evaluate|app``."""
+"""The command line: ``python -m segdemo segment|layers|networks|evaluate|train|app``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+
+from segdemo.training.arguments import add_arguments
 
 MAPS = """\
 The archive holds images/<id>.webp and masks/<id>.png: a palette or grey picture with one class index per pixel, 255
@@ -102,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_side(evaluate)
 
+    add_arguments(commands.add_parser("train", help="train a network", description="Train a network."))
     commands.add_parser("app", help="start the page", description="Start the page and print its address.")
     return parser
 

@@ -1,7 +1,7 @@
-"""Pictures with masks, in zip archives that are read in place.
+"""Pictures with masks, in zip archives that are read in place, or in folders.
 
-An archive holds ``images/<id>.webp`` and ``masks/<id>.png``; a mask holds one class index per pixel, and 255 where
-nothing is to be judged.
+An archive, or a folder in its place, holds ``images/<id>.webp`` and ``masks/<id>.png``; a mask holds one class index
+per pixel, and 255 where nothing is to be judged.
 """
 
 from __future__ import annotations
@@ -40,22 +40,33 @@ class Archive:
     """An open archive: its pairs of names, and the picture and mask of each.
 
     Args:
-        path: of the zip file.
+        path: of the zip file, or of a folder with the same content.
+        masked: False for pictures alone: masks are not looked for, and the second name of a pair is empty.
 
     Raises:
         InputError: the file is no such archive, or a picture or a mask in it has no partner.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        with _opening(Path(path).name):
-            self._file = zipfile.ZipFile(path)
-        self.pairs = _pairs(self._file.namelist(), Path(path).name)
+    def __init__(self, path: str | Path, *, masked: bool = True) -> None:
+        path = Path(path)
+        with _opening(path.name):
+            self._files = _Folder(path) if path.is_dir() else zipfile.ZipFile(path)
+        self.pairs = _pairs(self._files.namelist(), path.name, masked=masked)
 
     def __enter__(self) -> Archive:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._files.close()
+
+    def picture(self, image: str) -> Image.Image:
+        """Read a picture by its name in ``pairs``; PIL RGB.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        with _reading(image):
+            return load_picture(self._files.read(image))
 
     def read(self, pair: tuple[str, str], classes: int) -> tuple[Image.Image, NDArray[np.uint8]]:
         """Read a picture and its mask, and check that they belong together.
@@ -71,10 +82,9 @@ class Archive:
             InputError: one of the files cannot be read, their sizes differ, or the mask holds another class.
         """
         image, mask = pair
-        with _reading(image):
-            picture = load_picture(self._file.read(image))
+        picture = self.picture(image)
         with _reading(mask):
-            drawn = Image.open(io.BytesIO(self._file.read(mask)))
+            drawn = Image.open(io.BytesIO(self._files.read(mask)))
         if drawn.size != picture.size:
             raise InputError(
                 "archive_size_differs",
@@ -109,7 +119,23 @@ def _check_classes(truth: NDArray[np.uint8], classes: int, mask: str) -> None:
         )
 
 
-def _pairs(names: list[str], archive: str) -> list[tuple[str, str]]:
+class _Folder:
+    """A folder that answers like a zip file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def namelist(self) -> list[str]:
+        return [str(PurePosixPath(*path.parts[-2:])) for path in self._path.glob("*/*") if path.is_file()]
+
+    def read(self, name: str) -> bytes:
+        return (self._path / name).read_bytes()
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _pairs(names: list[str], archive: str, *, masked: bool) -> list[tuple[str, str]]:
     """Match pictures with masks by name, in alphabetical order."""
     folders: dict[str, dict[str, str]] = {"images": {}, "masks": {}}
     for name in sorted(names):
@@ -117,7 +143,7 @@ def _pairs(names: list[str], archive: str) -> list[tuple[str, str]]:
         if len(path.parts) == 2 and path.parts[0] in folders and not name.endswith("/") and path.name[0] != ".":
             folders[path.parts[0]][path.stem] = name
     images, masks = folders["images"], folders["masks"]
-    for stem in sorted(images.keys() ^ masks.keys()):
+    for stem in sorted(images.keys() ^ masks.keys()) if masked else ():
         raise InputError(
             "archive_pair_missing",
             "{archive} holds {present}, but no {missing}. Every picture needs its mask and every mask its picture. "
@@ -133,7 +159,7 @@ def _pairs(names: list[str], archive: str) -> list[tuple[str, str]]:
             "are called images and masks.",
             archive=archive,
         )
-    return [(images[stem], masks[stem]) for stem in sorted(images)]
+    return [(images[stem], masks[stem] if masked else "") for stem in sorted(images)]
 
 
 @contextmanager

@@ -250,6 +250,13 @@ def _say_how_classes_are_read(segmenter: Segmenter, mapping: ClassMap | None) ->
         print(f"{segmenter.spec.title} is {UNTRAINED}", file=sys.stderr)
 
 
+def train(arguments: Namespace) -> int:
+    """Train a network; returns when its budget is used, or when it is interrupted."""
+    from segdemo.training.command import train as run
+
+    return run(arguments)
+
+
 def app(arguments: Namespace) -> int:
     """Start the page; returns when it is stopped."""
     from segdemo.ui import launch
@@ -263,6 +270,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "layers": layers,
     "networks": networks,
     "evaluate": score,
+    "train": train,
     "app": app,
 }
 

@@ -5,10 +5,23 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from segdemo.errors import InputError
-from segdemo.networks import deeplabv3_mobilenet_v2, u2netp, unet
+from segdemo.networks import (
+    deeplabv3_mobilenet_v2,
+    fcn_alexnet,
+    lenet,
+    u2netp,
+    unet,
+    unet_bilinear,
+    unet_mobilenet_v2,
+    unet_narrow,
+)
 from segdemo.networks.spec import InputRule, NetworkSpec, Snapshot, Stage
 
-NETWORKS: dict[str, NetworkSpec] = {module.SPEC.name: module.SPEC for module in (deeplabv3_mobilenet_v2, u2netp, unet)}
+NETWORKS: dict[str, NetworkSpec] = {
+    module.SPEC.name: module.SPEC
+    for module in (deeplabv3_mobilenet_v2, unet_mobilenet_v2, fcn_alexnet, u2netp, unet, unet_bilinear, unet_narrow)
+}
+CLASSIFIERS: dict[str, NetworkSpec] = {lenet.SPEC.name: lenet.SPEC}  # they answer once per picture, with no mask
 DEFAULT = "deeplabv3_mobilenet_v2"
 
 
@@ -35,4 +48,4 @@ def find(name: str) -> NetworkSpec:
     )
 
 
-__all__ = ["DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Snapshot", "Stage", "find"]
+__all__ = ["CLASSIFIERS", "DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Snapshot", "Stage", "find"]

@@ -84,7 +84,7 @@ SPEC = NetworkSpec(
     name="unet",
     title="U-Net",
     task="segmentation",
-    build=lambda classes: UNet(3, classes),
+    build=lambda classes: UNet(3, classes, width=16),
     classes=SALIENT,
     stages=(
         Stage("Encoder 1", "inc", row=0, column=0, inside=_two_convs("Encoder 1", "inc", column=0)),
@@ -98,6 +98,6 @@ SPEC = NetworkSpec(
         _decoder(1, below="Decoder 2"),
         Stage("Logits", "outc", row=0, column=3, inputs=("Decoder 1",)),
     ),
-    rule=InputRule(side=512, sides=(128, 256, 384, 512), stride=16),
+    rule=InputRule(side=128, sides=(96, 128, 160, 192, 256), stride=16),
     source="https://arxiv.org/abs/1505.04597",
 )

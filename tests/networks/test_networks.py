@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import segdemo.networks
 from segdemo import checkpoints
 from segdemo.errors import InputError
-from segdemo.networks import DEFAULT, NETWORKS, NetworkSpec, Stage, find
+from segdemo.networks import CLASSIFIERS, DEFAULT, NETWORKS, NetworkSpec, Stage, find
 from segdemo.networks.classes import COLOURS, VOC
 
 # How people without red, green or blue cones see colours: matrices for linear RGB at severity 1.0.
@@ -75,7 +75,7 @@ def stages_and_peers(spec: NetworkSpec) -> Iterator[tuple[Stage, tuple[Stage, ..
 def test_table_names_every_file_of_the_folder() -> None:
     folder = Path(segdemo.networks.__file__).parent
     others = {"__init__", "spec", "blocks", "classes"}
-    assert {path.stem for path in folder.glob("*.py")} - others == set(NETWORKS)
+    assert {path.stem for path in folder.glob("*.py")} - others == set(NETWORKS) | set(CLASSIFIERS)
     assert DEFAULT in NETWORKS
     assert all(name == spec.name for name, spec in NETWORKS.items())
 

@@ -1,0 +1,90 @@
+"""Score every embedded network, and write the table into README.md between its two marks.
+
+python -m scripts.scores --data FOLDER [--limit N]
+
+FOLDER holds foreground-val.zip and people-animals-val.zip. Time per picture is the median over the example pictures,
+at the network's default size on two processor threads, summaries of the layers not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from segdemo import checkpoints
+from segdemo.evaluation import evaluate, read_map
+from segdemo.examples import FILES, example
+from segdemo.images import load_picture, to_batch
+from segdemo.networks import NETWORKS, NetworkSpec
+from segdemo.networks.classes import ANIMALS, SALIENT
+from segdemo.training.validation import Learner
+
+ROOT = Path(__file__).resolve().parent.parent
+START, END = "<!-- scores -->", "<!-- end of scores -->"
+HEAD = ("network", "good for", "parameters", "file", "mIoU", "on", "working size", "time per picture")
+
+
+def row(spec: NetworkSpec, folder: Path, limit: int | None) -> tuple[str, ...]:
+    """Measure one network."""
+    network = spec.build(len(spec.classes)).eval()
+    checkpoints.load(network, spec)
+    salient = spec.classes == SALIENT
+    archive = folder / ("foreground-val.zip" if salient else "people-animals-val.zip")
+    own = salient or spec.classes == ANIMALS
+    mapping = None if own else read_map(ROOT / "checkpoints" / "maps" / "voc-to-people-animals.json")
+    learner = Learner(network, spec, spec.rule.side, bfloat16=False)
+    with tqdm(desc=spec.name, unit="picture", file=sys.stderr) as bar:
+        scores = evaluate(learner, archive, mapping, limit, lambda *_: bar.update())
+    return (
+        f"`{spec.name}`",
+        "the prominent thing" if salient else f"{len(spec.classes) - 1} classes and background",
+        f"{sum(parameter.numel() for parameter in network.parameters()):,}",
+        f"{checkpoints.path_of(spec).stat().st_size / 1e6:.1f} MB",
+        f"{scores.miou:.3f}",
+        f"{archive.stem}, {scores.pictures} pictures",
+        f"{spec.rule.side} px",
+        f"{1000 * seconds(network, spec):.0f} ms",
+    )
+
+
+def seconds(network: torch.nn.Module, spec: NetworkSpec) -> float:
+    """Return the median time of one forward pass over the example pictures, each run three times."""
+    times = []
+    with torch.inference_mode():
+        for name in FILES:
+            batch, _ = to_batch(load_picture(example(name)), spec.rule)
+            network(batch)
+            for _ in range(3):
+                started = time.perf_counter()
+                network(batch)
+                times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def main() -> None:
+    """Measure all trained networks for segmentation, print the table and write it into the README."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with the two archives")
+    parser.add_argument("--limit", type=int, help="score on so many pictures; default: on all")
+    arguments = parser.parse_args()
+    torch.set_num_threads(2)
+    trained = [spec for spec in NETWORKS.values() if spec.sha256 and spec.task == "segmentation"]
+    rows = [HEAD, ("---",) * len(HEAD), *(row(spec, arguments.data, arguments.limit) for spec in trained)]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+    print(table)
+    path = ROOT / "README.md"
+    text = path.read_text("utf-8")
+    if START not in text or END not in text:
+        sys.exit(f"{path} lacks the marks {START} and {END}, between which the table belongs.")
+    before, _, rest = text.partition(START)
+    path.write_text(f"{before}{START}\n{table}\n{END}{rest.partition(END)[2]}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""U-Net once more, half as wide again: small enough to ship as it was at many moments of its training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from segdemo.networks import unet
+from segdemo.networks.unet import UNet
+
+SPEC = replace(
+    unet.SPEC,
+    name="unet_narrow",
+    title="U-Net, narrow",
+    build=lambda classes: UNet(3, classes, width=8),
+    sha256="",
+)

@@ -1,0 +1,206 @@
+"""The loop: a network learns from pictures, step by step, until its budget is used, and can be interrupted anywhere."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
+
+from segdemo.training.batches import Batches
+from segdemo.training.curves import Curves
+from segdemo.training.losses import segmentation_loss
+from segdemo.training.parameters import freeze, sort_parameters
+from segdemo.training.processes import Processes
+from segdemo.training.schedule import Clock, rate_at, side_at, snapshot_at
+from segdemo.training.settings import Settings
+from segdemo.training.state import Average, averaged, load_state, save_state, save_weights
+
+Score = Callable[[nn.Module, int], float]  # mIoU of a network at a working size
+
+
+class Trainer:
+    """One run of training.
+
+    Args:
+        network: learns, in place.
+        batches: what it learns from.
+        settings: what a person decided.
+        started: names of the tensors of the network that came from ``--init``.
+        score: works out the mIoU on pictures not learned from; None when there are none.
+        processes: this process among those that share the work.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        batches: Batches,
+        settings: Settings,
+        *,
+        started: frozenset[str] = frozenset(),
+        score: Score | None = None,
+        processes: Processes | None = None,
+    ) -> None:
+        self.settings, self.batches, self.score = settings, batches, score
+        self.processes = processes or Processes()
+        self.network = network.to(self.processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        freeze(self.network, settings.freeze)
+        self.learner: nn.Module = self.network
+        if self.processes.count > 1:
+            self.learner = DistributedDataParallel(self.network)
+        self.optimiser = torch.optim.AdamW(sort_parameters(self.network, settings, started), lr=settings.rate)
+        steps = None if settings.minutes is not None else settings.epochs * batches.per_epoch
+        self.clock = Clock(settings.minutes, steps)
+        self.average = Average(self.network)
+        self.curves = Curves()
+        self.snapshots = 0
+        self._stop = False
+
+    def run(self, *, resume: bool = False) -> bool:
+        """Learn until the budget is used, or until a signal asks to stop; save the state in both cases.
+
+        Args:
+            resume: go on where the state in the folder was saved.
+
+        Returns:
+            True when the budget is used and the weights are written, False when stopped before.
+        """
+        out = self.settings.out
+        if self.processes.first:
+            out.mkdir(parents=True, exist_ok=True)
+        if resume:
+            self._restore(out / "state.pt")
+        saved = self.clock.elapsed
+        with _stopping(self), self._bar() as bar:
+            while not self._finished():
+                self._snapshot()
+                self._step(bar)
+                if self.clock.elapsed - saved > self.settings.save_every * 60:
+                    self._save(scored=True)
+                    saved = self.clock.elapsed
+        finished = self.clock.progress >= 1
+        if finished:
+            self._snapshot()
+        self._save(scored=finished)
+        return finished
+
+    def _finished(self) -> bool:
+        """Agree with the other processes on whether to go on, and on how much of the budget is used."""
+        self.clock.elapsed, stop = self.processes.agree(self.clock.elapsed, float(self._stop))
+        return self.clock.progress >= 1 or bool(stop)
+
+    def _step(self, bar: tqdm[Any]) -> None:
+        """Learn from one batch."""
+        started = time.perf_counter()
+        settings, progress = self.settings, self.clock.progress
+        side = side_at(progress, settings.sides)
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.rate * group["share"] * rate_at(progress)
+        batch = self.batches.make(self.clock.step, side)
+        device = self.processes.device
+        pictures = batch.pictures.to(device).contiguous(memory_format=torch.channels_last)
+        soft = None if batch.soft is None else batch.soft.to(device)
+        torch.manual_seed(hash((settings.seed, self.clock.step, self.processes.number)) & 0x7FFFFFFF)  # for dropout
+        self._train_mode()
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
+            logits: Tensor = self.learner(pictures)
+        loss = segmentation_loss(logits.float(), batch.truth.to(device), soft, settings.loss)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self.average.update(self.network)
+        value = self.processes.mean(loss.detach())
+        seconds = time.perf_counter() - started
+        self.clock.count(seconds)
+        rate = settings.rate * rate_at(progress)
+        self.curves.add(self.clock, self.batches, value, rate, side, seconds)
+        self._show(bar, seconds)
+
+    def _train_mode(self) -> None:
+        """Let batch normalisation learn, but not in modules that are frozen."""
+        self.learner.train()
+        for name in self.settings.freeze:
+            self.network.get_submodule(name).eval()
+
+    def _snapshot(self) -> None:
+        count = self.settings.snapshots
+        if count and self.snapshots < count and self.clock.progress >= snapshot_at(self.snapshots, count):
+            if self.processes.first:
+                folder = self.settings.out / "snapshots"
+                folder.mkdir(exist_ok=True)
+                path = folder / f"{self.clock.step:06}.safetensors"
+                save_weights(self.average.tensors, path, half=True)
+            self.snapshots += 1
+
+    def _save(self, *, scored: bool) -> None:
+        """Write weights, state and curves; the score is that of the averaged weights."""
+        if not self.processes.first:
+            return
+        out, settings = self.settings.out, self.settings
+        save_weights(self.average.tensors, out / "weights.safetensors", half=False)
+        save_state(self._state(), out / "state.pt")  # before the score, which takes a while
+        if scored and self.score is not None:
+            with averaged(self.network, self.average):
+                self.curves.score(self.score(self.network, side_at(self.clock.progress, settings.sides)))
+        self.curves.write(out)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.tensors,
+            "average_steps": self.average.steps,
+            "elapsed": self.clock.elapsed,
+            "step": self.clock.step,
+            "snapshots": self.snapshots,
+            "curves": self.curves.rows,
+        }
+
+    def _restore(self, path: Path) -> None:
+        state = load_state(path)
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.average.tensors = state["average"]
+        self.average.steps = state["average_steps"]
+        self.clock.elapsed, self.clock.step = state["elapsed"], state["step"]
+        self.snapshots, self.curves.rows = state["snapshots"], state["curves"]
+
+    def _bar(self) -> tqdm[Any]:
+        form = "{desc} {percentage:3.0f}% |{bar}| {postfix}"
+        return tqdm(total=1.0, initial=self.clock.progress, bar_format=form, disable=not self.processes.first)
+
+    def _show(self, bar: tqdm[Any], seconds: float) -> None:
+        row = self.curves.rows[-1]
+        left = time.strftime("%H:%M:%S", time.gmtime(self.clock.left))
+        score = "" if self.curves.miou is None else f", mIoU {self.curves.miou:.3f}"
+        bar.set_description_str(f"step {self.clock.step}", refresh=False)
+        bar.set_postfix_str(
+            f"loss {row['loss']:.3f}, rate {row['rate']:.1e}, {row['speed']:.1f} pictures/s{score}, {left} left",
+            refresh=False,
+        )
+        bar.update(self.clock.progress - bar.n)
+
+    def stop(self) -> None:
+        """End after the step that runs now."""
+        self._stop = True
+
+
+@contextmanager
+def _stopping(trainer: Trainer) -> Iterator[None]:
+    """Make an interruption or a request to end stop the run after its step, with its state saved."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda *_: trainer.stop())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,54 @@
+"""What a run was: kept beside its weights, for the card that goes with them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from segdemo.training.batches import Batches
+from segdemo.training.data import Sample
+from segdemo.training.processes import Processes
+
+
+def write_record(
+    out: Path, network: nn.Module, batches: Batches, samples: Sequence[Sample], processes: Processes
+) -> None:
+    """Write ``run.json``: one entry for each time the run was started or resumed.
+
+    Args:
+        out: folder of the run.
+        network: that learns.
+        batches: what it learns from.
+        samples: of these the batches are made.
+        processes: only the first one writes.
+    """
+    if not processes.first:
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "run.json"
+    entries: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
+    entry = {
+        "command": command(sys.argv[1:]),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "pictures": len(samples),
+        "with_masks": sum(sample.mask is not None for sample in samples),
+        "batch": batches.size,
+        "steps_per_epoch": batches.per_epoch,
+        "processes": processes.count,
+        "threads": torch.get_num_threads(),
+        "device": processes.device.type,
+        "torch": torch.__version__,
+    }
+    path.write_text(json.dumps([*entries, entry], indent=1) + "\n", "utf-8")
+
+
+def command(words: Sequence[str]) -> str:
+    """Write out the command with the names of files and folders, but not with where they were on this machine."""
+    return "python -m segdemo " + shlex.join(Path(word).name if "/" in word else word for word in words)

@@ -1,0 +1,126 @@
+"""A teacher's soft labels: how probable it finds each class at each place, worked out once per picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from segdemo import checkpoints
+from segdemo.errors import InputError
+from segdemo.images import check_side, to_batch
+from segdemo.networks import NetworkSpec, find
+from segdemo.training.data import Bytes, Sample, fingerprint
+
+CHUNK = 256  # pictures in one file of the cache: an interruption loses no more than these
+SHORT_SIDE = 64  # of the soft labels kept, in pixels: objects, not outlines, are what a teacher is asked for
+
+
+class Teacher:
+    """An embedded network that tells a student what it thinks.
+
+    Args:
+        name: in the table of networks; it has to be trained.
+        classes: of the student. Classes are matched by name; what the teacher alone knows becomes the background.
+        side: working size of the teacher in pixels; None takes its own.
+
+    Raises:
+        InputError: it is untrained or unknown, lacks a class of the student's, or the side does not suit it.
+    """
+
+    def __init__(self, name: str, classes: Sequence[str], side: int | None = None) -> None:
+        self.spec = find(name)
+        self.side = check_side(self.spec.rule, side)
+        self.match = match_classes(self.spec, classes)
+        self.network = self.spec.build(len(self.spec.classes)).eval().to(memory_format=torch.channels_last)
+        if not checkpoints.load(self.network, self.spec):
+            raise InputError(
+                "teacher_untrained",
+                "{network} is untrained and cannot teach. A teacher needs trained weights. Choose another with "
+                "--teacher.",
+                network=name,
+            )
+
+    def labels(self, pictures: Sequence[Bytes]) -> Iterator[Bytes]:
+        """Yield what the teacher thinks of each picture.
+
+        Args:
+            pictures: each (h, w, 3) uint8.
+
+        Yields:
+            (K, short h, short w) uint8: probability of each class of the student's, 0 … 255 for 0 … 1.
+        """
+        for picture in pictures:
+            batch, placement = to_batch(Image.fromarray(picture), self.spec.rule, self.side)
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+                logits = self.network(batch)
+            width, height = placement.resized
+            yield self._small(logits[:, :, :height, :width].float(), picture.shape[:2])
+
+    def _small(self, logits: Tensor, size: tuple[int, ...]) -> Bytes:
+        probabilities = torch.einsum("bchw,ck->bkhw", logits.softmax(1), self.match)  # (1, K, h, w)
+        scale = min(1.0, SHORT_SIDE / min(size))
+        smaller = [max(1, round(length * scale)) for length in size]
+        small = functional.interpolate(probabilities, smaller, mode="bilinear", antialias=True)[0]
+        return small.mul(255).round().clamp(0, 255).to(torch.uint8).numpy()
+
+
+def match_classes(spec: NetworkSpec, classes: Sequence[str]) -> Tensor:
+    """Make the table (C, K) float32 of 0 and 1 that adds up a teacher's C classes to a student's K."""
+    unknown = [name for name in classes if name not in spec.classes]
+    if unknown:
+        raise InputError(
+            "teacher_class_unknown",
+            "{network} cannot teach {unknown}: it knows {classes}. Every class of the student has to be one of its "
+            "own. Choose another teacher.",
+            network=spec.name,
+            unknown=", ".join(unknown),
+            classes=", ".join(spec.classes),
+        )
+    table = torch.zeros(len(spec.classes), len(classes))
+    for index, name in enumerate(spec.classes):
+        table[index, list(classes).index(name) if name in classes else 0] = 1
+    return table
+
+
+def teach(teacher: Teacher, samples: Sequence[Sample], cache: Path) -> list[Bytes]:
+    """Return the teacher's soft labels of all samples, from the cache where it has them.
+
+    Args:
+        teacher: asked once per picture.
+        samples: the pictures.
+        cache: folder in which the labels are kept; made if missing.
+
+    Returns:
+        For each sample (K, short h, short w) uint8.
+    """
+    folder = cache / f"{teacher.spec.name}-{teacher.side}-{fingerprint(samples)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    labels: list[Bytes] = []
+    with tqdm(total=len(samples), desc=f"soft labels of {teacher.spec.name}", unit="picture") as bar:
+        for start in range(0, len(samples), CHUNK):
+            path = folder / f"{start:06}.npz"
+            if not path.exists():
+                chunk = list(teacher.labels([sample.picture for sample in samples[start : start + CHUNK]]))
+                _write(path, chunk)
+            with np.load(path) as stored:
+                labels.extend(stored[f"{index:06}"] for index in range(len(stored)))
+            bar.update(len(labels) - bar.n)
+    return labels
+
+
+def _write(path: Path, chunk: list[Bytes]) -> None:
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        labels: dict[str, Any] = {f"{index:06}": label for index, label in enumerate(chunk)}
+        np.savez(file, **labels)
+    partial.replace(path)

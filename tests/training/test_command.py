@@ -1,0 +1,79 @@
+"""``segdemo train`` as a person calls it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from segdemo.__main__ import main
+from segdemo.networks import NetworkSpec
+
+
+def train(*words: str) -> int:
+    return main(["train", "--network", "tiny", "--side", "32", "--batch", "4", "--float32", *words])
+
+
+@pytest.fixture(autouse=True)
+def small(tiny: NetworkSpec) -> NetworkSpec:
+    return tiny
+
+
+def test_run_writes_weights_and_says_where(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert train("--data", str(archive), "--val", str(archive), "--epochs", "2", "--out", str(out)) == 0
+    said = capsys.readouterr().err
+    assert "8 pictures, 2 steps of 4 an epoch" in said and f"done: {out}" in said
+    assert "pictures/s" in said and "loss" in said and "rate" in said and "left" in said
+    last = (out / "curves.csv").read_text().splitlines()[-1]
+    assert 0 < float(last.rpartition(",")[2]) < 1
+    assert (out / "weights.safetensors").exists()
+
+
+def test_run_can_start_from_weights(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("--data", str(archive), "--epochs", "1", "--out", str(tmp_path / "first")) == 0
+    weights = tmp_path / "first/weights.safetensors"
+    words = ["--data", str(archive), "--epochs", "1", "--out", str(tmp_path / "second"), "--init", str(weights)]
+    assert train(*words, "--init-rate", "0", "--snapshots", "2") == 0
+    assert "6 tensors start from" in capsys.readouterr().err
+    first, second = load_file(weights), load_file(tmp_path / "second/weights.safetensors")
+    assert all(np.allclose(first[name], second[name], atol=1e-6) for name in first)
+    assert len(list((tmp_path / "second/snapshots").iterdir())) == 2
+
+
+def test_teacher_teaches_on_pictures_without_masks(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("segdemo.checkpoints.load", lambda *_: True)
+    words = ["--data", str(archive), "--pictures", str(archive), "--teacher", "tiny", "--epochs", "1"]
+    assert train(*words, "--teacher-on", "pictures", "--out", str(tmp_path / "run")) == 0
+    assert "16 pictures, 4 steps" in capsys.readouterr().err
+    assert len(list((tmp_path / "teacher").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "nothing to learn from"),
+        (["--pictures", "{archive}"], "Add --teacher NETWORK"),
+        (["--data", "{archive}", "--side", "33"], "Crops of 33 pixels do not suit tiny.*multiple of 16"),
+        (["--data", "{archive}", "--epochs", "0"], "above 0"),
+        (["--data", "{archive}", "--snapshots", "1"], "0 or at least 2"),
+        (["--data", "{archive}", "--resume"], "cannot be read"),
+        (["--data", "{archive}", "--init", "nowhere.safetensors"], "nowhere.safetensors cannot be read"),
+        (["--data", "{archive}", "--network", "tinny"], "Try tiny"),
+        (["--data", "nowhere.zip"], r"nowhere\.zip cannot be read"),
+        (["--data", "{archive}", "--freeze", "head"], "no module head"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_a_sentence(
+    words: list[str], message: str, archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [word.format(archive=archive) for word in words]
+    assert train(*given, "--out", str(tmp_path / "run")) == 2
+    error = capsys.readouterr().err
+    assert error.splitlines()[-1].startswith("segdemo: ")
+    assert re.search(message, error), error

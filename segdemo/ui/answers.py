@@ -159,9 +159,7 @@ def draw_network(view: session.View | None, wish: Wish, request: gr.Request) -> 
     if view is None or session.runs(request.session_hash or ""):  # the run under way draws its own
         return SKIP[:3]
     spec = find(view.network)
-    try:
-        get_segmenter(view.network).layer_of(wish.layer)
-    except InputError:  # the first run, or the layer is of another network
+    if not _has(view.network, wish.layer):  # the first run, or the layer is of another network
         wish = replace(wish, layer=spec.stages[0].label, page=0, channel=None)
     drawn = diagram_value(view.network, view.side, result_of(view), wish.layer)
     answer = drawn, gr.Dropdown(choices=_layer_choices(view), value=wish.layer), wish
@@ -186,12 +184,9 @@ def draw_sheet(view: session.View | None, wish: Wish, request: gr.Request) -> Sh
     """Draw the channels of the layer that is wished."""
     if view is None or not wish.layer:
         return None
-    try:
-        value = sheet_value(view, wish)
-    except InputError:
-        if session.runs(request.session_hash or ""):  # the stage is one of the network that runs
-            return SKIP[0]
-        raise
+    if _is_to_come(view, wish, request):
+        return SKIP[0]
+    value = sheet_value(view, wish)
     return value if session.shows(request.session_hash or "", view) else SKIP[0]
 
 
@@ -204,31 +199,49 @@ def mark_stage(view: session.View, wish: Wish, request: gr.Request) -> DiagramVa
 @polite
 def pick_stage(view: session.View | None, wish: Wish, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show the stage picked in the diagram, from its first page."""
-    return _redrawn(view, replace(wish, layer=str(event.value), page=0, channel=None))
+    return _redrawn(view, replace(wish, layer=str(event.value), page=0, channel=None), request)
 
 
 @polite
 def pick_layer(layer: str | None, view: session.View | None, wish: Wish, request: gr.Request) -> tuple[Any, ...]:
     """Show the layer picked in the search box, from its first page."""
-    return _redrawn(view, replace(wish, layer=layer or wish.layer, page=0, channel=None))[:2]
+    return _redrawn(view, replace(wish, layer=layer or wish.layer, page=0, channel=None), request)[:2]
 
 
 @polite
 def pick_channel(view: session.View | None, wish: Wish, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show one channel enlarged."""
-    return _redrawn(view, replace(wish, channel=int(event.index)))
+    return _redrawn(view, replace(wish, channel=int(event.index)), request)
 
 
 @polite
 def change_view(view: session.View | None, wish: Wish, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show another ranking, scope or page, with the channel that is still open."""
     changed = replace(wish, ranking=str(event.ranking), scope=str(event.scope), page=int(event.page))
-    return _redrawn(view, replace(changed, channel=event.channel))
+    return _redrawn(view, replace(changed, channel=event.channel), request)
 
 
-def _redrawn(view: session.View | None, wish: Wish) -> tuple[SheetValue | None, Wish, str]:
-    """Return the sheet of a wish, the wish, and what the search box says."""
-    return None if view is None else sheet_value(view, wish), wish, wish.layer
+def _redrawn(view: session.View | None, wish: Wish, request: gr.Request) -> tuple[Any, ...]:
+    """Return the sheet of a wish, the wish, and what the search box says.
+
+    A stage of a network whose run is still under way is only remembered: that run draws it.
+    """
+    if view is None or _is_to_come(view, wish, request):
+        return SKIP[0], wish, SKIP[0]
+    return sheet_value(view, wish), wish, wish.layer
+
+
+def _is_to_come(view: session.View, wish: Wish, request: gr.Request) -> bool:
+    """Say whether the layer wished for is one of another network, which runs now."""
+    return session.runs(request.session_hash or "") and not _has(view.network, wish.layer)
+
+
+def _has(network: str, layer: str) -> bool:
+    try:
+        get_segmenter(network).layer_of(layer)
+    except InputError:
+        return False
+    return True
 
 
 @polite

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from segdemo import inference
+from segdemo import checkpoints, inference
 from tests.browser.visitor import PATIENCE, Visitor
 
 FLAGS = [
@@ -104,11 +104,13 @@ def held_back() -> Iterator[Callable[[], AbstractContextManager[None]]]:
 
 
 @pytest.fixture
-def other_checkpoints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty folder in which networks look for their checkpoints, as if none had been loaded yet."""
+def spoilable_checkpoints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A copy of the checkpoints that the app uses for a while, as if it had loaded none yet."""
+    copy = tmp_path / "checkpoints"
+    shutil.copytree(checkpoints.folder(), copy)
     monkeypatch.setattr(inference, "_SHARED", {})
-    monkeypatch.setenv("SEGDEMO_CHECKPOINTS", str(tmp_path))
-    return tmp_path
+    monkeypatch.setenv("SEGDEMO_CHECKPOINTS", str(copy))
+    return copy
 
 
 def foreign(address: str) -> list[str]:

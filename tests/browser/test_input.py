@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from segdemo.checkpoints import folder
 from segdemo.examples import example
 from tests.browser.visitor import Visitor
-
-CHECKPOINT = "u2netp.safetensors"
 
 
 def renamed_text(path: Path) -> None:
@@ -49,9 +46,8 @@ UNREADABLE = " cannot be read as a picture: it is empty, damaged or of another k
     ],
 )
 def test_a_bad_file_is_answered_with_a_sentence_and_the_next_run_works(
-    visitor: Visitor, tmp_path: Path, write: object, name: str, sentence: str
+    visitor: Visitor, tmp_path: Path, write: Callable[[Path], None], name: str, sentence: str
 ) -> None:
-    assert callable(write)
     write(tmp_path / name)
     visitor.open(side=257)
     visitor.upload(tmp_path / name)
@@ -89,29 +85,30 @@ def test_run_without_a_picture_asks_for_one(visitor: Visitor) -> None:
     expect(visitor.segmentation.locator("canvas.map")).to_have_attribute("aria-label", re.compile("person"))
 
 
-def test_a_missing_checkpoint_is_named_and_other_networks_still_run(visitor: Visitor, other_checkpoints: Path) -> None:
-    visitor.open(network="unet", side=128)
-    visitor.choose_network("U²-Net, small")
-    expect(visitor.toast.first).to_contain_text(f"There is no file {other_checkpoints / CHECKPOINT}.")
-    expect(visitor.segmentation.locator(".facts")).to_contain_text("U-Net")
-    with visitor.until_sheet_is_new():
-        visitor.choose_network("U-Net")
-    expect(visitor.status).to_contain_text("U-Net at 512 px")
-
-
-def test_an_altered_checkpoint_is_refused_and_its_like_from_the_source_runs(
-    visitor: Visitor, other_checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_missing_checkpoint_is_named_and_other_networks_still_run(
+    visitor: Visitor, spoilable_checkpoints: Path
 ) -> None:
-    monkeypatch.delenv("SEGDEMO_CHECKPOINTS")
-    whole = folder() / CHECKPOINT
-    monkeypatch.setenv("SEGDEMO_CHECKPOINTS", str(other_checkpoints))
-    altered = bytearray(whole.read_bytes())
-    altered[-1] ^= 1
-    (other_checkpoints / CHECKPOINT).write_bytes(altered)
-    visitor.open(network="unet", side=128)
+    missing = spoilable_checkpoints / "deeplabv3_mobilenet_v2.safetensors"
+    missing.unlink()
+    visitor.open(network="u2netp", side=192)
+    visitor.choose_network("DeepLabv3 · MobileNetV2")
+    expect(visitor.toast.first).to_contain_text(f"There is no file {missing}.")
+    expect(visitor.segmentation.locator(".facts")).to_contain_text("U²-Net, small")
+    with visitor.until_sheet_is_new():
+        visitor.choose_network("U²-Net, small")
+    expect(visitor.status).to_contain_text("U²-Net, small at 320 px")
+
+
+def test_an_altered_checkpoint_is_refused_until_the_file_is_the_right_one(
+    visitor: Visitor, spoilable_checkpoints: Path
+) -> None:
+    path = spoilable_checkpoints / "u2netp.safetensors"
+    right = path.read_bytes()
+    path.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
+    visitor.open(side=257)
     visitor.choose_network("U²-Net, small")
     expect(visitor.toast.first).to_contain_text("Get the file again from where this program came from.")
-    shutil.copy(whole, other_checkpoints / CHECKPOINT)
+    path.write_bytes(right)
     with visitor.until_sheet_is_new():
         visitor.run()
     expect(visitor.status).to_contain_text("U²-Net, small at")

@@ -61,8 +61,8 @@ def test_a_stage_of_the_coming_network_can_be_picked_before_its_run_is_over(visi
         expect(visitor.page.get_by_text("U²-Net, small is running").first).to_be_visible()
         visitor.stage("En_3").click()
         visitor.expect_in_address("stage", "En_3")
-        expect(visitor.page.locator("#layer input")).to_have_value(re.compile("En_3"))
     expect(visitor.sheet.locator(".head")).to_contain_text("En_3")
+    expect(visitor.page.locator("#layer input")).to_have_value(re.compile("^En_3 — "))
     expect(visitor.stage("En_3")).to_have_attribute("aria-pressed", "true")
     expect(visitor.toast).to_have_count(0)
 

@@ -70,13 +70,21 @@ class Segmenter:
         self.trained = checkpoints.load(self.network, self.spec, step)
         self.classes = self.spec.classes
 
-    def run(self, picture: Image.Image, side: int | None = None, *, alive: Callable[[], bool] | None = None) -> Result:
+    def run(
+        self,
+        picture: Image.Image,
+        side: int | None = None,
+        *,
+        alive: Callable[[], bool] | None = None,
+        on_layer: Callable[[], None] | None = None,
+    ) -> Result:
         """Segment a picture and summarise what every stage put out, in one forward pass.
 
         Args:
             picture: PIL, any mode.
             side: working size in pixels; None takes the network's own.
-            alive: asked before every layer; once it says False the run stops.
+            alive: asked before every layer, and while the run waits for its turn; once it says False the run stops.
+            on_layer: called before every layer, for instance to show progress.
 
         Returns:
             The result; maps in the picture's own size.
@@ -87,7 +95,7 @@ class Segmenter:
         """
         picture = load_picture(picture)
         side = check_side(self.spec.rule, side)
-        return self._remember(("run", side, digest(picture)), lambda: self._run(picture, side, alive))
+        return self._remember(("run", side, digest(picture)), lambda: self._run(picture, side, alive, on_layer))
 
     def activation(
         self, picture: Image.Image, layer: str, channel: int | None = None, side: int | None = None
@@ -174,14 +182,23 @@ class Segmenter:
             )
         return _short(layer)
 
-    def _run(self, picture: Image.Image, side: int, alive: Callable[[], bool] | None) -> Result:
+    def _run(
+        self, picture: Image.Image, side: int, alive: Callable[[], bool] | None, on_layer: Callable[[], None] | None
+    ) -> Result:
         batch, placement = to_batch(picture, self.spec.rule, side)
         outer = {stage.layer: stage.label for stage in self.spec.stages}
         inner = {stage.layer: stage.label for stage in self.spec.every_stage() if stage.layer not in outer}
-        with _turn(alive) as before:
+        with _turn(alive) as check:
+
+            def before() -> None:
+                check()
+                if on_layer is not None:
+                    on_layer()
+
+            watched = None if alive is None and on_layer is None else before
             started = time.perf_counter()
             with (
-                capture(self.network, outer, reduce=summarise, before=before) as layers,
+                capture(self.network, outer, reduce=summarise, before=watched) as layers,
                 capture(self.network, inner, reduce=glimpse) as glimpses,
             ):
                 logits = self.network(batch)
@@ -224,8 +241,8 @@ class Segmenter:
 
 
 @contextmanager
-def _turn(alive: Callable[[], bool] | None) -> Iterator[Callable[[], None] | None]:
-    """Wait for the turn to use a network, for inference; yields what to call before every layer."""
+def _turn(alive: Callable[[], bool] | None) -> Iterator[Callable[[], None]]:
+    """Wait for the turn to use a network, for inference; yields what raises once the run is superseded."""
 
     def check() -> None:
         if alive is not None and not alive():
@@ -237,7 +254,7 @@ def _turn(alive: Callable[[], bool] | None) -> Iterator[Callable[[], None] | Non
     try:
         check()
         with torch.inference_mode():
-            yield None if alive is None else check
+            yield check
     finally:
         _ONE_AT_A_TIME.release()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 
 # Before anything imports Gradio or the hub's client.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -24,6 +26,19 @@ def picture() -> Image.Image:
     pixels[..., 1] = np.linspace(0, 255, height, dtype=np.uint8)[:, None]
     pixels[8:24, 12:28, 2] = 255
     return Image.fromarray(pixels)
+
+
+@pytest.fixture
+def untrained_unet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As long as the test lasts, the U-Net has no checkpoint."""
+    from segdemo import inference
+    from segdemo.networks import NETWORKS
+
+    monkeypatch.setitem(NETWORKS, "unet", replace(NETWORKS["unet"], sha256="", snapshots=()))
+    monkeypatch.setattr(inference, "_SHARED", {})
+    inference.CACHE.clear()
+    yield
+    inference.CACHE.clear()
 
 
 class TwoLayers(nn.Module):

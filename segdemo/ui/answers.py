@@ -15,14 +15,14 @@ import numpy as np
 from segdemo import rendering
 from segdemo.errors import InputError
 from segdemo.examples import FILES, example
-from segdemo.images import load_picture
+from segdemo.images import check_side, load_picture
 from segdemo.inference import Superseded, get_segmenter
 from segdemo.networks import DEFAULT, NETWORKS, find
 from segdemo.ui import controls, session
 from segdemo.ui.components.channel_sheet import SheetValue
 from segdemo.ui.components.network_diagram import DiagramValue
 from segdemo.ui.components.segmentation_view import SegmentationValue
-from segdemo.ui.messages import polite, text
+from segdemo.ui.messages import polite, text, warn_of
 from segdemo.ui.values import Wish, diagram_value, layers_of, result_of, segmentation_value, sheet_value
 
 SKIP = tuple(gr.skip() for _ in range(4))
@@ -31,12 +31,24 @@ PROGRESS = gr.Progress()  # as a default it makes Gradio hand in one for each ru
 
 @polite
 def open_address(request: gr.Request) -> tuple[Any, ...]:
-    """Restore the view that the page's address names; what it names wrongly, or not, is as on a first visit."""
+    """Restore the view that the page's address names.
+
+    What it does not name is as on a first visit, and so is what it names wrongly, with a sentence that says so.
+    """
     asked = request.query_params
     network = asked.get("network") if asked.get("network") in NETWORKS else DEFAULT
     name = asked.get("example") if asked.get("example") in FILES else controls.FIRST_EXAMPLE
     side = controls.suitable_side(network, _number(asked.get("side")))
     stage = _stage_asked(network, side, asked.get("stage") or "")
+    checks = {
+        "network": find,
+        "example": example,
+        "side": lambda word: check_side(find(network).rule, _number(word) or 0),
+        "stage": get_segmenter(network).layer_of,
+    }
+    for key, check in checks.items():
+        if key in asked:
+            warn_of(request, check, asked[key])
     channel = _number(asked.get("channel")) if stage else None
     return (
         str(example(name)),
@@ -101,7 +113,7 @@ def segment(
         progress, text(request, "page.running", network=title), len(layers_of(network, side, view.picture.size))
     )
     try:
-        result = segmenter.run(view.picture, side, alive=lambda: report() and alive())
+        result = segmenter.run(view.picture, side, alive=alive, on_layer=report)
     except Superseded:
         return SKIP
     progress(1, desc=text(request, "page.drawing"))
@@ -115,17 +127,16 @@ def segment(
     return value, view, value, done
 
 
-def _reporter(progress: gr.Progress, words: str, total: int) -> Callable[[], bool]:
-    """Return what to call before every layer, to move the progress bar a few times a second; it says True."""
+def _reporter(progress: gr.Progress, words: str, total: int) -> Callable[[], None]:
+    """Return what to call before every layer, to move the progress bar a few times a second."""
     count, told = 0, 0.0
 
-    def report() -> bool:
+    def report() -> None:
         nonlocal count, told
         count += 1
         if time.monotonic() - told > 0.1:
             told = time.monotonic()
             progress(min(count / total, 1), desc=words)
-        return True
 
     return report
 

@@ -48,6 +48,20 @@ def sentence_of(error: InputError, request: gr.Request | None) -> str:
     return translated.format(**error.values) if translated else str(error)
 
 
+def warn_of(request: gr.Request | None, check: Callable[[str], object], word: str) -> None:
+    """Say on the page what is wrong with a word, if something is, and go on.
+
+    Args:
+        request: as Gradio hands it to a handler.
+        check: raises an InputError if it cannot use the word.
+        word: from outside.
+    """
+    try:
+        check(word)
+    except InputError as error:
+        gr.Warning(html.escape(sentence_of(error, request)))  # Gradio renders it as HTML
+
+
 def polite(handler: Handler) -> Handler:
     """Show an InputError of a handler as a message on the page; what the page shows already stays.
 
@@ -63,7 +77,6 @@ def polite(handler: Handler) -> Handler:
             # Gradio renders the text as HTML, and it may quote what somebody typed.
             raise gr.Error(
                 html.escape(sentence_of(error, request)),
-                title=text(request, "page.error_title"),
                 duration=None,
                 print_exception=False,
             ) from error

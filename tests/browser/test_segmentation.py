@@ -166,6 +166,7 @@ def test_downloads_hold_what_the_package_computes(visitor: Visitor, result: Resu
         assert tuple(data["classes"]) == result.names
 
 
+@pytest.mark.usefixtures("untrained_unet")
 def test_an_untrained_network_says_so_in_every_view_and_in_its_files(visitor: Visitor) -> None:
     visitor.open(network="unet", side=128)
     for view in VIEWS:

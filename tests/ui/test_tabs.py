@@ -71,7 +71,11 @@ def test_the_address_brings_the_view_back() -> None:
 
 def test_an_address_that_names_nonsense_opens_the_first_visit() -> None:
     request = visitor(network="../etc", example="<b>", side="9e9", stage="Encoder 99", channel="-1")
-    picture, network, side, _, _, wish, _ = answers.open_address(request=request)
+    with pytest.warns(UserWarning) as warned:  # on a page, these are messages
+        picture, network, side, _, _, wish, _ = answers.open_address(request=request)
+    said = [str(warning.message) for warning in warned]
+    assert [sentence.split()[0] for sentence in said] == ["There", "There", "The", "DeepLabv3"]
+    assert "&lt;b&gt;" in said[1]
     assert (Path(picture), network, side.value) == (example("chelsea"), DEFAULT, NETWORKS[DEFAULT].rule.side)
     assert (wish.layer, wish.channel) == ("", None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,7 +14,13 @@ from torch import Tensor, nn
 from segdemo.examples import example
 from segdemo.images import to_batch
 from segdemo.inference import CACHE, Segmenter
+from segdemo.networks import NETWORKS, unet
 
+# The U-Net as wide as in the paper, with random weights: what is measured does not depend on them.
+NETWORKS["unet_64"] = replace(
+    unet.SPEC, name="unet_64", title="U-Net, 64 channels", build=lambda classes: unet.UNet(3, classes), sha256=""
+)
+COMPARED = ("deeplabv3_mobilenet_v2", "u2netp", "unet_64")
 SIDES = {"deeplabv3_mobilenet_v2": 513}  # its sides are 8k + 1
 SIDE = 512
 SMALL = {"deeplabv3_mobilenet_v2": 65}

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 from torch import nn
 
@@ -127,7 +126,6 @@ def main() -> None:
     parser.add_argument("--side", type=int, help="working size; default: the network's own")
     parser.add_argument("--limit", type=int, help="score on so many pictures; default: on all")
     arguments = parser.parse_args()
-    torch.set_num_threads(2)
     shipped, network = ship(arguments.network, arguments.run, arguments.val, arguments.side, arguments.limit)
     drawings = ROOT / "docs" / "training"
     drawings.mkdir(parents=True, exist_ok=True)

@@ -82,7 +82,7 @@ class Result:
         """The most probable class of each pixel, (H, W) uint8, 0 … K−1."""
         mask = np.empty(self.size[::-1], dtype=np.uint8)
         for rows, logits in self._bands():
-            mask[rows] = logits.argmax(0).to(torch.uint8).numpy()
+            mask[rows] = _greatest(logits).numpy()
         mask.setflags(write=False)  # results are shared by way of the cache
         return mask
 
@@ -164,3 +164,19 @@ class Result:
             if width != width_in:
                 mixed = F.interpolate(mixed[None], (len(rows), width), mode="bilinear", align_corners=False)[0]
             yield slice(top, top + len(rows)), mixed
+
+
+def _greatest(logits: Tensor) -> Tensor:
+    """Return the index of the greatest logit of each pixel, the first of equals, (h, w) uint8.
+
+    Many times faster than ``argmax`` over the first dimension, along which memory jumps.
+
+    Args:
+        logits: (K, h, w) float32.
+    """
+    best = logits[0].clone()
+    index = torch.zeros(best.shape, dtype=torch.uint8)
+    for number in range(1, len(logits)):
+        index.masked_fill_(logits[number] > best, number)
+        torch.maximum(best, logits[number], out=best)
+    return index

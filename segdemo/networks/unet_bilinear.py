@@ -13,5 +13,5 @@ SPEC = replace(
     name="unet_bilinear",
     title="U-Net, bilinear",
     build=lambda classes: UNet(3, classes, bilinear=True, width=16),
-    sha256="",
+    sha256="4a443135a29a4b952d13873ba37e4d62c95f3c2bc83a9a37e765d5d742aa5d6f",
 )

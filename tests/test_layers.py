@@ -41,7 +41,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "service": ({"inference", "errors"}, {"ray", "httpx", "PIL", "numpy"}),
     "ui": (ABOVE | {"ui", "explain", "labs", "service"}, {"gradio", "PIL", "numpy", "starlette"}),
     "__init__": (CORE, set()),
-    "commands": (ABOVE | {"training", "ui"}, {"PIL", "numpy", "torch", "tqdm"}),
+    "commands": (ABOVE | {"commands", "training", "ui"}, {"PIL", "numpy", "torch", "tqdm"}),
     "__main__": ({"commands", "errors", "training.arguments"}, set()),
     "app": ({"ui"}, set()),
 }

@@ -156,6 +156,18 @@ def test_layers_without_stage_writes_every_stage_of_the_figure(cat: Path, out: P
     assert {fact["scope"] for fact in facts} == {"channel"}
 
 
+def test_layers_takes_a_folder_too_and_goes_on_after_a_file_that_is_no_picture(
+    cat: Path, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "two"
+    folder.mkdir()
+    (folder / "broken.png").write_text("no picture")
+    (folder / "cat.png").write_bytes(cat.read_bytes())
+    assert layers(folder, "--stage", "Stem", "--out", out) == 2
+    assert "broken.png cannot be read as a picture" in capsys.readouterr().err
+    assert (out / "cat-stem.npz").is_file()
+
+
 def test_networks_lists_every_network(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["networks"]) == 0
     lines = capsys.readouterr().out.splitlines()

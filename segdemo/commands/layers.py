@@ -1,0 +1,147 @@
+"""The command ``layers``: channel sheets and exact values of what stages of a network put out."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from segdemo import rendering
+from segdemo.commands.files import (
+    UNTRAINED,
+    about,
+    folder_for,
+    listed,
+    names,
+    open_picture,
+    save,
+    segmenter_for,
+    writing,
+)
+from segdemo.errors import InputError
+from segdemo.images import check_side
+from segdemo.inference import Segmenter
+
+
+def layers(arguments: Namespace) -> int:
+    """Write out what one stage or layer, or every stage of the figure, puts out for a picture or a folder of them."""
+    pictures = listed([arguments.picture] if arguments.picture else [])
+    segmenter = segmenter_for(arguments)
+    wanted = [arguments.stage] if arguments.stage else [stage.label for stage in segmenter.spec.stages]
+    for stage in wanted:
+        segmenter.layer_of(stage)  # refuses an unknown one before anything is written
+    out, code = None, 0
+    for path, name in zip(pictures, names(pictures, Path(arguments.out)), strict=True):
+        try:
+            picture = open_picture(path)
+        except InputError as error:
+            print(f"segdemo: {about(path, error)}", file=sys.stderr)
+            code = 2
+            continue
+        out = out or folder_for(arguments.out)
+        for stage in wanted:
+            _write(
+                segmenter,
+                picture,
+                stage,
+                out / name,
+                {"picture": path.name} | _facts(segmenter, picture, stage, arguments),
+            )
+    return code
+
+
+def _write(segmenter: Segmenter, picture: Image.Image, stage: str, target: Path, facts: dict[str, Any]) -> None:
+    """Write the sheet, the exact values and the facts of one stage, and say what they are."""
+    values = segmenter.activation(picture, stage, side=facts["side"])
+    slug = re.sub(r"[^\w]+", "-", stage.lower()).strip("-") or "network"
+    target = target.with_name(f"{target.name}-{slug}")
+    with writing(target.parent):
+        save(_sheet(values, facts), f"{target}.png", facts)
+        np.savez(f"{target}.npz", activation=values, metadata=np.array(json.dumps(facts)))
+        Path(f"{target}.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+    print(_in_words(facts, f"{target}.png"))
+
+
+def _facts(segmenter: Segmenter, picture: Image.Image, stage: str, arguments: Namespace) -> dict[str, Any]:
+    """Collect what has to be known to read a channel sheet."""
+    summary = segmenter.summary(picture, stage, arguments.side)
+    channels = summary.channels
+    ranges = zip(channels.minimum.tolist(), channels.maximum.tolist(), strict=True)
+    scale = rendering.scale_for(summary.minimum, summary.maximum)
+    return {
+        "network": segmenter.spec.name,
+        "trained": segmenter.trained,
+        "side": check_side(segmenter.spec.rule, arguments.side),
+        "stage": stage,
+        "layer": segmenter.layer_of(stage),
+        "shape": list(summary.shape),
+        "minimum": summary.minimum,
+        "maximum": summary.maximum,
+        "mean": summary.mean,
+        "std": summary.std,
+        "zero_share": summary.zero_share,
+        "nans": summary.nans,
+        "infinities": summary.infinities,
+        "dead_channels": list(summary.dead),
+        "flat_channels": [
+            index for index, own in enumerate(ranges) if rendering.is_flat(*own, summary.minimum, summary.maximum)
+        ],
+        "scope": arguments.scope,
+        "scale": {"low": scale.low, "high": scale.high, "diverging": scale.diverging}
+        if arguments.scope == "layer"
+        else "each channel from its own minimum to its own maximum",
+    }
+
+
+def _sheet(values: NDArray[np.float32], facts: dict[str, Any]) -> Image.Image:
+    """Draw all channels, one pixel per value, in a sheet about as wide as high."""
+    maps = _maps(values)
+    count, height, width = maps.shape
+    layer = rendering.scale_for(facts["minimum"], facts["maximum"])
+    tiles = np.empty((*maps.shape, 3), np.uint8)
+    for tile, channel in zip(tiles, maps, strict=True):
+        scale = layer
+        if facts["scope"] == "channel":
+            finite = channel[np.isfinite(channel)]
+            low, high = (float(finite.min()), float(finite.max())) if finite.size else (math.nan, math.nan)
+            scale = rendering.scale_for(low, high)
+        tile[:] = rendering.colour_values(channel, scale)
+    columns = min(count, max(1, round(math.sqrt(count * height / width))))
+    facts["sheet"] = {"columns": columns, "tile": [width, height], "gap": 1}
+    return rendering.channel_sheet(tiles, columns, gap=1)
+
+
+def _maps(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """See an activation as maps (C, h, w): a vector as single values, a table as one map."""
+    if values.ndim < 2:
+        return values.reshape(-1, 1, 1)
+    if values.ndim == 2:
+        return values[None]
+    return values.reshape(values.shape[0], -1, values.shape[-1])
+
+
+def _in_words(facts: dict[str, Any], target: str) -> str:
+    """Say in one line how to read a channel sheet."""
+    scale = facts["scale"]
+    colours = scale
+    if isinstance(scale, dict):
+        kind = "blue, white at 0, red" if scale["diverging"] else "viridis"
+        colours = f"{kind} from {scale['low']:.4g} to {scale['high']:.4g}"
+    said = [
+        f"{facts['stage']}: {' × '.join(map(str, facts['shape']))}",
+        f"values {facts['minimum']:.4g} to {facts['maximum']:.4g}",
+        f"{facts['zero_share']:.1%} zeros",
+        f"{len(facts['dead_channels'])} dead and {len(facts['flat_channels'])} flat channels",
+        f"colours: {colours}",
+    ]
+    if facts["nans"] or facts["infinities"]:
+        said.append(f"{facts['nans']} NaN (magenta), {facts['infinities']} infinite (cyan; negative black)")
+    return f"{', '.join(said)} → {target}" + ("" if facts["trained"] else f" ({UNTRAINED})")

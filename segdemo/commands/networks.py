@@ -1,0 +1,35 @@
+"""The command ``networks``: a table of the networks, and whether their checkpoints are there."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from segdemo import checkpoints
+from segdemo.commands.files import print_table
+from segdemo.networks import NETWORKS
+
+
+def networks(arguments: Namespace) -> int:
+    """Print the table of networks."""
+    import torch
+
+    rows = [["name", "title", "trained", "classes", "parameters", "checkpoint", "side", "paper"]]
+    for spec in NETWORKS.values():
+        with torch.device("meta"):
+            hollow = spec.build(len(spec.classes))
+        path = checkpoints.path_of(spec)
+        there = path.is_file()
+        rows.append(
+            [
+                spec.name,
+                spec.title,
+                ("yes" if there else "file missing") if spec.sha256 else "untrained",
+                str(len(spec.classes)),
+                f"{sum(parameter.numel() for parameter in hollow.parameters()):,}",
+                f"{path.stat().st_size / 1e6:.1f} MB" if spec.sha256 and there else "-",
+                f"{spec.rule.side} px",
+                spec.source,
+            ]
+        )
+    print_table(rows)
+    return 0

@@ -119,4 +119,5 @@ SPEC = NetworkSpec(
         std=(0.229, 0.224, 0.225),
     ),
     source="https://arxiv.org/abs/1801.04381",
+    sha256="6b6f438d7a00a983a27783dd2baa69356ef9761b2271a290922d953b8cbbe9d9",
 )

@@ -109,9 +109,9 @@ def segment(
     view = session.View(load_picture(picture), network, side, controls.step_at(network, place))
     segmenter = get_segmenter(network, view.step)
     title = segmenter.spec.title
-    report = _reporter(
-        progress, text(request, "page.running", network=title), len(layers_of(network, side, view.picture.size))
-    )
+    words = text(request, "page.running", network=title)
+    progress(0, desc=words)
+    report = _reporter(progress, words, len(layers_of(network, side, view.picture.size)))
     try:
         result = segmenter.run(view.picture, side, alive=alive, on_layer=report)
     except Superseded:

@@ -28,7 +28,7 @@ def test_a_run_that_is_superseded_by_another_network_is_never_shown(visitor: Vis
     visitor.page.evaluate(REMEMBER)
     with held_back():
         visitor.page.locator("#side input").click()
-        visitor.page.get_by_role("option", name="512 px").click()
+        visitor.page.get_by_role("option", name="256 px").click()
         expect(visitor.page.get_by_text("U-Net is running").first).to_be_visible()
         visitor.choose_network("U²-Net, small")
         expect(visitor.page.get_by_text("U²-Net, small is running").first).to_be_visible()
@@ -36,7 +36,7 @@ def test_a_run_that_is_superseded_by_another_network_is_never_shown(visitor: Vis
     expect(visitor.sheet.locator(".head")).to_contain_text("En_1")
     expect(visitor.status).to_contain_text("U²-Net, small at 320 px")
     expect(visitor.page.get_by_text("is running")).to_have_count(0)
-    assert "512 px" not in ever_shown(visitor.page)
+    assert "256 px" not in ever_shown(visitor.page)
     expect(visitor.toast).to_have_count(0)
 
 

@@ -110,10 +110,14 @@ def segment(
     segmenter = get_segmenter(network, view.step)
     title = segmenter.spec.title
     words = text(request, "page.running", network=title)
-    progress(0, desc=words)
-    report = _reporter(progress, words, len(layers_of(network, side, view.picture.size)))
+    on_layer, tell = _reporter(progress, words, len(layers_of(network, side, view.picture.size)))
+
+    def wanted() -> bool:
+        tell()  # also while the run waits for its turn
+        return alive()
+
     try:
-        result = segmenter.run(view.picture, side, alive=alive, on_layer=report)
+        result = segmenter.run(view.picture, side, alive=wanted, on_layer=on_layer)
     except Superseded:
         return SKIP
     progress(1, desc=text(request, "page.drawing"))
@@ -127,18 +131,22 @@ def segment(
     return value, view, value, done
 
 
-def _reporter(progress: gr.Progress, words: str, total: int) -> Callable[[], None]:
-    """Return what to call before every layer, to move the progress bar a few times a second."""
+def _reporter(progress: gr.Progress, words: str, total: int) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Return what to call before every layer, and what to call just to go on saying how far the run is."""
     count, told = 0, 0.0
 
-    def report() -> None:
-        nonlocal count, told
-        count += 1
-        if time.monotonic() - told > 0.1:
+    def tell() -> None:
+        nonlocal told
+        if time.monotonic() - told > 0.1:  # a few times a second is enough
             told = time.monotonic()
             progress(min(count / total, 1), desc=words)
 
-    return report
+    def on_layer() -> None:
+        nonlocal count
+        count += 1
+        tell()
+
+    return on_layer, tell
 
 
 def segment_if_given(

@@ -67,7 +67,7 @@ class Segmenter:
             torch.manual_seed(0)  # an untrained network, too, shows everybody the same
             self.network = self.spec.build(len(self.spec.classes)).eval()
         self.step = step
-        self.trained = checkpoints.load(self.network, self.spec, step)
+        self.trained = checkpoints.load(self.network, self.spec, step) and step != 0  # at step 0 they are random
         self.classes = self.spec.classes
 
     def run(

@@ -223,3 +223,10 @@ def test_a_network_without_weights_says_untrained(cat: Image.Image) -> None:
 def test_one_segmenter_of_a_network_is_shared() -> None:
     with ThreadPoolExecutor(4) as threads:
         assert len({id(one) for one in threads.map(get_segmenter, ["u2netp"] * 8)}) == 1
+
+
+def test_weights_from_the_course_of_a_training_differ_and_those_of_step_0_count_as_untrained(cat: Image.Image) -> None:
+    steps = [snapshot.step for snapshot in get_segmenter("unet_narrow").spec.snapshots]
+    results = [get_segmenter("unet_narrow", step).run(cat, 128) for step in (*steps, None)]
+    assert [result.trained for result in results] == [False] + [True] * len(steps)
+    assert len({result.logits.tobytes() for result in results}) == len(steps) + 1

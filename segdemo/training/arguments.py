@@ -40,6 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--freeze", nargs="+", default=[], metavar="MODULE", help="modules that do not learn")
     add("--teacher", metavar="NETWORK", help="an embedded network whose soft labels are learned too")
     add("--teacher-side", type=int, metavar="PX", help="its working size; default: its own")
+    add(
+        "--teacher-finds",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="leave out --pictures in which the teacher "
+        "finds anything but the background on less than this share of the area (default: 0, keep all)",
+    )
     add("--teacher-on", choices=("all", "pictures"), default="all", help="ask it about --data too (default), or not")
     add("--snapshots", type=int, default=0, metavar="N", help="keep so many float16 snapshots over the run")
     add("--seed", type=int, default=0, metavar="S", help="of everything that is random (default: 0)")

@@ -20,7 +20,7 @@ from segdemo.training.loop import Score, Trainer
 from segdemo.training.processes import Processes, joined
 from segdemo.training.record import write_record
 from segdemo.training.settings import Settings
-from segdemo.training.teacher import Teacher, teach
+from segdemo.training.teacher import Teacher, found, teach
 from segdemo.training.validation import score
 
 
@@ -136,7 +136,12 @@ def read_data(
         labels += teach(teacher, part, cache)
     if processes.first:
         processes.wait()
-    return samples, labels
+    kept = [
+        index
+        for index, label in enumerate(labels)
+        if index < masked or label is None or found(label) >= arguments.teacher_finds
+    ]
+    return [samples[index] for index in kept], [labels[index] for index in kept]
 
 
 def _by_source(samples: Sequence[Sample]) -> list[list[Sample]]:

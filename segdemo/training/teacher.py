@@ -118,6 +118,15 @@ def teach(teacher: Teacher, samples: Sequence[Sample], cache: Path) -> list[Byte
     return labels
 
 
+def found(label: Bytes) -> float:
+    """Return the share, 0 … 1, of the area on which a teacher finds anything but the background more probable.
+
+    Args:
+        label: (K, h, w) uint8, the teacher's probabilities, 0 … 255; the background is first.
+    """
+    return float((label.argmax(0) > 0).mean())
+
+
 def _write(path: Path, chunk: list[Bytes]) -> None:
     partial = path.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as file:

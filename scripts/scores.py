@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from segdemo import checkpoints
 from segdemo.evaluation import evaluate, read_map
-from segdemo.examples import FILES, example
+from segdemo.examples import PHOTOGRAPHS, example
 from segdemo.images import load_picture, to_batch
 from segdemo.networks import NETWORKS, NetworkSpec
 from segdemo.networks.classes import ANIMALS, SALIENT
@@ -57,7 +57,7 @@ def seconds(network: torch.nn.Module, spec: NetworkSpec) -> float:
     """Return the median time of one forward pass over the example pictures, each run three times."""
     times = []
     with torch.inference_mode():
-        for name in FILES:
+        for name in PHOTOGRAPHS:
             batch, _ = to_batch(load_picture(example(name)), spec.rule)
             network(batch)
             for _ in range(3):

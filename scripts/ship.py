@@ -23,7 +23,7 @@ from torch import nn
 
 from segdemo import checkpoints, rendering
 from segdemo.evaluation import Scores
-from segdemo.examples import FILES, example
+from segdemo.examples import PHOTOGRAPHS, example
 from segdemo.images import load_picture
 from segdemo.networks import NetworkSpec, find
 from segdemo.networks.classes import COLOURS
@@ -72,8 +72,8 @@ def draw_examples(network: nn.Module, spec: NetworkSpec, side: int) -> Image.Ima
     """Draw what the network finds in the pictures that packages ship: picture above, overlay below."""
     learner = Learner(network, spec, side, bfloat16=False)
     colours = [COLOURS[name] for name in spec.classes]
-    sheet = Image.new("RGB", (THUMBNAIL * len(FILES), 2 * THUMBNAIL), "white")
-    for column, name in enumerate(FILES):
+    sheet = Image.new("RGB", (THUMBNAIL * len(PHOTOGRAPHS), 2 * THUMBNAIL), "white")
+    for column, name in enumerate(PHOTOGRAPHS):
         picture = load_picture(example(name))
         for row, drawn in enumerate((picture, rendering.overlay(picture, learner.run(picture).mask, colours))):
             drawn.thumbnail((THUMBNAIL, THUMBNAIL))

@@ -14,13 +14,13 @@ import hashlib
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.transforms import v2
 
+from segdemo.classification import digits
 from segdemo.networks.lenet import SIDE, LeNet
 from segdemo.training.schedule import rate_at
 from segdemo.training.state import save_weights
@@ -31,13 +31,13 @@ BATCH, RATE = 64, 3e-3
 
 def read_digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return pictures (B, 1, 32, 32) float32 in 0 … 1 and digits (B,) int64, for learning and for the test."""
-    digits = load_digits()
-    small = torch.from_numpy(digits.images).float().unsqueeze(1) / 16
-    pictures = functional.interpolate(small, (SIDE, SIDE), mode="bilinear")
-    parts = train_test_split(range(len(pictures)), test_size=0.2, random_state=0, stratify=digits.target)
-    truth = torch.from_numpy(digits.target).long()
-    (learn, test) = (torch.tensor(part) for part in parts)
-    return pictures[learn], truth[learn], pictures[test], truth[test]
+    learn, learned, test, tested = digits()
+
+    def enlarged(small: np.ndarray) -> Tensor:
+        pictures = torch.from_numpy(small).float().unsqueeze(1) / 16
+        return functional.interpolate(pictures, (SIDE, SIDE), mode="bilinear")
+
+    return enlarged(learn), torch.from_numpy(learned).long(), enlarged(test), torch.from_numpy(tested).long()
 
 
 def train(pictures: Tensor, truth: Tensor, epochs: int) -> LeNet:

@@ -20,6 +20,9 @@ or the map alone, when it speaks of one of these lists:
   background, person, cat, dog, horse, cow, sheep
   background, salient foreground
   background, foreground
+
+A network that classifies, lenet, takes a folder that holds a folder of pictures for each class, or the word digits:
+the fifth of scikit-learn's digits that it was never shown.
 """
 
 
@@ -94,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_network(evaluate)
-    evaluate.add_argument("--data", required=True, metavar="ZIP", help="the archive")
+    evaluate.add_argument("--data", required=True, metavar="ZIP", help="the archive, see below")
     evaluate.add_argument("--map", metavar="CLASSES.json", help="from the network's classes to the archive's")
     evaluate.add_argument(
         "--limit", type=_positive, metavar="N", help="judge only N pictures, spread evenly over the archive"

@@ -144,6 +144,8 @@ def check_side(rule: InputRule, side: int | None) -> int:
     side = rule.side if side is None else side
     smallest = rule.stride + rule.remainder
     largest = (MAX_WORKING_SIDE - rule.remainder) // rule.stride * rule.stride + rule.remainder
+    if len(rule.sides) == 1:  # the network fits no other
+        smallest = largest = rule.side
     nearest = round((side - rule.remainder) / rule.stride) * rule.stride + rule.remainder
     if side != nearest or not smallest <= side <= largest:
         raise InputError(
@@ -190,15 +192,17 @@ def to_batch(picture: Image.Image, rule: InputRule, side: int | None = None) -> 
         side: working size in pixels; None takes the rule's own.
 
     Returns:
-        The batch (1, 3, H, W) float32, and where the picture lies in it. Padding is 0.
+        The batch (1, 3, H, W) float32, (1, 1, H, W) where the rule asks for grey, and where the picture lies in it.
+        Padding is 0.
 
     Raises:
         InputError: the working size does not suit the network.
     """
     placement = place(picture.size, rule, check_side(rule, side))
     resized = picture.resize(placement.resized, Image.Resampling.BILINEAR)
-    values = torch.from_numpy(np.array(resized)).permute(2, 0, 1).unsqueeze(0).float() / 255  # (1, 3, h, w)
-    mean, std = (torch.tensor(numbers).view(1, 3, 1, 1) for numbers in (rule.mean, rule.std))
+    array = np.atleast_3d(np.array(resized if rule.channels == 3 else resized.convert("L")))
+    values = torch.from_numpy(array).permute(2, 0, 1).unsqueeze(0).float() / 255  # (1, C, h, w)
+    mean, std = _normalisation(rule)
     right, bottom = (placement.padded[axis] - placement.resized[axis] for axis in (0, 1))
     return F.pad((values - mean) / std, (0, right, 0, bottom)), placement
 
@@ -207,12 +211,18 @@ def to_picture(batch: Tensor, rule: InputRule) -> Image.Image:
     """Turn a batch back into the picture a network really saw, padding included.
 
     Args:
-        batch: (1, 3, H, W) float32, normalised as the rule says.
+        batch: (1, C, H, W) float32, normalised as the rule says.
         rule: the network's input rule.
 
     Returns:
         PIL, RGB, 8 bits, (W, H).
     """
-    mean, std = (torch.tensor(numbers).view(3, 1, 1) for numbers in (rule.mean, rule.std))
-    values = (batch[0] * std + mean).mul(255).round().clamp(0, 255).to(torch.uint8)
-    return Image.fromarray(values.permute(1, 2, 0).numpy())
+    mean, std = _normalisation(rule)
+    values = (batch * std + mean)[0].mul(255).round().clamp(0, 255).to(torch.uint8)
+    return Image.fromarray(values.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
+
+
+def _normalisation(rule: InputRule) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation, (1, C, 1, 1) each."""
+    mean, std = (torch.tensor(numbers[: rule.channels]).view(1, -1, 1, 1) for numbers in (rule.mean, rule.std))
+    return mean, std

@@ -158,7 +158,7 @@ class Segmenter:
         width, height = place(size or (side, side), self.spec.rule, side).padded
         with torch.device("meta"):
             hollow = self.spec.build(len(self.classes)).eval()
-            calls = trace(hollow, torch.empty(1, 3, height, width))
+            calls = trace(hollow, torch.empty(1, self.spec.rule.channels, height, width))
         return tuple(LayerInfo(_short(key), kind, shape[1:]) for key, kind, shape in calls)
 
     def layer_of(self, layer: str) -> str:
@@ -213,10 +213,11 @@ class Segmenter:
             size=picture.size,
             placement=placement,
             seen=to_picture(batch, self.spec.rule),
-            logits=logits[0, :, :height, :width].contiguous().numpy(),
+            logits=as_maps(logits)[:, :height, :width].contiguous().numpy(),
             layers={label: layers[layer] for layer, label in outer.items()},
             glimpses={label: glimpses[layer] for layer, label in inner.items()},
             seconds=seconds,
+            task=self.spec.task,
         )
 
     def _activation(self, picture: Image.Image, name: str, side: int | None) -> Tensor:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from segdemo.errors import InputError
 from segdemo.images import Placement
-from segdemo.networks.classes import COLOURS
+from segdemo.networks.classes import COLOURS, NO_COLOUR
 from segdemo.summaries import Glimpse, Summary
 
 BAND = 1 << 22  # logits worked on at a time: 16 MB
@@ -50,10 +50,11 @@ class Result:
         size: (width, height) of the maps, pixels.
         placement: where the picture lay in the batch.
         seen: the picture as the network really saw it, padding included.
-        logits: (K, h, w) float32, the part of the network's output that the picture takes.
+        logits: (K, h, w) float32, the part of the network's output that the picture takes; (K, 1, 1) of a classifier.
         layers: stage label → summary of what the stage put out, for the stages of the figure.
         glimpses: label → one thinned-out channel, for the stages inside others.
         seconds: duration of the forward pass, summaries included.
+        task: of the network; with "classification" one answer holds for the whole picture and all maps are even.
     """
 
     network: str
@@ -68,6 +69,7 @@ class Result:
     layers: Mapping[str, Summary]
     glimpses: Mapping[str, Glimpse]
     seconds: float
+    task: str = "segmentation"
 
     def at(self, size: tuple[int, int]) -> Result:
         """Return the same result with its maps in another size.
@@ -91,7 +93,7 @@ class Result:
         """All classes the network knows, in index order, with their share of the picture in percent."""
         counts = np.bincount(self.mask.ravel(), minlength=len(self.names))
         return tuple(
-            ClassShare(index, name, COLOURS[name], 100 * float(counts[index]) / self.mask.size)
+            ClassShare(index, name, COLOURS.get(name, NO_COLOUR), 100 * float(counts[index]) / self.mask.size)
             for index, name in enumerate(self.names)
         )
 
@@ -114,6 +116,14 @@ class Result:
             )
         index = self.names.index(name)
         return self._map(lambda logits: logits.softmax(0)[index])
+
+    @cached_property
+    def answer(self) -> dict[str, float]:
+        """What a classifier answers: the probability of each class, in [0, 1], in index order. Empty for others."""
+        if self.task != "classification":
+            return {}
+        probabilities = torch.from_numpy(self.logits).flatten().softmax(0)
+        return dict(zip(self.names, probabilities.tolist(), strict=True))
 
     @property
     def confidence(self) -> np.ndarray:

@@ -15,9 +15,9 @@ from segdemo import InputError
 from segdemo.images import MAX_PIXELS, Placement, check_side, load_picture, place, to_batch, to_picture
 from segdemo.networks.spec import InputRule
 
-PAD = InputRule(side=64, sides=(64,), stride=16)
-SQUARE = InputRule(side=65, sides=(65,), stride=8, remainder=1, shape="square", mean=(0.5,) * 3, std=(0.5,) * 3)
-STRETCH = InputRule(side=64, sides=(64,), stride=32, shape="stretch")
+PAD = InputRule(side=64, sides=(64, 128), stride=16)
+SQUARE = InputRule(side=65, sides=(65, 129), stride=8, remainder=1, shape="square", mean=(0.5,) * 3, std=(0.5,) * 3)
+STRETCH = InputRule(side=64, sides=(64, 96), stride=32, shape="stretch")
 
 
 def encoded(picture: Image.Image, kind: str, **settings: Any) -> bytes:
@@ -169,3 +169,22 @@ def test_a_working_size_that_does_not_suit_is_refused_with_the_nearest_that_does
 def test_without_a_working_size_the_networks_own_is_taken() -> None:
     assert check_side(SQUARE, None) == 65
     assert torch.equal(to_batch(Image.new("RGB", (4, 4)), SQUARE)[0], to_batch(Image.new("RGB", (4, 4)), SQUARE, 65)[0])
+
+
+@pytest.mark.parametrize("side", [16, 64, 1024])
+def test_a_network_that_fits_one_size_takes_no_other(side: int) -> None:
+    rule = InputRule(side=32, sides=(32,), stride=32)
+    assert check_side(rule, 32) == 32
+    with pytest.raises(InputError, match=rf"{side} does not suit.*from 32 to 32.*Try 32"):
+        check_side(rule, side)
+
+
+def test_a_grey_batch_holds_the_luma_of_the_picture_and_turns_back_into_it() -> None:
+    rule = InputRule(side=2, sides=(2,), stride=2, shape="stretch", mean=(0.5, 9, 9), std=(0.25, 9, 9), channels=1)
+    picture = Image.new("RGB", (2, 2), (255, 0, 0))
+    picture.putpixel((1, 0), (0, 255, 0))
+    batch, _ = to_batch(picture, rule)
+    red, green = (round(255 * weight) / 255 for weight in (0.299, 0.587))  # ITU-R 601
+    expected = torch.tensor([[[[red, green], [red, red]]]])
+    torch.testing.assert_close(batch, (expected - 0.5) / 0.25)
+    assert to_picture(batch, rule).getpixel((1, 0)) == (150, 150, 150)

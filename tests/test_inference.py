@@ -230,3 +230,23 @@ def test_weights_from_the_course_of_a_training_differ_and_those_of_step_0_count_
     results = [get_segmenter("unet_narrow", step).run(cat, 128) for step in (*steps, None)]
     assert [result.trained for result in results] == [False] + [True] * len(steps)
     assert len({result.logits.tobytes() for result in results}) == len(steps) + 1
+
+
+def test_a_classifier_answers_once_for_the_whole_picture_and_shows_its_layers() -> None:
+    digit = load_picture(example("digit"))
+    lenet = get_segmenter("lenet")
+    result = lenet.run(digit)
+    grey = torch.from_numpy(np.array(digit.convert("L"))).float().view(1, 1, 32, 32) / 255
+    with torch.inference_mode():
+        expected = lenet.network(grey).softmax(1)[0]
+    assert list(result.answer) == list("0123456789")
+    assert torch.equal(torch.tensor(list(result.answer.values())), expected)
+    assert max(result.answer, key=lambda name: result.answer[name]) == "5"
+    assert np.unique(result.mask).tolist() == [5]
+    assert result.layers["Full 1"].shape == (120,)
+    assert np.array_equal(np.array(result.seen), np.array(digit))
+    assert lenet.layers()[0].shape == (6, 30, 30)
+
+
+def test_a_network_that_segments_gives_no_single_answer(deeplab: Segmenter, cat: Image.Image) -> None:
+    assert deeplab.run(cat, SIDE).answer == {}

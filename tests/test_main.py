@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Callable
@@ -225,6 +226,22 @@ def test_evaluate_prints_a_table_by_the_classes_of_the_map(
         ["mean", "1.0000"],
         ["pixel", "accuracy", "1.0000"],
     ]
+
+
+def test_classifier_writes_probabilities_and_no_mask(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["segment", str(example("digit")), "--network", "lenet", "--out", str(out)]) == 0
+    assert re.search(r"digit\.png: 5, 9\d\.\d%", capsys.readouterr().out)
+    assert [path.name for path in out.iterdir()] == ["digit.json"]
+    facts = json.loads((out / "digit.json").read_text("utf-8"))
+    assert sum(facts["probabilities"].values()) == pytest.approx(1)
+    assert "shares" not in facts
+
+
+def test_evaluate_scores_lenet_on_digits_it_was_never_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--network", "lenet", "--data", "digits", "--limit", "50", "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert set(scores) == {"accuracy", "recall", "pictures"}
+    assert scores["accuracy"] >= 0.98 and scores["pictures"] == 50
 
 
 def test_map_in_the_repository_covers_the_classes_both_sides_know() -> None:

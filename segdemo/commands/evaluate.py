@@ -10,14 +10,17 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
+from segdemo import classification
 from segdemo.commands.files import UNTRAINED, print_table, segmenter_for
 from segdemo.evaluation import ClassMap, evaluate, read_map
 from segdemo.inference import Segmenter
 
 
 def score(arguments: Namespace) -> int:
-    """Print the scores of a network on an archive."""
+    """Print the scores of a network on an archive, or of a classifier on labelled pictures."""
     segmenter = segmenter_for(arguments)
+    if segmenter.spec.task == "classification":
+        return _score_classifier(segmenter, arguments)
     mapping = read_map(arguments.map) if arguments.map else None
     _say_how_classes_are_read(segmenter, mapping)
     with tqdm(unit="picture", file=sys.stderr) as bar:
@@ -40,6 +43,25 @@ def score(arguments: Namespace) -> int:
     accuracy = f"{scores.pixel_accuracy:.4f}"
     print_table([["class", "IoU"], *rows, ["mean", f"{scores.miou:.4f}"], ["pixel accuracy", accuracy]])
     print(f"{segmenter.spec.title}, {scores.pictures} pictures; - neither occurs nor is predicted")
+    return 0
+
+
+def _score_classifier(classifier: Segmenter, arguments: Namespace) -> int:
+    """Print how often a classifier is right."""
+    with tqdm(unit="picture", file=sys.stderr) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        scores = classification.evaluate(classifier, arguments.data, arguments.limit, progress)
+    if arguments.json:
+        content = {"accuracy": scores.accuracy, "recall": scores.recall, "pictures": scores.pictures}
+        print(json.dumps(content, indent=1))
+        return 0
+    rows = [[name, "-" if recall is None else f"{recall:.4f}"] for name, recall in scores.recall.items()]
+    print_table([["class", "recall"], *rows, ["accuracy", f"{scores.accuracy:.4f}"]])
+    print(f"{classifier.spec.title}, {scores.pictures} pictures")
     return 0
 
 

@@ -6,6 +6,7 @@ import json
 import sys
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
@@ -47,7 +48,7 @@ def _segment_one(segmenter: Segmenter, path: Path, target: Path, side: int | Non
     picture = open_picture(path)
     result = segmenter.run(picture, side)
     colours = [share.colour for share in result.classes]
-    facts = {
+    facts: dict[str, Any] = {
         "picture": path.name,
         "network": result.network,
         "trained": result.trained,
@@ -55,6 +56,8 @@ def _segment_one(segmenter: Segmenter, path: Path, target: Path, side: int | Non
         "size": picture.size,
         "shares": {share.name: share.percent for share in result.classes},
     }
+    if result.answer:
+        return _classified(path, target, facts, result.answer)
     with writing(target.parent):
         save(rendering.palette_mask(result.mask, colours), f"{target}-mask.png", facts)
         save(rendering.overlay(picture, result.mask, colours), f"{target}-overlay.png", facts)
@@ -62,3 +65,12 @@ def _segment_one(segmenter: Segmenter, path: Path, target: Path, side: int | Non
     found = sorted((share for share in result.classes if share.percent), key=lambda share: -share.percent)
     shares = ", ".join(f"{share.name} {share.percent:.1f} %" for share in found)
     return f"{path}: {shares} → {target}-mask.png" + ("" if result.trained else f" ({UNTRAINED})")
+
+
+def _classified(path: Path, target: Path, facts: dict[str, Any], answer: dict[str, float]) -> str:
+    """Write and say what a classifier answers; there is no mask."""
+    facts = {name: value for name, value in facts.items() if name != "shares"} | {"probabilities": answer}
+    with writing(target.parent):
+        Path(f"{target}.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+    best = max(answer, key=lambda name: answer[name])
+    return f"{path}: {best}, {answer[best]:.1%} → {target}.json" + ("" if facts["trained"] else f" ({UNTRAINED})")

@@ -19,9 +19,17 @@ from segdemo.networks.spec import InputRule, NetworkSpec, Snapshot, Stage
 
 NETWORKS: dict[str, NetworkSpec] = {
     module.SPEC.name: module.SPEC
-    for module in (deeplabv3_mobilenet_v2, unet_mobilenet_v2, fcn_alexnet, u2netp, unet, unet_bilinear, unet_narrow)
+    for module in (
+        deeplabv3_mobilenet_v2,
+        unet_mobilenet_v2,
+        fcn_alexnet,
+        u2netp,
+        unet,
+        unet_bilinear,
+        unet_narrow,
+        lenet,
+    )
 }
-CLASSIFIERS: dict[str, NetworkSpec] = {lenet.SPEC.name: lenet.SPEC}  # they answer once per picture, with no mask
 DEFAULT = "deeplabv3_mobilenet_v2"
 
 
@@ -48,4 +56,4 @@ def find(name: str) -> NetworkSpec:
     )
 
 
-__all__ = ["CLASSIFIERS", "DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Snapshot", "Stage", "find"]
+__all__ = ["DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Snapshot", "Stage", "find"]

@@ -33,6 +33,7 @@ ANIMALS = ("background", "person", "cat", "dog", "horse", "cow", "sheep")
 
 # Searched so that the least alike two are as unlike as possible to readers without red, green or blue cones too:
 # CIEDE2000 of at least 13.8 in each of the four visions, which a test works out again. Lightness varies as much as hue.
+NO_COLOUR = "#808080"  # of a classifier's answers, which are drawn over no picture
 COLOURS = {
     "background": "#000000",
     "aeroplane": "#c4b2ff",

@@ -67,7 +67,7 @@ SPEC = NetworkSpec(
         Stage("Full 2", "classifier.3", row=0, column=5, inputs=("Full 1",)),
         Stage("Logits", "classifier.4", row=0, column=6, inputs=("Full 2",)),
     ),
-    rule=InputRule(side=SIDE, sides=(SIDE,), stride=SIDE, shape="stretch"),
+    rule=InputRule(side=SIDE, sides=(SIDE,), stride=SIDE, shape="stretch", channels=1),
     source="https://doi.org/10.1109/5.726791",
     sha256="7c72aedcd836a3f6a113b20db9427b0f5c46e7d6e80f6530b4650f1fb94ff377",
 )

@@ -38,13 +38,14 @@ class InputRule:
 
     Args:
         side: working size used unless another is asked for: longest side in pixels.
-        sides: working sizes offered, in pixels, ascending.
+        sides: working sizes offered, in pixels, ascending; a single one is the only one that works.
         stride: sides of a batch are multiples of it, in pixels…
         remainder: …plus this many pixels (1 for networks made for sides 8k + 1).
         shape: ``"pad"`` keeps the proportions and pads right and bottom to the next allowed size; ``"square"`` keeps
             them and pads to a square; ``"stretch"`` resizes both sides to the working size.
         mean: subtracted from each channel, RGB, of a picture scaled to [0, 1].
         std: what each channel is divided by afterwards. Padding is 0 after this step.
+        channels: 3 for RGB, 1 for grey (ITU-R 601 luma); of mean and std the first ``channels`` count.
     """
 
     side: int
@@ -54,6 +55,7 @@ class InputRule:
     shape: Literal["pad", "square", "stretch"] = "pad"
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    channels: Literal[1, 3] = 3
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,10 @@ class NetworkSpec:
     Args:
         name: file stem of the network, and of ``checkpoints/<name>.safetensors``.
         title: what people read.
-        task: what the logits mean; ``"segmentation"`` returns (B, K, H, W) for a batch (B, 3, H, W).
+        task: what the logits mean; ``"segmentation"`` returns (B, K, H, W) for a batch (B, 3, H, W),
+            ``"classification"`` (B, K): one answer for the whole picture.
         build: makes the network with random weights, given the number of classes K.
-        classes: class names in index order; index 0 is the background.
+        classes: class names in index order; for segmentation, index 0 is the background.
         stages: viewing points in figure order.
         rule: how a picture becomes a batch.
         source: address of the paper.

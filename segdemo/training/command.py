@@ -68,6 +68,13 @@ def read_settings(arguments: Namespace, spec: NetworkSpec) -> Settings:
             "train_nothing",
             "There is nothing to learn from. Needed is --data with masks, or --pictures with a --teacher. Add one.",
         )
+    if spec.task != "segmentation":
+        raise InputError(
+            "train_classifier",
+            "{network} answers once for a whole picture and cannot learn from masks. Needed is a network that "
+            "segments. Choose another, or run `make train-lenet`.",
+            network=spec.name,
+        )
     rule = spec.rule
     for side in arguments.side:
         if side <= rule.remainder or (side - rule.remainder) % rule.stride:

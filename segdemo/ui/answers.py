@@ -14,7 +14,7 @@ import numpy as np
 
 from segdemo import rendering
 from segdemo.errors import InputError
-from segdemo.examples import FILES, example
+from segdemo.examples import EXAMPLES, example
 from segdemo.images import check_side, load_picture
 from segdemo.inference import Superseded, get_segmenter
 from segdemo.networks import DEFAULT, NETWORKS, find
@@ -37,7 +37,7 @@ def open_address(request: gr.Request) -> tuple[Any, ...]:
     """
     asked = request.query_params
     network = asked.get("network") if asked.get("network") in NETWORKS else DEFAULT
-    name = asked.get("example") if asked.get("example") in FILES else controls.FIRST_EXAMPLE
+    name = asked.get("example") if asked.get("example") in EXAMPLES else controls.FIRST_EXAMPLE
     side = controls.suitable_side(network, _number(asked.get("side")))
     stage = _stage_asked(network, side, asked.get("stage") or "")
     checks = {
@@ -76,7 +76,7 @@ def _number(word: str | None) -> int | None:
 @polite
 def pick_example(index: int) -> str:
     """Return the file of an example by its place in the row."""
-    return str(example(list(FILES)[index]))
+    return str(example(list(EXAMPLES)[index]))
 
 
 @polite
@@ -290,14 +290,11 @@ def hand_over(view: session.View, shown: SegmentationValue, event: gr.EventData,
         rendering.overlay(view.picture, result.mask, colours, float(event.opacity), hidden).save(path, compress_level=1)
     else:
         path = folder / f"{stem}-data.npz"
-        np.savez_compressed(
-            path,
-            mask=result.mask,
-            classes=np.array(result.names),
-            logits=result.logits,
-            confidence=result.confidence.astype(np.float16),
-            entropy=result.entropy.astype(np.float16),
-            trained=result.trained,
-        )
+        facts = {"classes": np.array(result.names), "logits": result.logits, "trained": np.array(result.trained)}
+        if not result.answer:
+            facts["mask"] = result.mask
+            facts["confidence"] = result.confidence.astype(np.float16)
+            facts["entropy"] = result.entropy.astype(np.float16)
+        np.savez_compressed(path, **facts)  # type: ignore[arg-type]
     value = shown.with_download(str(event.kind), path, path.name)
     return value if session.shows(request.session_hash or "", view) else SKIP[0]

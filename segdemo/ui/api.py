@@ -21,22 +21,29 @@ from segdemo.ui.messages import polite
 def segment(picture: gr.FileData, network: str = DEFAULT, side: int = 0) -> dict[str, Any]:
     """Segment one picture: which class each pixel is, and how much of the picture each class takes.
 
+    A network that classifies gives the probability of each class instead.
+
     Args:
         picture: picture file of any common kind.
         network: name of the network.
         side: working size in pixels; 0 takes the network's own.
     """
     result = _run(picture, network, side)
-    encoded = io.BytesIO()
-    palette_mask(result.mask, [share.colour for share in result.classes]).save(encoded, "PNG")
-    return {
+    facts: dict[str, Any] = {
         "network": result.network,
         "trained": result.trained,
         "width": result.size[0],
         "height": result.size[1],
         "side": result.side,
         "seconds": round(result.seconds, 4),
-        "percent": {share.name: round(share.percent, 4) for share in result.classes},
+    }
+    if result.answer:
+        return facts | {"probability": result.answer}
+    encoded = io.BytesIO()
+    palette_mask(result.mask, [share.colour for share in result.classes]).save(encoded, "PNG")
+    percent = {share.name: round(share.percent, 4) for share in result.classes}
+    return facts | {
+        "percent": percent,
         "mask_png": "data:image/png;base64," + base64.b64encode(encoded.getvalue()).decode(),
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.i18n import I18nData
 
-from segdemo.examples import FILES, example
+from segdemo.examples import EXAMPLES, example
 from segdemo.networks import DEFAULT, NETWORKS, find
 from segdemo.ui.components.picture import Picture
 from segdemo.ui.messages import text
@@ -45,9 +45,9 @@ def build(page: gr.Blocks, i18n: gr.I18n) -> Controls:
     examples = gr.Dataset(
         label=i18n("page.examples"),
         components=[gr.Image(visible=False, type="filepath")],
-        samples=[[str(example(name))] for name in FILES],
+        samples=[[str(example(name))] for name in EXAMPLES],
         type="index",
-        samples_per_page=len(FILES),
+        samples_per_page=len(EXAMPLES),
         elem_id="examples",
     )
     network = gr.Dropdown(

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from segdemo.examples import FILES
+from segdemo.examples import EXAMPLES
 from segdemo.networks import NETWORKS
 from segdemo.ui import answers
 from segdemo.ui.components.channel_sheet import ChannelSheet
@@ -103,7 +103,7 @@ def build(controls: Controls) -> None:
 
 def _write_address(controls: Controls) -> None:
     """Keep the inputs in the page's address, without asking the server."""
-    names = list(FILES)
+    names = list(EXAMPLES)
     steps = {name: [snapshot.step for snapshot in spec.snapshots] for name, spec in NETWORKS.items()}
     for event, inputs, change in (
         (controls.network.input, [controls.network], RESET),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -71,6 +72,7 @@ def segmentation_value(view: View, result: Result) -> SegmentationValue:
         resized=result.placement.resized,
         side=result.side,
         seconds=result.seconds,
+        answer=tuple(result.answer.values()),
     )
 
 
@@ -119,10 +121,13 @@ def _box(stage: Stage, result: Result | None, shapes: dict[str, tuple[int, ...]]
     flags: tuple[str, ...] = ()
     if result is not None and stage.label in result.layers:
         summary = result.layers[stage.label]
-        shape, dead = summary.shape, len(summary.dead)
-        channel = int(summary.channels.ranked("variance")[0])
-        thumbnail = coloured(summary, np.array([channel]), [_own_scale(summary, channel)])[0]
-        flags = _layer_flags(summary)
+        shape, flags = summary.shape, _layer_flags(summary)
+        if len(shape) == 1:  # a value that is 0 for one picture is no dead channel
+            thumbnail, flags = _vector_picture(summary), tuple(flag for flag in flags if flag != "dead")
+        else:
+            dead = len(summary.dead)
+            channel = int(summary.channels.ranked("variance")[0])
+            thumbnail = coloured(summary, np.array([channel]), [_own_scale(summary, channel)])[0]
     elif result is not None and stage.label in result.glimpses:
         seen = result.glimpses[stage.label]
         shape, channel = seen.shape, seen.channel
@@ -142,6 +147,14 @@ def _box(stage: Stage, result: Result | None, shapes: dict[str, tuple[int, ...]]
         flags=flags,
         dead_count=dead,
     )
+
+
+def _vector_picture(summary: Summary) -> np.ndarray:
+    """Lay a vector out row by row in the squarest rectangle it fills, on one scale, (rows, columns, 3) uint8."""
+    count = summary.shape[0]
+    columns = next(length for length in range(math.isqrt(count - 1) + 1, count + 1) if count % length == 0)
+    scale = scale_for(summary.minimum, summary.maximum)
+    return coloured(summary, np.arange(count), [scale] * count).reshape(-1, columns, 3)
 
 
 def _layer_flags(summary: Summary) -> tuple[str, ...]:

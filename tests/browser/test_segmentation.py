@@ -180,3 +180,23 @@ def test_an_untrained_network_says_so_in_every_view_and_in_its_files(visitor: Vi
     with visitor.page.expect_download() as download:
         visitor.segmentation.locator(".download[data-kind=mask]").click()
     assert download.value.suggested_filename == "untrained-unet-mask.png"
+
+
+def test_a_classifier_shows_its_answer_instead_of_masks_and_leaves_no_trace_of_it(visitor: Visitor) -> None:
+    visitor.open(network="lenet", example="digit", stage="Full 1")
+    view = visitor.segmentation
+    expect(view.locator(".heading")).to_have_text("Answer")
+    expect(view.locator(".best")).to_have_text("5, with a probability of 96.5 %")
+    expect(view.locator(".odds li")).to_have_count(10)
+    expect(view.locator(".views label:visible")).to_have_text(["What the network saw", "Picture"])
+    expect(view.locator("canvas.map")).to_be_hidden()
+    expect(view.locator(".legend")).to_be_hidden()
+    expect(view.locator(".downloads button:visible")).to_have_text(["Data"])
+    expect(visitor.stage("Full 1")).to_contain_text("120")
+    expect(visitor.sheet.locator(".tile .words")).to_have_count(64)
+    visitor.choose_network("U-Net")
+    expect(view.locator(".heading")).to_have_text("Segmentation")
+    expect(view.locator(".views label:visible")).to_have_count(len(VIEWS))
+    expect(view.locator("canvas.map")).to_be_visible()
+    expect(view.locator(".legend")).to_be_visible()
+    expect(view.locator(".answer")).to_be_hidden()

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import segdemo.networks
 from segdemo import checkpoints
 from segdemo.errors import InputError
-from segdemo.networks import CLASSIFIERS, DEFAULT, NETWORKS, NetworkSpec, Stage, find
+from segdemo.networks import DEFAULT, NETWORKS, NetworkSpec, Stage, find
 from segdemo.networks.classes import COLOURS, VOC
 
 # How people without red, green or blue cones see colours: matrices for linear RGB at severity 1.0.
@@ -75,7 +75,7 @@ def stages_and_peers(spec: NetworkSpec) -> Iterator[tuple[Stage, tuple[Stage, ..
 def test_table_names_every_file_of_the_folder() -> None:
     folder = Path(segdemo.networks.__file__).parent
     others = {"__init__", "spec", "blocks", "classes"}
-    assert {path.stem for path in folder.glob("*.py")} - others == set(NETWORKS) | set(CLASSIFIERS)
+    assert {path.stem for path in folder.glob("*.py")} - others == set(NETWORKS)
     assert DEFAULT in NETWORKS
     assert all(name == spec.name for name, spec in NETWORKS.items())
 
@@ -126,12 +126,13 @@ def test_every_stage_is_a_module_that_runs_once(spec: NetworkSpec) -> None:
     for stage in spec.every_stage():
 
         def count(*_: Any, label: str = stage.label) -> None:
-            assert isinstance(_[2], Tensor) and _[2].ndim == 4
+            assert isinstance(_[2], Tensor)
+            assert _[2].ndim == 4 or spec.task == "classification"
             runs[label] += 1
 
         network.get_submodule(stage.layer).register_forward_hook(count)
     with torch.inference_mode():
-        network(torch.zeros(1, 3, spec.rule.sides[0], spec.rule.sides[0]))
+        network(torch.zeros(1, spec.rule.channels, spec.rule.sides[0], spec.rule.sides[0]))
     assert runs == {stage.label: 1 for stage in spec.every_stage()}
 
 
@@ -142,7 +143,7 @@ def test_stages_of_the_figure_run_in_the_order_of_their_inputs(spec: NetworkSpec
     for stage in spec.every_stage():
         network.get_submodule(stage.layer).register_forward_hook(lambda *_, label=stage.label: order.append(label))
     with torch.inference_mode():
-        network(torch.zeros(1, 3, spec.rule.sides[0], spec.rule.sides[0]))
+        network(torch.zeros(1, spec.rule.channels, spec.rule.sides[0], spec.rule.sides[0]))
     for stage in spec.every_stage():
         for earlier in stage.inputs + stage.skips:
             assert order.index(earlier) < order.index(stage.label), f"{earlier} runs after {stage.label}"
@@ -177,11 +178,18 @@ def test_last_stage_puts_out_what_the_network_answers(spec: NetworkSpec) -> None
     last: list[Tensor] = []
     network.get_submodule(spec.stages[-1].layer).register_forward_hook(lambda *_: last.append(_[2].clone()))
     with torch.inference_mode():
-        logits = network(torch.zeros(1, 3, spec.rule.sides[0], spec.rule.sides[0]))
+        logits = network(torch.zeros(1, spec.rule.channels, spec.rule.sides[0], spec.rule.sides[0]))
     assert torch.equal(last[0], logits)
 
 
-@every
+@pytest.mark.parametrize("spec", [find("lenet")], ids=lambda spec: spec.name)
+def test_classifier_answers_once_for_a_picture(spec: NetworkSpec) -> None:
+    batch = torch.rand(2, spec.rule.channels, spec.rule.side, spec.rule.side)
+    with torch.inference_mode():
+        assert build(spec)(batch).shape == (2, len(spec.classes))
+
+
+@segmentation
 def test_every_class_has_a_colour_and_the_background_is_black(spec: NetworkSpec) -> None:
     assert spec.classes[0] == "background"
     assert COLOURS["background"] == "#000000"

@@ -86,7 +86,7 @@ SPEC = NetworkSpec(
     build=Tiny,
     classes=("background", "foreground"),
     stages=(Stage("Entrance", "entrance", 0, 0), Stage("Logits", "outc", 0, 1, inputs=("Entrance",))),
-    rule=InputRule(side=32, sides=(32,), stride=16),
+    rule=InputRule(side=32, sides=(16, 32), stride=16),
     source="",
 )
 

@@ -42,6 +42,12 @@ def test_segment_gives_shares_and_the_mask_in_the_pictures_size(client: Client) 
     assert (answer["width"], answer["height"]) == mask.size
 
 
+def test_segment_gives_the_probabilities_of_a_classifier(client: Client) -> None:
+    answer = client.predict(handle_file(example("digit")), "lenet", 0, api_name="/segment")
+    assert max(answer["probability"], key=answer["probability"].get) == "5"
+    assert "mask_png" not in answer
+
+
 def test_layers_describes_every_stage(client: Client) -> None:
     answer = client.predict(picture=handle_file(str(example("coffee"))), network="u2netp", side=192, api_name="/layers")
     assert [row["stage"] for row in answer] == [stage.label for stage in get_segmenter("u2netp").spec.stages]

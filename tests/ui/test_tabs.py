@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segdemo.examples import FILES, example
+from segdemo.examples import EXAMPLES, example
 from segdemo.images import load_picture
 from segdemo.inference import get_segmenter
 from segdemo.networks import DEFAULT, NETWORKS
@@ -204,4 +204,19 @@ def test_files_to_save_hold_the_mask_in_the_pictures_own_size(cat_view: View) ->
 
 
 def test_the_first_tabs_examples_exist() -> None:
-    assert [answers.pick_example(index) for index in range(len(FILES))] == [str(example(name)) for name in FILES]
+    assert [answers.pick_example(index) for index in range(len(EXAMPLES))] == [str(example(name)) for name in EXAMPLES]
+
+
+def test_a_classifier_is_shown_with_its_answer_and_its_vectors(tmp_path: Path) -> None:
+    value, view, shown, status = answers.segment(str(example("digit")), "lenet", 32, 0, request=visitor())
+    assert sum(value.answer) == pytest.approx(1) and np.argmax(value.answer) == 5
+    assert "LeNet" in status
+    diagram, _, wish = answers.draw_network(view, Wish(""), request=visitor())
+    assert wish.layer == "Conv 1"
+    full = next(box for box in diagram.boxes if box.label == "Full 1")
+    assert (full.shape, full.channel, full.dead_count) == ((120,), None, 0)
+    assert full.thumbnail is not None and full.thumbnail.shape == (10, 12, 3)
+    assert not any("dead" in box.flags for box in diagram.boxes if len(box.shape or ()) == 1)
+    data = answers.hand_over(view, shown, picked(kind="data", hidden=[], opacity=1), request=visitor()).download
+    with np.load(data[1]) as saved:
+        assert "mask" not in saved and saved["logits"].shape == (10, 1, 1)

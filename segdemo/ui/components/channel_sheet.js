@@ -158,7 +158,7 @@ const drawHead = () => {
       make('p', {class: 'size', title: t('size')}, size.join(' × '))),
     definitions([[t('minimum'), figure(stats.minimum, 4)], [t('maximum'), figure(stats.maximum, 4)], [t('mean'), figure(stats.mean, 4)],
       [t('std'), figure(stats.std, 4)], [t('zeros'), percent(stats.zero_share)],
-      [t('dead_channels'), t('of', {part: stats.dead, total: facts.total}), stats.dead > 0],
+      [t('dead_channels'), t('of', {part: stats.dead, total: facts.total}), stats.dead > 0 && !single()],
       ['NaN', whole(stats.nans), stats.nans > 0], ['inf', whole(stats.infinities), stats.infinities > 0]]),
     histogram(stats));
 };
@@ -190,7 +190,8 @@ const drawHow = () => {
 const single = () => facts.map[0] * facts.map[1] === 1;
 const flagsOf = ({flags}) => {
   const broken = flags.includes('nan') || flags.includes('inf');
-  return flags.filter((flag) => flag !== 'flat' || !(single() || broken)); // one value varies nowhere: no finding
+  if (single()) return flags.filter((flag) => flag !== 'flat' && flag !== 'dead'); // one value varies nowhere, and may be 0
+  return flags.filter((flag) => flag !== 'flat' || !broken);
 };
 const wording = (entry, flags) => {
   if (single()) return flags.includes('nan') || flags.includes('inf') ? '' : figure(entry.low);

@@ -37,7 +37,7 @@ function drawPicture(parent, layer, box, { x, y, w, h, sheets }, [left, top]) {
 
 function describe(box) {
   const [c, h, w] = box.shape ?? [];
-  return [box.label, box.shape ? t('shape_spoken', { c, h, w }) : t('shape_unknown'), ...flagTexts(box, 'long')].join(', ');
+  return [box.label, box.shape ? t(isVector(box) ? 'values' : 'shape_spoken', { c, h, w }) : t('shape_unknown'), ...flagTexts(box, 'long')].join(', ');
 }
 
 function drawNode(layer, node, left, top) {
@@ -220,7 +220,8 @@ function showTip(label) {
   const [c, h, w] = box.shape ?? [];
   const inside = net.children.get(label)?.length;
   const lines = [line(label, 'tip-label'), line(box.layer, 'tip-layer')];
-  lines.push(line(box.shape ? t('shape_long', { c, h, w }) : t('shape_unknown'), ''));
+  lines.push(line(box.shape ? t(isVector(box) ? 'values' : 'shape_long', { c, h, w }) : t('shape_unknown'), ''));
+  if (isVector(box) && box.thumbnail) lines.push(line(t('shown_all', { count: c }), ''));
   if (box.channel !== null && box.shape) lines.push(line(t(c > 1 ? 'shown' : 'shown_only', { channel: box.channel }), ''));
   if (box.inputs.length) lines.push(line(t('from', { labels: box.inputs.join(', ') }), ''));
   if (box.skips.length) lines.push(line(t('skip_from', { labels: box.skips.join(', ') }), ''));

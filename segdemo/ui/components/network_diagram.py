@@ -51,9 +51,9 @@ class Box:
         inputs: labels of the boxes it takes its input from.
         skips: labels of the boxes that reach it over a skip connection.
         inside: smaller boxes drawn within this one.
-        shape: (C, h, w) of what it put out, None before the first run.
-        thumbnail: (th, tw, 3) uint8, RGB: one channel of it in colours, None before the first run.
-        channel: index of the channel in the thumbnail.
+        shape: (C, h, w) of what it put out, (C,) if that is a vector; None when unknown.
+        thumbnail: (th, tw, 3) uint8, RGB: one channel in colours, or a vector row by row; None before the first run.
+        channel: index of the channel in the thumbnail, None for a vector.
         flags: what to warn of, among ``FLAGS``.
         dead_count: channels that are 0 everywhere.
     """
@@ -212,7 +212,7 @@ def _describe(box: Box, parent: str | None, rectangle: Rectangle | None) -> dict
         "inputs": list(box.inputs),
         "skips": list(box.skips),
         "parent": parent,
-        "shape": None if box.shape is None or len(box.shape) != 3 else [int(side) for side in box.shape],
+        "shape": None if box.shape is None or len(box.shape) not in (1, 3) else [int(side) for side in box.shape],
         "thumbnail": None if rectangle is None else list(rectangle),
         "channel": None if box.channel is None else int(box.channel),
         "flags": list(box.flags),

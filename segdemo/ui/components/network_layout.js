@@ -27,6 +27,8 @@ function wrap(text, limit, kind) {
 
 // A few dead channels are the rule with ReLU; in a small picture only what is serious gets a mark.
 const isAlarming = (box) => box.flags.some((flag) => flag !== 'dead') || 2 * box.dead_count >= (box.shape?.[0] ?? Infinity);
+const isVector = (box) => box.shape?.length === 1;
+const sizeOf = (box) => (isVector(box) ? (box.thumbnail?.slice(2).reverse() ?? [1, 1]) : box.shape.slice(1)); // height, width
 const shapeText = (box) => (box.shape ? box.shape.join(' × ') : 'C × h × w');
 const flagTexts = (box, form) => box.flags.map((flag) =>
   t(`${flag}_${form}`, { count: box.dead_count, total: box.shape?.[0] ?? '?' }));
@@ -47,7 +49,7 @@ function linesOf(box, stacked, pictureWidth) {
 
 // Pictures shrink with their maps, but much more slowly, so that the smallest can still be seen.
 function pictureSize(box, limit, largest, power) {
-  const [high, wide] = box.shape ? box.shape.slice(1) : [net.ratio, 1];
+  const [high, wide] = box.shape ? sizeOf(box) : [net.ratio, 1];
   const ratio = clamp(high / wide, 0.4, 2.5);
   const share = box.isInput ? 1 : box.shape ? (Math.max(high, wide) / largest) ** power : 0.86 ** box.row;
   const long = Math.round(limit * clamp(share, 0.45, 1));
@@ -56,7 +58,7 @@ function pictureSize(box, limit, largest, power) {
 
 function makeHead(box, limit, stacked, largest) {
   const [width, height] = pictureSize(box, limit, largest, 0.3);
-  const sheets = box.shape ? clamp(Math.round(Math.log2(box.shape[0]) / 2.2) - 1, 0, 4) : 0;
+  const sheets = box.shape && !isVector(box) ? clamp(Math.round(Math.log2(box.shape[0]) / 2.2) - 1, 0, 4) : 0;
   const [w, h] = [width + 2 * sheets, height + 2 * sheets];
   const lines = linesOf(box, stacked, w);
   const textW = Math.max(...lines.map((line) => textWidth(line.text, line.kind)));
@@ -72,7 +74,7 @@ function makeHead(box, limit, stacked, largest) {
   return { w: w + 8 + textW, h: tall, picture, lines, textX: w + 8, textY: (tall - textH) / 2, stacked };
 }
 
-const sideOf = (boxes) => Math.max(1, ...boxes.filter((box) => box.shape).map((box) => Math.max(...box.shape.slice(1))));
+const sideOf = (boxes) => Math.max(1, ...boxes.filter((box) => box.shape).map((box) => Math.max(...sizeOf(box))));
 
 function makeMini(box, limit, largest) {
   const [w, h] = pictureSize(box, limit, largest, 0.18);

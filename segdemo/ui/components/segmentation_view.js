@@ -1,7 +1,9 @@
 // One picture in `labels` carries three maps: red = class, green = confidence, blue = entropy. Read as 32-bit numbers
 // (little-endian, as every browser's machine is) they sit at bits 0, 8 and 16; painting is one table look-up per pixel.
 
-const VIEWS = ['mask', 'compare', 'probability', 'confidence', 'entropy', 'seen'];
+const VIEWS = ['mask', 'compare', 'probability', 'confidence', 'entropy', 'seen', 'picture'];
+const OF_CLASSIFIERS = ['seen', 'picture']; // they answer for the whole picture: there is no map to show
+const isMap = (view) => view !== 'picture' && view !== 'seen';
 const HEAT = {probability: 0, confidence: 8, entropy: 16};
 // 33 of viridis' 256 colours; what lies between differs from the original by less than 2 of 255 levels.
 const VIRIDIS = ('440154 460c5f 47186a 482273 472c7b 453681 424085 3e4989 3a528b 365a8c 32628d 2f6a8d 2c728e 287a8e ' +
@@ -80,7 +82,7 @@ const paint = () => {
     for (let i = 0; source && i < out.length; i++) {
       if (alone === null || (pixels[i] & 255) === alone) out[i] = heatTable[source[i] >>> shift & 255];
     }
-  } else if (choice.view !== 'seen') {
+  } else if (isMap(choice.view)) {
     const table = classTable();
     for (let i = 0; i < out.length; i++) out[i] = table[pixels[i] & 255];
   }
@@ -96,7 +98,10 @@ const captionText = () => {
     from: value.picture_size.join('\u00a0×\u00a0'), to: part.join('\u00a0×\u00a0'), size: padded.join('\u00a0×\u00a0'),
     share: (100 - 100 * part[0] * part[1] / (padded[0] * padded[1])).toFixed(1),
   };
-  if (choice.view === 'seen') return t(part.join() === padded.join() ? 'caption.seen' : 'caption.seen_padded', sizes);
+  if (choice.view === 'seen') {
+    const padding = part.join() !== padded.join();
+    return t(padding ? 'caption.seen_padded' : part.join() === value.picture_size.join() ? 'caption.seen_same' : 'caption.seen', sizes);
+  }
   return t('caption.' + choice.view, {
     name: nameOf(chosen()), bits: value.bits.toFixed(2), count: value.classes.length,
   });
@@ -117,6 +122,8 @@ const arrange = () => {
   stage.classList.toggle('enlarged', Math.max(width, height) < 400 || view === 'seen');
   const {url} = view === 'seen' ? value.seen : value.picture;
   if (find('photo').getAttribute('src') !== url) find('photo').src = url;
+  find('map').hidden = value.answer.length > 0;
+  stage.classList.toggle('small', value.answer.length > 0);
   find('padding').hidden = fills[0] === 100 && fills[1] === 100;
   const opacity = choice.opacity[heat ? 'heat' : 'mask'];
   find('map').style.opacity = heat || view === 'mask' ? opacity / 100 : 1;
@@ -138,6 +145,17 @@ const arrange = () => {
     entry.setAttribute('aria-disabled', String(!toggles));
   }
   placeDivider(choice.divider);
+};
+const offer = () => {
+  const answers = result.value.answer.length > 0;
+  const offered = answers ? OF_CLASSIFIERS : VIEWS.filter((view) => view !== 'picture');
+  if (!offered.includes(choice.view)) [choice.view] = offered;
+  for (const radio of element.querySelectorAll('.views input')) radio.parentNode.hidden = !offered.includes(radio.value);
+  for (const name of ['legend', 'legend-head']) find(name).hidden = answers;
+  find('absent').hidden ||= answers;
+  for (const button of find('downloads').querySelectorAll('button')) button.hidden = answers && button.dataset.kind !== 'data';
+  find('answer').hidden = !answers;
+  find('heading').textContent = t(answers ? 'title_answer' : 'title');
 };
 const refresh = () => { arrange(); paint(); if (cursor) point(cursor, 'keyboard'); };
 
@@ -198,6 +216,7 @@ const point = (pixel, by) => {
 };
 
 const follow = (event) => {
+  if (find('map').hidden) return;
   const box = find('map').getBoundingClientRect();
   const [left, top] = [event.clientX - box.left, event.clientY - box.top];
   const [x, y] = [Math.floor(left / box.width * result.width), Math.floor(top / box.height * result.height)];
@@ -249,6 +268,21 @@ const fillLegend = () => {
   if (!chosen()) choice.className = (present[0] ?? absent[0]).name;
   find('choice').replaceChildren(group('present', present), ...(absent.length ? [group('others', absent)] : []));
   find('choice').value = choice.className;
+};
+
+// A classifier's answer: the most probable class in words, and a bar for each.
+const fillAnswer = () => {
+  const {answer, classes} = result.value;
+  const best = answer.indexOf(Math.max(...answer));
+  const oddsText = (odds) => odds > 0 && odds < 0.001 ? '< 0.1 %' : (100 * odds).toFixed(1) + ' %';
+  const bar = (odds) => {
+    const node = make('i', {className: 'bar'});
+    node.style.setProperty('--part', 100 * odds + '%');
+    return node;
+  };
+  find('best').textContent = best < 0 ? '' : t('answer', {name: nameOf(classes[best]), share: oddsText(answer[best])});
+  find('odds').replaceChildren(...answer.map((odds, index) => make('li', {className: index === best ? 'first' : ''},
+    make('span', {textContent: nameOf(classes[index])}), bar(odds), make('span', {className: 'odd', textContent: oddsText(odds)}))));
 };
 
 const fillWords = () => {
@@ -306,6 +340,8 @@ const draw = async () => {
       result = next;
       if (!sameRun) { alone = null; point(null); }
       fillLegend();
+      offer();
+      fillAnswer();
       fillWords();
       refresh();
       if (!sameRun) askForProbability();

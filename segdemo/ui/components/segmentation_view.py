@@ -65,6 +65,7 @@ TEMPLATE = """
       </div>
     </div>
     <p class="caption"></p>
+    <div class="answer" hidden><p class="best"></p><ol class="odds"></ol></div>
     <div class="legend-head"><span class="legend-title" data-text="classes"></span>
       <button type="button" class="quiet all" data-text="all" data-label="show_all"></button>
       <button type="button" class="quiet none" data-text="none" data-label="show_none"></button></div>
@@ -108,6 +109,7 @@ class SegmentationValue:
         resized: (width, height) of the part of ``seen`` that is the picture, from its top left corner.
         side: working size, pixels.
         seconds: time of the forward pass.
+        answer: of a classifier, the probability of each class in index order, in [0, 1]; it is shown instead of masks.
         probability: class index and its (h, w) float32 map in [0, 1], any size with the picture's proportions.
         download: kind ("mask", "overlay" or "data"), path and file name of a file to hand over now.
     """
@@ -125,6 +127,7 @@ class SegmentationValue:
     resized: tuple[int, int]
     side: int
     seconds: float
+    answer: tuple[float, ...] = ()
     probability: tuple[int, NDArray[np.float32]] | None = None
     download: tuple[str, str | Path, str] | None = None
 
@@ -194,6 +197,7 @@ class SegmentationData(GradioModel):
     resized: tuple[int, int]
     side: int
     seconds: float
+    answer: list[float]
     probability: Probability | None = None
     download: Download | None = None
 
@@ -240,6 +244,7 @@ class SegmentationView(gr.HTML):
             resized=value.resized,
             side=value.side,
             seconds=value.seconds,
+            answer=list(value.answer),
             probability=self._probability(value),
             download=self._download(value),
         )

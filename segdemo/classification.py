@@ -1,0 +1,140 @@
+"""Score a classifier on pictures whose class is known: a folder for each class, or the digits LeNet is tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from segdemo.errors import InputError
+from segdemo.images import load_picture
+
+DIGITS = "digits"
+Labelled = tuple[Callable[[], Image.Image], int]  # what reads a picture, and the index of its class
+
+
+class _Answer(Protocol):
+    @property
+    def answer(self) -> Mapping[str, float]: ...
+
+
+class _Classifier(Protocol):
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    def run(self, picture: Image.Image, /) -> _Answer: ...
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What a classifier reached.
+
+    Args:
+        accuracy: share of the pictures whose most probable class is the right one, 0 to 1.
+        recall: the same for the pictures of each class, 0 to 1; None where there are none.
+        pictures: how many were judged.
+    """
+
+    accuracy: float
+    recall: Mapping[str, float | None]
+    pictures: int
+
+
+def evaluate(
+    classifier: _Classifier,
+    source: str | Path,
+    limit: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Accuracy:
+    """Run a classifier on pictures and count how often its most probable class is right.
+
+    Args:
+        classifier: has ``classes`` and ``run(picture).answer``, a probability for each class in index order.
+        source: ``"digits"``, or a folder that holds a folder of pictures for each class, named as the class is.
+        limit: judge only this many pictures, spread evenly.
+        progress: called after each picture with the number done and the number there is to do.
+
+    Raises:
+        InputError: the source cannot be used; names the file or the folder.
+    """
+    labelled = _read_digits(classifier.classes) if source == DIGITS else _read_folders(Path(source), classifier.classes)
+    if limit is not None and limit < len(labelled):
+        labelled = [labelled[index * len(labelled) // limit] for index in range(limit)]
+    right, seen = np.zeros((2, len(classifier.classes)), np.int64)
+    for done, (read, truth) in enumerate(labelled, 1):
+        odds = list(classifier.run(read()).answer.values())
+        seen[truth] += 1
+        right[truth] += int(np.argmax(odds)) == truth
+        if progress:
+            progress(done, len(labelled))
+    recall = {
+        name: float(right[index] / seen[index]) if seen[index] else None
+        for index, name in enumerate(classifier.classes)
+    }
+    return Accuracy(float(right.sum() / seen.sum()), recall, len(labelled))
+
+
+def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Part scikit-learn's 1797 digits into those to learn from and a fifth to test on, the same each time.
+
+    Returns:
+        Pictures (B, 8, 8) float64 in [0, 16] and digits (B,) to learn from, then both for the test; equal shares of
+        the ten digits.
+
+    Raises:
+        InputError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
+    except ImportError:
+        raise InputError(
+            "digits_missing",
+            "The digits come with scikit-learn, which is not installed. Run `pip install scikit-learn`.",
+        ) from None
+    all_digits = load_digits()
+    learn, test = train_test_split(
+        np.arange(len(all_digits.target)), test_size=0.2, random_state=0, stratify=all_digits.target
+    )
+    return all_digits.images[learn], all_digits.target[learn], all_digits.images[test], all_digits.target[test]
+
+
+def _read_digits(classes: Sequence[str]) -> list[Labelled]:
+    """Take the test's digits as pictures of 8 × 8 pixels; the network's input rule enlarges them."""
+    _, _, pictures, truth = digits()
+    if tuple(classes) != tuple("0123456789"):
+        raise InputError(
+            "digits_other_classes",
+            "The digits are for a network that tells 0 to 9 apart; this one knows {classes}. Choose another network.",
+            classes=", ".join(classes),
+        )
+    codes = np.rint(pictures * 255 / 16).astype(np.uint8)
+    return [(partial(_grey, code), int(index)) for code, index in zip(codes, truth, strict=True)]
+
+
+def _grey(code: np.ndarray) -> Image.Image:
+    return Image.fromarray(code).convert("RGB")
+
+
+def _read_folders(folder: Path, classes: Sequence[str]) -> list[Labelled]:
+    """List the pictures of a folder with a folder for each class."""
+    found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    unknown = [path.name for path in found if path.name not in classes]
+    if not found or unknown:
+        raise InputError(
+            "labelled_folders",
+            "{source} cannot be used: {came}. Needed is a folder that holds a folder of pictures for each class, named "
+            "{classes}, or the word digits.",
+            source=folder,
+            came=f"there is no class {unknown[0]}" if unknown else "it holds no folders",
+            classes=", ".join(classes),
+        )
+    files = [(path, classes.index(inner.name)) for inner in found for path in sorted(inner.iterdir())]
+    if not files:
+        raise InputError("labelled_empty", "The folders of {source} hold no pictures. Put some in.", source=folder)
+    return [(partial(load_picture, path), index) for path, index in files]

@@ -2,8 +2,8 @@
 
 python -m scripts.scores --data FOLDER [--limit N]
 
-FOLDER holds foreground-val.zip and people-animals-val.zip. Time per picture is the median over the example pictures,
-at the network's default size on two processor threads, summaries of the layers not counted.
+FOLDER holds foreground-val.zip and people-animals-val.zip; LeNet is scored on digits. Time per picture is the median
+over the example photographs, at the network's default size on two processor threads, without summaries of layers.
 """
 
 from __future__ import annotations
@@ -17,23 +17,42 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from segdemo import checkpoints
+from segdemo import checkpoints, classification
 from segdemo.evaluation import evaluate, read_map
 from segdemo.examples import PHOTOGRAPHS, example
 from segdemo.images import load_picture, to_batch
+from segdemo.inference import get_segmenter
 from segdemo.networks import NETWORKS, NetworkSpec
 from segdemo.networks.classes import ANIMALS, SALIENT
 from segdemo.training.validation import Learner
 
 ROOT = Path(__file__).resolve().parent.parent
 START, END = "<!-- scores -->", "<!-- end of scores -->"
-HEAD = ("network", "good for", "parameters", "file", "mIoU", "on", "working size", "time per picture")
+HEAD = ("network", "good for", "parameters", "file", "score", "on", "working size", "time per picture")
 
 
 def row(spec: NetworkSpec, folder: Path, limit: int | None) -> tuple[str, ...]:
     """Measure one network."""
     network = spec.build(len(spec.classes)).eval()
     checkpoints.load(network, spec)
+    purpose, score, data = judge(network, spec, folder, limit)
+    return (
+        f"`{spec.name}`",
+        purpose,
+        f"{sum(parameter.numel() for parameter in network.parameters()):,}",
+        f"{checkpoints.path_of(spec).stat().st_size / 1e6:.1f} MB",
+        score,
+        data,
+        f"{spec.rule.side} px",
+        f"{1000 * seconds(network, spec):.{0 if spec.task == 'segmentation' else 1}f} ms",
+    )
+
+
+def judge(network: torch.nn.Module, spec: NetworkSpec, folder: Path, limit: int | None) -> tuple[str, str, str]:
+    """Return what a network is good for, its score, and what that was taken on."""
+    if spec.task == "classification":
+        reached = classification.evaluate(get_segmenter(spec.name), classification.DIGITS, limit)
+        return "one digit", f"accuracy {reached.accuracy:.3f}", f"digits, {reached.pictures} pictures"
     salient = spec.classes == SALIENT
     archive = folder / ("foreground-val.zip" if salient else "people-animals-val.zip")
     own = salient or spec.classes == ANIMALS
@@ -41,16 +60,8 @@ def row(spec: NetworkSpec, folder: Path, limit: int | None) -> tuple[str, ...]:
     learner = Learner(network, spec, spec.rule.side, bfloat16=False)
     with tqdm(desc=spec.name, unit="picture", file=sys.stderr) as bar:
         scores = evaluate(learner, archive, mapping, limit, lambda *_: bar.update())
-    return (
-        f"`{spec.name}`",
-        "the prominent thing" if salient else f"{len(spec.classes) - 1} classes and background",
-        f"{sum(parameter.numel() for parameter in network.parameters()):,}",
-        f"{checkpoints.path_of(spec).stat().st_size / 1e6:.1f} MB",
-        f"{scores.miou:.3f}",
-        f"{archive.stem}, {scores.pictures} pictures",
-        f"{spec.rule.side} px",
-        f"{1000 * seconds(network, spec):.0f} ms",
-    )
+    purpose = "the prominent thing" if salient else f"{len(spec.classes) - 1} classes and background"
+    return purpose, f"mIoU {scores.miou:.3f}", f"{archive.stem}, {scores.pictures} pictures"
 
 
 def seconds(network: torch.nn.Module, spec: NetworkSpec) -> float:
@@ -68,13 +79,13 @@ def seconds(network: torch.nn.Module, spec: NetworkSpec) -> float:
 
 
 def main() -> None:
-    """Measure all trained networks for segmentation, print the table and write it into the README."""
+    """Measure all trained networks, print the table and write it into the README."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the two archives")
     parser.add_argument("--limit", type=int, help="score on so many pictures; default: on all")
     arguments = parser.parse_args()
     torch.set_num_threads(2)
-    trained = [spec for spec in NETWORKS.values() if spec.sha256 and spec.task == "segmentation"]
+    trained = [spec for spec in NETWORKS.values() if spec.sha256]
     rows = [HEAD, ("---",) * len(HEAD), *(row(spec, arguments.data, arguments.limit) for spec in trained)]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
     print(table)

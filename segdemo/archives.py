@@ -59,6 +59,11 @@ class Archive:
     def __exit__(self, *_: object) -> None:
         self._files.close()
 
+    def some_pairs(self, limit: int | None) -> list[tuple[str, str]]:
+        """Return at most so many of the pairs, spread evenly over the archive; all of them without a limit."""
+        count = len(self.pairs) if limit is None else min(limit, len(self.pairs))
+        return [self.pairs[index * len(self.pairs) // count] for index in range(count)]
+
     def picture(self, image: str) -> Image.Image:
         """Read a picture by its name in ``pairs``; PIL RGB.
 

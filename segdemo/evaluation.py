@@ -97,15 +97,13 @@ def evaluate(
     count = len(mapping.classes)
     confusion = np.zeros((count, count), np.int64)
     with Archive(archive) as file:
-        pairs = file.pairs
-        if limit is not None and limit < len(pairs):
-            pairs = [pairs[index * len(pairs) // limit] for index in range(limit)]
+        pairs = file.some_pairs(limit)
         for done, pair in enumerate(pairs, 1):
             picture, truth = file.read(pair, count)
             confusion += confusion_matrix(truth, table[segmenter.run(picture).mask], count)
             if progress:
                 progress(done, len(pairs))
-    return _scores(confusion, mapping.classes, len(pairs))
+    return scores_of(confusion, mapping.classes, len(pairs))
 
 
 def read_map(path: str | Path) -> ClassMap:
@@ -152,8 +150,17 @@ def confusion_matrix(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], cla
     return np.bincount(places, minlength=classes * classes).reshape(classes, classes)
 
 
-def _scores(confusion: NDArray[np.int64], classes: Sequence[str], pictures: int) -> Scores:
-    """Work out the scores from a confusion matrix."""
+def scores_of(confusion: NDArray[np.int64], classes: Sequence[str], pictures: int) -> Scores:
+    """Work out the scores from a confusion matrix.
+
+    Args:
+        confusion: (K, K) counts of pixels: row = true class, column = predicted class.
+        classes: K names.
+        pictures: how many were counted.
+
+    Raises:
+        InputError: nothing was counted.
+    """
     hits = confusion.diagonal()
     unions = confusion.sum(0) + confusion.sum(1) - hits
     total = int(confusion.sum())

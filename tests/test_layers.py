@@ -37,7 +37,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "labs": (CORE, {"torch", "PIL", "numpy"}),
     "training": (
         ABOVE | {"training"},
-        {"torch", "torchvision", "PIL", "numpy", "safetensors", "matplotlib", "tqdm"},
+        {"torch", "torchvision", "PIL", "numpy", "safetensors", "matplotlib", "torchmetrics", "tqdm"},
     ),
     "service": ({"inference", "errors"}, {"ray", "httpx", "PIL", "numpy"}),
     "ui": (ABOVE | {"ui", "explain", "labs", "service"}, {"gradio", "PIL", "numpy", "starlette"}),

@@ -1,4 +1,4 @@
-"""The score of a network that is still learning, on an archive, as ``segdemo evaluate`` works it out."""
+"""The score of a network that is still learning, on an archive."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from segdemo.evaluation import ClassMap, Scores, evaluate
+from segdemo.archives import IGNORED, Archive
+from segdemo.errors import InputError
+from segdemo.evaluation import Scores, scores_of
 from segdemo.images import to_batch
 from segdemo.networks.spec import NetworkSpec
 
@@ -55,20 +57,36 @@ def score(
     archive: str | Path,
     *,
     side: int,
-    mapping: ClassMap | None = None,
     limit: int | None = None,
     bfloat16: bool = True,
 ) -> Scores:
-    """Score a network on an archive.
+    """Score a network on an archive, counted by torchmetrics; ``segdemo evaluate`` comes to the same without it.
 
     Args:
         network: its weights are used as they are.
-        spec: its specification.
+        spec: its specification; the archive's classes are the network's.
         archive: path of the zip file.
         side: working size in pixels.
-        mapping: from the network's classes to the archive's, when they differ.
         limit: judge only this many pictures, spread evenly.
         bfloat16: compute in bfloat16 where PyTorch thinks it safe; False gives what ``segdemo evaluate`` does.
+
+    Raises:
+        InputError: the archive cannot be used, or torchmetrics is not installed.
     """
+    try:
+        from torchmetrics.classification import MulticlassConfusionMatrix
+    except ImportError:
+        raise InputError(
+            "torchmetrics_missing",
+            "Scores while training are counted by torchmetrics, which is not installed. "
+            "Run `pip install torchmetrics`, or train without --val.",
+        ) from None
     network.eval()
-    return evaluate(Learner(network, spec, side, bfloat16=bfloat16), archive, mapping, limit)
+    learner = Learner(network, spec, side, bfloat16=bfloat16)
+    confusion = MulticlassConfusionMatrix(len(spec.classes), ignore_index=IGNORED)
+    with Archive(archive) as file:
+        pairs = file.some_pairs(limit)
+        for pair in pairs:
+            picture, truth = file.read(pair, len(spec.classes))
+            confusion.update(*(torch.from_numpy(mask).long() for mask in (learner.run(picture).mask, truth)))
+    return scores_of(confusion.compute().numpy(), spec.classes, len(pairs))

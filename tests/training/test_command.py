@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from safetensors.torch import load_file
 
 from segdemo.__main__ import main
 from segdemo.networks import NetworkSpec
+from segdemo.training.data import Bytes
+from segdemo.training.teacher import Teacher
 
 
 def train(*words: str) -> int:
@@ -54,6 +58,24 @@ def test_teacher_teaches_on_pictures_without_masks(
     assert len(list((tmp_path / "teacher").iterdir())) == 1
 
 
+def test_pictures_in_which_the_teacher_finds_too_little_are_left_out(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("segdemo.checkpoints.load", lambda *_: True)
+    shares = [0.0, 0.02, 0.03, 0.5, 0.01, 0.04, 0.0, 1.0]
+
+    def labels(_: Teacher, pictures: Sequence[Bytes]) -> Iterator[Bytes]:
+        for share, picture in zip(2 * shares, pictures, strict=True):
+            foreground = np.zeros(picture.shape[:2], np.uint8)
+            foreground.reshape(-1)[: math.ceil(share * foreground.size)] = 255
+            yield np.stack([255 - foreground, foreground])
+
+    monkeypatch.setattr(Teacher, "labels", labels)
+    words = ["--data", str(archive), "--pictures", str(archive), "--teacher", "tiny", "--epochs", "1"]
+    assert train(*words, "--teacher-finds", "0.03", "--out", str(tmp_path / "run")) == 0
+    assert "12 pictures, 3 steps" in capsys.readouterr().err  # the eight with masks, and four of those without
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -67,6 +89,8 @@ def test_teacher_teaches_on_pictures_without_masks(
         (["--data", "{archive}", "--network", "tinny"], "Try tiny"),
         (["--data", "nowhere.zip"], r"nowhere\.zip cannot be read"),
         (["--data", "{archive}", "--freeze", "head"], "no module head"),
+        (["--data", "{archive}", "--network", "lenet"], "lenet answers once for a whole picture"),
+        (["--data", "{archive}", "--val", "nowhere.zip", "--epochs", "1"], r"nowhere\.zip cannot be read"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_a_sentence(

@@ -34,7 +34,7 @@ screenshots: $(VENV)/.dev
 
 NETWORK ?= unet
 MINUTES ?= 60
-train: $(VENV)/.app
+train: $(VENV)/.dev
 	@test -n "$(DATA)" || { echo 'Say what to learn from: make train DATA=archive.zip'; exit 2; }
 	@$(BIN)/python -m segdemo train --network $(NETWORK) --data $(DATA) $(if $(VAL),--val $(VAL)) \
 	    --minutes $(MINUTES) --out runs/$(NETWORK) $(MORE)
@@ -42,7 +42,7 @@ train: $(VENV)/.app
 train-lenet: $(VENV)/.dev
 	@$(BIN)/python -m scripts.train_lenet
 
-scores: $(VENV)/.app
+scores: $(VENV)/.dev
 	@test -n "$(DATA)" || { echo 'Say which folder has the archives: make scores DATA=FOLDER'; exit 2; }
 	@$(BIN)/python -m scripts.scores --data $(DATA)
 

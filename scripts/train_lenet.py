@@ -3,8 +3,8 @@
 python -m scripts.train_lenet [--epochs 40]
 
 The 1797 digits of 8 × 8 pixels are enlarged bilinearly to 32 × 32. A fifth of them, drawn once and for all with seed 0
-and equal shares of the ten digits, is for the test: its accuracy is noted after every epoch, and nothing is chosen by it.
-Writes checkpoints/lenet.safetensors, its card lenet.md and, into docs/training/, its curves.
+and equal shares of the ten digits, is for the test: the accuracy there is noted after every epoch, but nothing is
+chosen by it. Writes checkpoints/lenet.safetensors, its card lenet.md and, into docs/training/, its curves.
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ def accuracy(network: nn.Module, pictures: Tensor, truth: Tensor) -> float:
 def write_card(path: Path, reached: float, tests: int, epochs: int, seconds: float) -> None:
     """Write the model card."""
     content = path.read_bytes()
+    hardware = f"one of 2 shared processor cores, PyTorch {torch.__version__}"
     path.with_suffix(".md").write_text(
         f"""# lenet: reads one digit
 
@@ -113,7 +114,7 @@ def write_card(path: Path, reached: float, tests: int, epochs: int, seconds: flo
 |---|---|
 | Network | LeNet, `segdemo/networks/lenet.py`; {sum(p.numel() for p in LeNet().parameters()):,} parameters |
 | Our file | `{path.name}`, {len(content):,} bytes, float16, SHA-256 `{hashlib.sha256(content).hexdigest()}` |
-| Made by | `make train-lenet`, {epochs} epochs, {seconds:.0f} seconds on one of 2 shared processor cores, PyTorch {torch.__version__}; code as of commit `{commit()}` |
+| Made by | `make train-lenet`, {epochs} epochs, {seconds:.0f} seconds on {hardware}; code as of commit `{commit()}` |
 | Score | accuracy **{reached:.4f}** on {tests} digits never learned from (a fifth, drawn with seed 0, equal shares) |
 | Licence | the weights are ours: Apache-2.0, like the code |
 

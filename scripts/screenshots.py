@@ -24,7 +24,7 @@ SHOTS = {
     "page.png": ("?example=chelsea&stage=Blocks 6-9", 1440, 1000, None),
     "network.png": ("?network=u2netp&example=astronaut&stage=En_2&__theme=dark", 1600, 1000, "#diagram"),
     "channels.png": ("?example=motorcycle&stage=Blocks 1-2&channel=10", 1600, 1000, "#sheet"),
-    "chinese.png": ("?network=unet&side=256&example=coffee&stage=Encoder 2&lang=zh", 1440, 1000, None),
+    "chinese.png": ("?network=unet_narrow&example=coffee&step=152&stage=Encoder 2&lang=zh", 1440, 1000, None),
 }
 
 

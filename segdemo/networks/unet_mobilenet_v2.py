@@ -119,5 +119,5 @@ SPEC = NetworkSpec(
         std=(0.229, 0.224, 0.225),
     ),
     source="https://arxiv.org/abs/1801.04381",
-    sha256="6b6f438d7a00a983a27783dd2baa69356ef9761b2271a290922d953b8cbbe9d9",
+    sha256="2980784d66c52a04462a3d6329ef814c5837e22cb84ac7ba6c0df54ca9a8166c",
 )

@@ -155,6 +155,7 @@ const offer = () => {
   find('absent').hidden ||= answers;
   for (const button of find('downloads').querySelectorAll('button')) button.hidden = answers && button.dataset.kind !== 'data';
   find('answer').hidden = !answers;
+  find('views').classList.toggle('pair', answers);
   find('heading').textContent = t(answers ? 'title_answer' : 'title');
 };
 const refresh = () => { arrange(); paint(); if (cursor) point(cursor, 'keyboard'); };

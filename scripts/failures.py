@@ -53,9 +53,9 @@ CASES: dict[str, dict[str, str]] = {
         HOPPER: "a part of the flag is a person",
     },
     "fcn_alexnet": {
-        ASTRONAUT: "the head is found with a broad margin, most of the space suit is not",
-        HOPPER: "patches of both arms are cats, one is a dog, and a part of the flag is a person",
-        RETINA: "a person and a cat in a retina",
+        ASTRONAUT: "the stars of the flag are a person, as are the rim and patches of the helmet",
+        HOPPER: "the person has parts of the flag, and lacks a sleeve",
+        RETINA: "a person in a retina",
     },
 }
 

@@ -99,12 +99,12 @@ SPEC = NetworkSpec(
         Stage("Logits", "resize", row=0, column=6, inputs=("Fused 8",)),
     ),
     rule=InputRule(
-        side=320,
+        side=256,
         sides=(192, 256, 320, 384, 512),
         stride=32,
         mean=(0.485, 0.456, 0.406),  # of ImageNet, as torchvision trained it
         std=(0.229, 0.224, 0.225),
     ),
     source="https://arxiv.org/abs/1411.4038",
-    sha256="82300470ebd295e4b97b0736e5527a0afaa5621bd39afb704bc7e4429b33f822",
+    sha256="e74c7db9c85d585020ad5578360d96a74c159bcaecfe6a9e1b9004c8a70eef33",
 )

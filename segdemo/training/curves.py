@@ -63,14 +63,14 @@ class Curves:
 
     def _draw(self) -> Figure:
         figure = Figure(figsize=(8, 7), layout="constrained")
-        for place, (name, label) in enumerate((("loss", "loss"), ("miou", "mIoU"), ("rate", "learning rate")), 1):
-            axes = figure.add_subplot(3, 1, place)
+        drawn = (("loss", "loss"), ("miou", "mIoU"), ("rate", "learning rate"))
+        for axes, (name, label) in zip(figure.subplots(3, sharex=True), drawn, strict=True):
             known = [row for row in self.rows if row[name] is not None]
             places, values = (np.array([row[key] for row in known], np.float64) for key in ("epoch", name))
             axes.plot(places, values, marker="o" if name == "miou" else "")
             axes.set_ylabel(label)
             axes.grid(visible=True, alpha=0.3)
-        axes.set_xlabel("epoch")
+        figure.axes[-1].set_xlabel("epoch")
         return figure
 
 

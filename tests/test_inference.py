@@ -51,6 +51,30 @@ def test_astronaut_cat_and_motorcycle_are_recognised(deeplab: Segmenter) -> None
     assert 25 < shares(deeplab, "motorcycle")["motorbike"] < 40
 
 
+def outline(network: str, name: str, sought: str) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    result = get_segmenter(network).run(load_picture(example(name)))
+    return result.mask == next(share.index for share in result.classes if share.name == sought)
+
+
+@pytest.mark.parametrize(
+    ("network", "judge", "name", "sought", "least"),
+    [
+        ("unet_mobilenet_v2", "deeplabv3_mobilenet_v2", "astronaut", "person", 0.8),
+        ("unet_mobilenet_v2", "deeplabv3_mobilenet_v2", "chelsea", "cat", 0.9),
+        ("fcn_alexnet", "deeplabv3_mobilenet_v2", "astronaut", "person", 0.6),
+        ("fcn_alexnet", "deeplabv3_mobilenet_v2", "chelsea", "cat", 0.85),
+        ("unet", "u2netp", "astronaut", "foreground", 0.8),
+        ("unet_bilinear", "u2netp", "astronaut", "foreground", 0.8),
+        ("unet_narrow", "u2netp", "astronaut", "foreground", 0.8),
+    ],
+)
+def test_what_was_trained_here_finds_what_others_find(
+    network: str, judge: str, name: str, sought: str, least: float
+) -> None:
+    found, expected = outline(network, name, sought), outline(judge, name, sought)
+    assert (found & expected).sum() / (found | expected).sum() > least
+
+
 @torch.no_grad()
 def test_a_run_says_what_the_bare_network_says(deeplab: Segmenter, cat: Image.Image) -> None:
     batch, placement = to_batch(cat, deeplab.spec.rule, SIDE)

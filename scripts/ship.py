@@ -3,8 +3,9 @@
 python -m scripts.ship unet --run runs/unet --val foreground-val.zip --commit 1a2b3c4 --side 128
 
 Scores the weights in float32 and in float16, and keeps the latter where the score stays within 0.002. Writes
-checkpoints/NAME.safetensors and NAME.md, and docs/training/NAME-curves.png, -curves.csv and -examples.jpg. What no
-program can know of a network, its card takes from scripts/cards/NAME.md.
+checkpoints/NAME.safetensors and NAME.md, and docs/training/NAME-curves.png, -curves.csv and -examples.jpg. Snapshots
+of the run become checkpoints/NAME-step-N.safetensors. What no program can know of a network, its card takes from
+scripts/cards/NAME.md; what has to go into the SPEC is printed.
 """
 
 from __future__ import annotations
@@ -62,10 +63,20 @@ def ship(name: str, run: Path, archive: Path, side: int | None, limit: int | Non
     kept = abs(half.miou - full.miou) <= HALF_COSTS
     if not kept:
         network.load_state_dict(state)
-    path = ROOT / "checkpoints" / f"{name}.safetensors"
+    path = checkpoints.path_of(spec)
     save_weights(state, path, half=kept)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Shipped(spec, side, full, half, "float16" if kept else "float32", path, parameters), network
+
+
+def ship_snapshots(run: Path, spec: NetworkSpec) -> dict[int, str]:
+    """Copy the snapshots of a run but the last, which is the checkpoint itself; return their checksums by step."""
+    sums: dict[int, str] = {}
+    for source in sorted((run / "snapshots").glob("*.safetensors"))[:-1]:
+        step = int(source.stem)
+        shutil.copyfile(source, checkpoints.path_of(spec, step))
+        sums[step] = _checksum(source)
+    return sums
 
 
 def draw_examples(network: nn.Module, spec: NetworkSpec, side: int) -> Image.Image:
@@ -136,6 +147,8 @@ def main() -> None:
     card = write_card(shipped, arguments.run, arguments.val, arguments.commit)
     shipped.path.with_suffix(".md").write_text(card, "utf-8")
     print(f'{shipped.path}: mIoU {shipped.half.miou:.4f}; in the SPEC: sha256="{_checksum(shipped.path)}"')
+    for step, checksum in ship_snapshots(arguments.run, shipped.spec).items():
+        print(f'in its snapshots: Snapshot({step}, "{checksum}"),')
 
 
 def _checksum(path: Path) -> str:

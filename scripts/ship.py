@@ -1,6 +1,6 @@
 """Make of a finished run a checkpoint with its card.
 
-python -m scripts.ship unet --run runs/unet --val foreground-val.zip --commit 1a2b3c4 --side 128
+python -m scripts.ship unet --run runs/unet --val foreground-val.zip --commit 1a2b3c4 --hardware "8 processor cores"
 
 Scores the weights in float32 and in float16, and keeps the latter where the score stays within 0.002. Writes
 checkpoints/NAME.safetensors and NAME.md, and docs/training/NAME-curves.png, -curves.csv and -examples.jpg. Snapshots
@@ -92,7 +92,7 @@ def draw_examples(network: nn.Module, spec: NetworkSpec, side: int) -> Image.Ima
     return sheet
 
 
-def write_card(shipped: Shipped, run: Path, archive: Path, commit: str) -> str:
+def write_card(shipped: Shipped, run: Path, archive: Path, commit: str, hardware: str) -> str:
     """Write the card: a table of facts, then what a person has to say."""
     spec, content = shipped.spec, shipped.path.read_bytes()
     entries: list[dict[str, Any]] = json.loads((run / "run.json").read_text("utf-8"))
@@ -112,8 +112,8 @@ def write_card(shipped: Shipped, run: Path, archive: Path, commit: str) -> str:
         "Made by": f"{commands}, then `python -m scripts.ship {spec.name}`; code as of commit `{commit}`",
         "Trained for": f"{float(last['minutes']):.0f} minutes, {last['step']} steps of {entry['batch']} pictures, "
         f"{float(last['epoch']):.1f} passes over {entry['pictures']:,} pictures ({entry['with_masks']:,} with masks)",
-        "Hardware": f"{entry['processes']} processes of {entry['threads']} thread each on 2 shared processor cores, "
-        f"bfloat16 autocast, PyTorch {entry['torch']}",
+        "Hardware": f"{hardware}; processes: {entry['processes']}, threads in each: {entry['threads']}; "
+        f"{'float32' if '--float32' in entry['command'] else 'bfloat16 autocast'}, PyTorch {entry['torch']}",
         "Score": f"mIoU **{shipped.half.miou:.3f}** on `{archive.name}` ({shipped.half.pictures} pictures never "
         f"learned from) at side {shipped.side}; {classes}; pixel accuracy {shipped.half.pixel_accuracy:.3f}. "
         f"In float32: {shipped.full.miou:.4f}, in float16: {shipped.half.miou:.4f}",
@@ -134,6 +134,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
     parser.add_argument("--val", type=Path, required=True, help="archive to score on")
     parser.add_argument("--commit", required=True, help="of the code that trained it")
+    parser.add_argument("--hardware", required=True, help="on which it was trained")
     parser.add_argument("--side", type=int, help="working size; default: the network's own")
     parser.add_argument("--limit", type=int, help="score on so many pictures; default: on all")
     arguments = parser.parse_args()
@@ -144,7 +145,7 @@ def main() -> None:
     for kind in ("png", "csv"):
         shutil.copyfile(arguments.run / f"curves.{kind}", drawings / f"{name}-curves.{kind}")
     draw_examples(network, shipped.spec, shipped.side).save(drawings / f"{name}-examples.jpg", quality=88)
-    card = write_card(shipped, arguments.run, arguments.val, arguments.commit)
+    card = write_card(shipped, arguments.run, arguments.val, arguments.commit, arguments.hardware)
     shipped.path.with_suffix(".md").write_text(card, "utf-8")
     print(f'{shipped.path}: mIoU {shipped.half.miou:.4f}; in the SPEC: sha256="{_checksum(shipped.path)}"')
     for step, checksum in ship_snapshots(arguments.run, shipped.spec).items():

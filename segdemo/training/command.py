@@ -21,13 +21,15 @@ from segdemo.training.processes import Processes, joined
 from segdemo.training.record import write_record
 from segdemo.training.settings import Settings
 from segdemo.training.teacher import Teacher, found, teach
-from segdemo.training.validation import score
+from segdemo.training.validation import check, score
 
 
 def train(arguments: Namespace) -> int:
     """Train a network; returns 0 when the budget is used, 130 when interrupted before."""
     spec = find(arguments.network)
     settings = read_settings(arguments, spec)
+    if arguments.val:
+        check(arguments.val, spec.classes)  # now, not after the first minutes
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     with joined() as processes:
@@ -55,26 +57,10 @@ def read_settings(arguments: Namespace, spec: NetworkSpec) -> Settings:
     """Check what was asked for and make settings of it.
 
     Raises:
-        InputError: there is nothing to learn from or no budget, or a crop size does not suit the network.
+        InputError: there is nothing to learn from or no budget, a crop size does not suit the network, or the folder
+            already holds a run.
     """
-    if arguments.pictures and not arguments.teacher:
-        raise InputError(
-            "train_pictures_alone",
-            "--pictures have no masks, so that only a teacher can say what is on them. Add --teacher NETWORK, or give "
-            "them as --data with masks.",
-        )
-    if not arguments.data and not arguments.pictures:
-        raise InputError(
-            "train_nothing",
-            "There is nothing to learn from. Needed is --data with masks, or --pictures with a --teacher. Add one.",
-        )
-    if spec.task != "segmentation":
-        raise InputError(
-            "train_classifier",
-            "{network} answers once for a whole picture and cannot learn from masks. Needed is a network that "
-            "segments. Choose another, or run `make train-lenet`.",
-            network=spec.name,
-        )
+    _check_sources(arguments, spec)
     rule = spec.rule
     for side in arguments.side:
         if side <= rule.remainder or (side - rule.remainder) % rule.stride:
@@ -108,6 +94,41 @@ def read_settings(arguments: Namespace, spec: NetworkSpec) -> Settings:
     )
 
 
+def _check_sources(arguments: Namespace, spec: NetworkSpec) -> None:
+    """Refuse what cannot be learned from, and a folder that has something to lose."""
+    if (Path(arguments.out) / "state.pt").exists() and not arguments.resume:
+        raise InputError(
+            "train_exists",
+            "{out} already holds a run, which a new one would write over. Add --resume to go on with it, or name "
+            "another folder with --out.",
+            out=arguments.out,
+        )
+    if arguments.pictures and not arguments.teacher:
+        raise InputError(
+            "train_pictures_alone",
+            "--pictures have no masks, so that only a teacher can say what is on them. Add --teacher NETWORK, or give "
+            "them as --data with masks.",
+        )
+    if not arguments.data and not arguments.pictures:
+        raise InputError(
+            "train_nothing",
+            "There is nothing to learn from. Needed is --data with masks, or --pictures with a --teacher. Add one.",
+        )
+    if arguments.teacher_on == "pictures" and not arguments.pictures:
+        raise InputError(
+            "train_teacher_idle",
+            "--teacher-on pictures asks the teacher about --pictures only, and there are none. Add --pictures, or "
+            "leave --teacher-on out.",
+        )
+    if spec.task != "segmentation":
+        raise InputError(
+            "train_classifier",
+            "{network} answers once for a whole picture and cannot learn from masks. Needed is a network that "
+            "segments. Choose another, or run `make train-lenet`.",
+            network=spec.name,
+        )
+
+
 def read_data(
     arguments: Namespace, spec: NetworkSpec, side: int, processes: Processes
 ) -> tuple[list[Sample], list[Bytes | None] | None]:
@@ -121,6 +142,9 @@ def read_data(
 
     Returns:
         The samples, and for each its soft labels or None; None without a teacher.
+
+    Raises:
+        InputError: a source cannot be used, or the teacher finds too little in all pictures without masks.
     """
     quiet = not processes.first
     samples = [
@@ -143,11 +167,20 @@ def read_data(
         labels += teach(teacher, part, cache)
     if processes.first:
         processes.wait()
-    kept = [
-        index
-        for index, label in enumerate(labels)
-        if index < masked or label is None or found(label) >= arguments.teacher_finds
+    kept = list(range(masked)) + [
+        masked + index
+        for index, label in enumerate(labels[masked:])
+        if label is not None and found(label) >= arguments.teacher_finds
     ]
+    if arguments.pictures and len(kept) == masked:
+        raise InputError(
+            "train_nothing_found",
+            "{teacher} finds something on {share} of the area in none of the {count} pictures, so that it can teach "
+            "nothing on them. Lower --teacher-finds, or give other --pictures.",
+            teacher=teacher.spec.name,
+            share=arguments.teacher_finds,
+            count=len(samples) - masked,
+        )
     return [samples[index] for index in kept], [labels[index] for index in kept]
 
 

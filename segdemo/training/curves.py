@@ -63,7 +63,7 @@ class Curves:
 
     def _draw(self) -> Figure:
         figure = Figure(figsize=(8, 7), layout="constrained")
-        drawn = (("loss", "loss"), ("miou", "mIoU"), ("rate", "learning rate"))
+        drawn = (("loss", "loss"), ("miou", "mIoU at the crop size"), ("rate", "learning rate"))
         for axes, (name, label) in zip(figure.subplots(3, sharex=True), drawn, strict=True):
             known = [row for row in self.rows if row[name] is not None]
             places, values = (np.array([row[key] for row in known], np.float64) for key in ("epoch", name))

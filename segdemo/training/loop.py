@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from segdemo.errors import InputError
 from segdemo.training.batches import Batches
 from segdemo.training.curves import Curves
 from segdemo.training.losses import segmentation_loss
@@ -166,9 +167,19 @@ class Trainer:
 
     def _restore(self, path: Path) -> None:
         state = load_state(path)
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.average.tensors = state["average"]
+        try:
+            self.network.load_state_dict(state["network"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, ValueError) as error:
+            raise InputError(
+                "state_of_another",
+                "{path} is from a run with another network or other modules frozen. To resume, a run needs the "
+                "--network, --init and --freeze it was started with; {record} beside it has its command.",
+                path=path,
+                record="run.json",
+            ) from error
+        for name, tensor in state["average"].items():  # copied, so that they stay on the device they are on
+            self.average.tensors[name].copy_(tensor)
         self.average.steps = state["average_steps"]
         self.clock.elapsed, self.clock.step = state["elapsed"], state["step"]
         self.snapshots, self.curves.rows = state["snapshots"], state["curves"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
@@ -16,6 +17,9 @@ from segdemo.errors import InputError
 from segdemo.evaluation import Scores, scores_of
 from segdemo.images import to_batch
 from segdemo.networks.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,33 @@ def score(
     Raises:
         InputError: the archive cannot be used, or torchmetrics is not installed.
     """
+    network.eval()
+    learner = Learner(network, spec, side, bfloat16=bfloat16)
+    confusion = _confusion(len(spec.classes))
+    with Archive(archive) as file:
+        pairs = file.some_pairs(limit)
+        for pair in pairs:
+            picture, truth = file.read(pair, len(spec.classes))
+            confusion.update(*(torch.from_numpy(mask).long() for mask in (learner.run(picture).mask, truth)))
+    return scores_of(confusion.compute().numpy(), spec.classes, len(pairs))
+
+
+def check(archive: str | Path, classes: Sequence[str]) -> None:
+    """Make sure, before anything is learned, that :func:`score` will be able to work.
+
+    Args:
+        archive: path of the zip file; of its pictures only the first is looked at.
+        classes: of the network.
+
+    Raises:
+        InputError: the archive cannot be used, or torchmetrics is not installed.
+    """
+    _confusion(len(classes))
+    with Archive(archive) as file:
+        file.read(file.pairs[0], len(classes))
+
+
+def _confusion(classes: int) -> Metric:
     try:
         from torchmetrics.classification import MulticlassConfusionMatrix
     except ImportError:
@@ -81,12 +112,4 @@ def score(
             "Scores while training are counted by torchmetrics, which is not installed. "
             "Run `pip install torchmetrics`, or train without --val.",
         ) from None
-    network.eval()
-    learner = Learner(network, spec, side, bfloat16=bfloat16)
-    confusion = MulticlassConfusionMatrix(len(spec.classes), ignore_index=IGNORED)
-    with Archive(archive) as file:
-        pairs = file.some_pairs(limit)
-        for pair in pairs:
-            picture, truth = file.read(pair, len(spec.classes))
-            confusion.update(*(torch.from_numpy(mask).long() for mask in (learner.run(picture).mask, truth)))
-    return scores_of(confusion.compute().numpy(), spec.classes, len(pairs))
+    return MulticlassConfusionMatrix(classes, ignore_index=IGNORED)

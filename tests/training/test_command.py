@@ -15,6 +15,7 @@ from segdemo.__main__ import main
 from segdemo.networks import NetworkSpec
 from segdemo.training.data import Bytes
 from segdemo.training.teacher import Teacher
+from tests.training.conftest import png, zipped
 
 
 def train(*words: str) -> int:
@@ -76,6 +77,49 @@ def test_pictures_in_which_the_teacher_finds_too_little_are_left_out(
     assert "12 pictures, 3 steps" in capsys.readouterr().err  # the eight with masks, and four of those without
 
 
+def test_a_teacher_that_finds_nothing_is_said_with_what_to_do(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("segdemo.checkpoints.load", lambda *_: True)
+    monkeypatch.setattr("segdemo.training.command.found", lambda _: 0.1)
+    words = ["--data", str(archive), "--pictures", str(archive), "--teacher", "tiny", "--epochs", "1"]
+    assert train(*words, "--teacher-finds", "0.2", "--out", str(tmp_path / "run")) == 2
+    assert "tiny finds something on 0.2 of the area in none of the 8 pictures" in capsys.readouterr().err
+
+
+def test_pictures_to_score_on_are_looked_at_before_anything_is_learned(
+    archive: Path, files: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = zipped(tmp_path / "wrong.zip", files | {"masks/0.png": png(np.full((32, 40), 9, np.uint8))})
+    out = tmp_path / "run"
+    assert train("--data", str(archive), "--val", str(wrong), "--epochs", "1", "--out", str(out)) == 2
+    assert "masks/0.png holds class 9" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_new_run_does_not_write_over_another(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", str(archive), "--out", str(tmp_path / "run"), "--epochs"]
+    assert train(*words, "1") == 0
+    before = (tmp_path / "run/state.pt").read_bytes()
+    assert train(*words, "2") == 2
+    assert "already holds a run" in capsys.readouterr().err
+    assert (tmp_path / "run/state.pt").read_bytes() == before
+    assert train(*words, "2", "--resume") == 0
+    assert "step 4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("changed", [["--network", "unet_narrow"], ["--freeze", "entrance"]])
+def test_only_the_run_that_was_interrupted_can_be_resumed(
+    changed: list[str], archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", str(archive), "--out", str(tmp_path / "run"), "--epochs"]
+    assert train(*words, "1") == 0
+    assert train(*words, "2", "--resume", *changed) == 2
+    assert "state.pt is from a run with another network or other modules frozen" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -90,7 +134,8 @@ def test_pictures_in_which_the_teacher_finds_too_little_are_left_out(
         (["--data", "nowhere.zip"], r"nowhere\.zip cannot be read"),
         (["--data", "{archive}", "--freeze", "head"], "no module head"),
         (["--data", "{archive}", "--network", "lenet"], "lenet answers once for a whole picture"),
-        (["--data", "{archive}", "--val", "nowhere.zip", "--epochs", "1"], r"nowhere\.zip cannot be read"),
+        (["--data", "{archive}", "--val", "nowhere.zip"], r"nowhere\.zip cannot be read"),
+        (["--data", "{archive}", "--teacher", "u2netp", "--teacher-on", "pictures"], "about --pictures only"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_a_sentence(

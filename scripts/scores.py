@@ -11,10 +11,10 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import time
 from pathlib import Path
 
 import torch
+from torch.utils.benchmark import Timer
 from tqdm import tqdm
 
 from segdemo import checkpoints, classification
@@ -65,16 +65,13 @@ def judge(network: torch.nn.Module, spec: NetworkSpec, folder: Path, limit: int 
 
 
 def seconds(network: torch.nn.Module, spec: NetworkSpec) -> float:
-    """Return the median time of one forward pass over the example pictures, each run three times."""
+    """Return the median time of one forward pass over the example pictures, each run for a second."""
     times = []
     with torch.inference_mode():
         for name in PHOTOGRAPHS:
             batch, _ = to_batch(load_picture(example(name)), spec.rule)
-            network(batch)
-            for _ in range(3):
-                started = time.perf_counter()
-                network(batch)
-                times.append(time.perf_counter() - started)
+            timer = Timer("network(batch)", globals={"network": network, "batch": batch}, num_threads=2)
+            times.append(timer.blocked_autorange(min_run_time=1).median)
     return statistics.median(times)
 
 

@@ -112,8 +112,8 @@ SPEC = NetworkSpec(
         Stage("Logits", "resize", row=0, column=3, inputs=("Decoder 1",)),
     ),
     rule=InputRule(
-        side=256,
-        sides=(192, 256, 320, 384, 512),
+        side=288,
+        sides=(192, 256, 288, 384, 512),
         stride=32,
         mean=(0.485, 0.456, 0.406),  # of ImageNet, as torchvision trained it
         std=(0.229, 0.224, 0.225),

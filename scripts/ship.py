@@ -5,7 +5,7 @@ python -m scripts.ship unet --run runs/unet --val foreground-val.zip --commit 1a
 Scores the weights in float32 and in float16, and keeps the latter where the score stays within 0.002. Writes
 checkpoints/NAME.safetensors and NAME.md, and docs/training/NAME-curves.png, -curves.csv and -examples.jpg. Snapshots
 of the run become checkpoints/NAME-step-N.safetensors. What no program can know of a network, its card takes from
-scripts/cards/NAME.md; what has to go into the SPEC is printed.
+scripts/cards/NAME.md; what has to go into the SPEC is printed. Then python -m scripts.failures adds the failure cases.
 """
 
 from __future__ import annotations

@@ -44,11 +44,13 @@ def train(arguments: Namespace) -> int:
         part = (processes.number, processes.count)
         batches = Batches(samples, labels, spec.rule, size=settings.batch, seed=settings.seed, part=part)
         _say(processes, f"{len(samples)} pictures, {batches.per_epoch} steps of {batches.size} an epoch")
-        write_record(settings.out, network, batches, samples, processes)
         trainer = Trainer(
             network, batches, settings, started=started, score=_scorer(arguments, spec), processes=processes
         )
-        finished = trainer.run(resume=arguments.resume)
+        if arguments.resume:
+            trainer.restore()
+        write_record(settings.out, network, batches, samples, processes)
+        finished = trainer.run()
     _say(processes, f"{'done' if finished else 'interrupted; go on with --resume'}: {settings.out}")
     return 0 if finished else 130
 

@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -64,11 +63,8 @@ class Trainer:
         self.snapshots = 0
         self._stop = False
 
-    def run(self, *, resume: bool = False) -> bool:
+    def run(self) -> bool:
         """Learn until the budget is used, or until a signal asks to stop; save the state in both cases.
-
-        Args:
-            resume: go on where the state in the folder was saved.
 
         Returns:
             True when the budget is used and the weights are written, False when stopped before.
@@ -76,8 +72,6 @@ class Trainer:
         out = self.settings.out
         if self.processes.first:
             out.mkdir(parents=True, exist_ok=True)
-        if resume:
-            self._restore(out / "state.pt")
         saved = self.clock.elapsed
         with _stopping(self), self._bar() as bar:
             while not self._finished():
@@ -91,6 +85,30 @@ class Trainer:
             self._snapshot()
         self._save(scored=finished)
         return finished
+
+    def restore(self) -> None:
+        """Go on where the state in the folder was saved.
+
+        Raises:
+            InputError: there is no such state, it is damaged, or it is from a run that learned something else.
+        """
+        path = self.settings.out / "state.pt"
+        state = load_state(path)
+        try:
+            self.network.load_state_dict(state["network"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, ValueError) as error:
+            raise InputError(
+                "state_of_another",
+                "{path} is from a run with another network or other modules frozen. To resume, a run needs the "
+                "--network, --init and --freeze it was started with; run.json beside it has its command.",
+                path=path,
+            ) from error
+        for name, tensor in state["average"].items():  # copied, so that they stay on the device they are on
+            self.average.tensors[name].copy_(tensor)
+        self.average.steps = state["average_steps"]
+        self.clock.elapsed, self.clock.step = state["elapsed"], state["step"]
+        self.snapshots, self.curves.rows = state["snapshots"], state["curves"]
 
     def _finished(self) -> bool:
         """Agree with the other processes on whether to go on, and on how much of the budget is used."""
@@ -164,25 +182,6 @@ class Trainer:
             "snapshots": self.snapshots,
             "curves": self.curves.rows,
         }
-
-    def _restore(self, path: Path) -> None:
-        state = load_state(path)
-        try:
-            self.network.load_state_dict(state["network"])
-            self.optimiser.load_state_dict(state["optimiser"])
-        except (RuntimeError, ValueError) as error:
-            raise InputError(
-                "state_of_another",
-                "{path} is from a run with another network or other modules frozen. To resume, a run needs the "
-                "--network, --init and --freeze it was started with; {record} beside it has its command.",
-                path=path,
-                record="run.json",
-            ) from error
-        for name, tensor in state["average"].items():  # copied, so that they stay on the device they are on
-            self.average.tensors[name].copy_(tensor)
-        self.average.steps = state["average_steps"]
-        self.clock.elapsed, self.clock.step = state["elapsed"], state["step"]
-        self.snapshots, self.curves.rows = state["snapshots"], state["curves"]
 
     def _bar(self) -> tqdm[Any]:
         form = "{desc} {percentage:3.0f}% |{bar}| {postfix}"

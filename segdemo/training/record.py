@@ -35,7 +35,7 @@ def write_record(
     path = out / "run.json"
     entries: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
     entry = {
-        "command": command(sys.argv[1:]),
+        "command": command(sys.argv[1:], processes.count),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "pictures": len(samples),
         "with_masks": sum(sample.mask is not None for sample in samples),
@@ -49,6 +49,7 @@ def write_record(
     path.write_text(json.dumps([*entries, entry], indent=1) + "\n", "utf-8")
 
 
-def command(words: Sequence[str]) -> str:
+def command(words: Sequence[str], processes: int = 1) -> str:
     """Write out the command with the names of files and folders, but not with where they were on this machine."""
-    return "python -m segdemo " + shlex.join(Path(word).name if "/" in word else word for word in words)
+    launcher = "python" if processes == 1 else f"torchrun --nproc-per-node {processes}"
+    return f"{launcher} -m segdemo " + shlex.join(Path(word).name if "/" in word else word for word in words)

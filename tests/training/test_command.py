@@ -116,7 +116,9 @@ def test_only_the_run_that_was_interrupted_can_be_resumed(
 ) -> None:
     words = ["--data", str(archive), "--out", str(tmp_path / "run"), "--epochs"]
     assert train(*words, "1") == 0
+    before = (tmp_path / "run/run.json").read_text()
     assert train(*words, "2", "--resume", *changed) == 2
+    assert (tmp_path / "run/run.json").read_text() == before
     assert "state.pt is from a run with another network or other modules frozen" in capsys.readouterr().err
 
 

@@ -73,7 +73,8 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been_interrupted(
     assert not first.run()
     assert first.clock.step == 3
     second = trainer(samples, settings("parts"))
-    assert second.run(resume=True)
+    second.restore()
+    assert second.run()
 
     assert second.clock.step == whole.clock.step == 10
     for name, tensor in weights(whole).items():
@@ -158,11 +159,11 @@ def test_weights_from_before_learn_more_slowly_and_only_kernels_decay(samples: l
 
 def test_resuming_what_was_never_begun_is_refused(samples: list[Sample], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"state\.pt cannot be read") as refusal:
-        trainer(samples, Settings(tmp_path), Tiny(2)).run(resume=True)
+        trainer(samples, Settings(tmp_path), Tiny(2)).restore()
     assert refusal.value.code == "state_unreadable"
     (tmp_path / "state.pt").write_bytes(b"damaged")
     with pytest.raises(InputError, match="without --resume"):
-        trainer(samples, Settings(tmp_path), Tiny(2)).run(resume=True)
+        trainer(samples, Settings(tmp_path), Tiny(2)).restore()
 
 
 def test_signals_are_as_before_after_the_run(samples: list[Sample], tmp_path: Path) -> None:

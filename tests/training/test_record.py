@@ -18,6 +18,10 @@ def test_command_names_files_but_not_where_they_were() -> None:
     assert command(words) == "python -m segdemo train --data pairs.zip --side 64 96"
 
 
+def test_command_of_several_processes_is_the_one_that_starts_them_all() -> None:
+    assert command(["train", "--epochs", "3"], 2) == "torchrun --nproc-per-node 2 -m segdemo train --epochs 3"
+
+
 def test_every_start_of_a_run_adds_an_entry(samples: list[Sample], tmp_path: Path) -> None:
     batches = Batches(samples, None, InputRule(side=32, sides=(32,), stride=16), size=4, seed=0)
     unknown = Sample("unknown", samples[0].picture, None)

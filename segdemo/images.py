@@ -17,6 +17,9 @@ from torch.nn import functional as F
 from segdemo.errors import InputError
 from segdemo.networks.spec import InputRule
 
+# What is opened, wherever a picture comes from: Pillow's other formats start programs or decode before they can be
+# checked. Where Pillow or a plugin of it lacks AVIF or HEIF, which phones write, those are refused like any other.
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "JPEG2000", "AVIF", "HEIF")
 MAX_SIDE = 12_000  # pixels; a 10000 x 20 strip is fine
 MAX_PIXELS = 40_000_000  # about 120 MB as RGB
 MAX_WORKING_SIDE = 1024  # pixels; what two cores still do in seconds

@@ -215,3 +215,9 @@ def trace(network: nn.Module, batch: Tensor) -> list[tuple[str, str, tuple[int, 
     with torch.no_grad(), capture(network, names, reduce=lambda tensor: tuple(tensor.shape)) as seen:
         network(batch)
     return [(key, type(modules[key.partition(":")[0]]).__name__, shape) for key, shape in seen.items()]
+
+
+def short_key(key: str) -> str:
+    """Leave the call number off where it is the first call and its only tensor: ``"relu:1"`` is ``"relu"``."""
+    match = KEY.fullmatch(key)
+    return match["name"] if match and match["call"] == "1" and not match["leaf"] else key

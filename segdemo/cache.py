@@ -1,11 +1,17 @@
-"""A bounded memory of results: the least recently used leaves first."""
+"""A bounded memory: the least recently used leaves first. What it keeps is shared, so it is made read-only before."""
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+
+Value = TypeVar("Value")
 
 
 class Cache:
@@ -46,3 +52,40 @@ class Cache:
         with self._lock:
             self._entries.clear()
             self.used = 0
+
+
+def freeze(value: Value) -> Value:
+    """Make every array in a value read-only, and return the value.
+
+    Args:
+        value: arrays, pictures and plain values, in dataclasses, mappings, tuples and lists.
+    """
+    for array in _arrays(value):
+        array.setflags(write=False)
+    return value
+
+
+def size_of(value: object) -> int:
+    """Return about how many bytes a value takes, for a value as :func:`freeze` takes it."""
+    if isinstance(value, Image.Image):
+        return value.width * value.height * len(value.getbands())
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    return 64 + sum(map(size_of, _parts(value)))
+
+
+def _arrays(value: object) -> Iterator[np.ndarray]:
+    if isinstance(value, np.ndarray):
+        yield value
+    for part in _parts(value):
+        yield from _arrays(part)
+
+
+def _parts(value: object) -> Iterator[Any]:
+    """Yield what a value is made of."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        yield from (getattr(value, field.name) for field in dataclasses.fields(value))
+    elif isinstance(value, Mapping):
+        yield from value.values()
+    elif isinstance(value, tuple | list):
+        yield from value

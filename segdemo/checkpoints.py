@@ -58,6 +58,14 @@ def path_of(spec: NetworkSpec, step: int | None = None) -> Path:
     return folder() / (f"{spec.name}.safetensors" if step is None else f"{spec.name}-step-{step}.safetensors")
 
 
+def card_of(spec: NetworkSpec) -> str:
+    """Return the model card of a network, Markdown, without its pictures; empty where there is none."""
+    path = folder() / f"{spec.name}.md"
+    if not path.is_file():
+        return ""
+    return "\n".join(line for line in path.read_text("utf-8").splitlines() if not line.startswith("!["))
+
+
 def sha256_of(spec: NetworkSpec, step: int | None = None) -> str:
     """Return the checksum that the weights of a network have at a step of the training.
 

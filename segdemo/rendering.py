@@ -189,6 +189,17 @@ def encode_png(picture: Image.Image) -> bytes:
     )
 
 
+def encode_jpeg(picture: Image.Image) -> bytes:
+    """Return a picture as a JPEG file, without thinning out its colours.
+
+    Args:
+        picture: any mode; written as RGB.
+    """
+    file = io.BytesIO()
+    picture.convert("RGB").save(file, "JPEG", quality=90, subsampling=0)
+    return file.getvalue()
+
+
 def colour_bar(scale: Scale, width: int, height: int) -> Image.Image:
     """Draw the colours of a scale: from left to right, or from bottom to top when higher than wide.
 

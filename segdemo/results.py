@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from segdemo.errors import InputError
 from segdemo.images import Placement
 from segdemo.networks.classes import COLOURS, NO_COLOUR
+from segdemo.networks.spec import Stage
 from segdemo.summaries import Glimpse, Summary
 
 BAND = 1 << 22  # logits worked on at a time: 16 MB
@@ -35,6 +36,64 @@ class ClassShare:
     name: str
     colour: str
     percent: float
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One call of one module.
+
+    Args:
+        name: dotted name, with ``:2`` and so on from the second call, and ``[leaf]`` for one tensor of several.
+        type: the module's class, for example ``"Conv2d"``.
+        shape: of what it puts out, without the batch dimension.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What a menu, a figure without a picture and an address need to know of a network.
+
+    Args:
+        name: as questions name it.
+        title: what people read.
+        task: ``"segmentation"`` or ``"classification"``.
+        classes: names in index order.
+        size: input size used unless another is asked for, pixels.
+        sizes: input sizes offered, pixels, ascending.
+        steps: of the training, at which there are weights beside those of its end.
+        stages: viewing points in figure order.
+        trained: False when the weights are random.
+        source: address of the paper.
+        card: the model card, Markdown; empty where there is none.
+    """
+
+    name: str
+    title: str
+    task: str
+    classes: tuple[str, ...]
+    size: int
+    sizes: tuple[int, ...]
+    steps: tuple[int, ...]
+    stages: tuple[Stage, ...]
+    trained: bool
+    source: str
+    card: str
+
+    def trained_at(self, step: int | None) -> bool:
+        """Say whether the weights of a step of the training are trained: at step 0 they are random."""
+        return self.trained and step != 0
+
+    def label_and_layer(self, layer: str) -> tuple[str, str]:
+        """Return (label, layer) for either: the label of a stage where the layer is one, else the layer's own name."""
+        for outer in self.stages:
+            for stage in (outer, *outer.inside):
+                if layer.removesuffix(":1") in (stage.label, stage.layer):
+                    return stage.label, stage.layer
+        return layer.removesuffix(":1"), layer.removesuffix(":1")
 
 
 @dataclass(frozen=True)
@@ -174,6 +233,19 @@ class Result:
             if width != width_in:
                 mixed = F.interpolate(mixed[None], (len(rows), width), mode="bilinear", align_corners=False)[0]
             yield slice(top, top + len(rows)), mixed
+
+
+def maps_of(values: np.ndarray) -> np.ndarray:
+    """See an activation as maps (C, h, w): a vector as C single values, a table (N, C) as one map.
+
+    Args:
+        values: without the batch dimension; dimensions beyond three are joined into the height.
+    """
+    if values.ndim < 2:
+        return values.reshape(-1, 1, 1)
+    if values.ndim == 2:
+        return values[None]
+    return values.reshape(values.shape[0], -1, values.shape[-1])
 
 
 def _greatest(logits: Tensor) -> Tensor:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
+
+from typing import TypeVar
 
 from segdemo.errors import InputError
 from segdemo.networks import (
@@ -30,24 +33,26 @@ NETWORKS: dict[str, NetworkSpec] = {
         lenet,
     )
 }
+Entry = TypeVar("Entry")
 DEFAULT = "deeplabv3_mobilenet_v2"
 
 
-def find(name: str) -> NetworkSpec:
+def find(name: str, networks: Mapping[str, Entry] = NETWORKS) -> Entry:  # type: ignore[assignment]
     """Look up a network.
 
     Args:
         name: as in the table, for example ``"unet"``.
+        networks: the table.
 
     Returns:
-        Its specification.
+        Its entry there.
 
     Raises:
         InputError: ``unknown_network``, when the table has no such name; names the nearest ones.
     """
-    if name in NETWORKS:
-        return NETWORKS[name]
-    near = get_close_matches(name, NETWORKS, n=3, cutoff=0.4) or list(NETWORKS)
+    if name in networks:
+        return networks[name]
+    near = get_close_matches(name, networks, n=3, cutoff=0.4) or list(networks)
     raise InputError(
         "unknown_network",
         "There is no network called “{name}”. The name has to be in the table of networks. Try {nearest}.",

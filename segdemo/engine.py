@@ -1,0 +1,328 @@
+"""An engine answers questions: it keeps pictures, opens networks, decides whose turn it is, and remembers.
+
+Nothing else holds a network, a queue or a memory. Every forward pass runs in the engine's one worker thread: hooks of
+two passes cannot mix, what surrounds the asker (autocast, a default device, gradients) does not reach the network, and
+the memory and the threads that PyTorch takes for each thread of its own are taken once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
+from typing import Any, ClassVar, Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from segdemo.cache import Cache, freeze, size_of
+from segdemo.errors import InputError
+from segdemo.images import Placement, PictureSource, check_side, load_picture, to_batch
+from segdemo.networks import NETWORKS, NetworkSpec, find
+from segdemo.opened import Opened, open_network
+
+ANSWERS = 512 << 20  # bytes of answers remembered
+PICTURES = 256 << 20  # bytes of pictures kept: seven of 12 megapixels, two of the largest
+MODULES = 512 << 20  # bytes of networks' weights kept open
+POLL = 0.05  # seconds between two looks at whether an answer is still wanted
+
+ShouldContinue = Callable[[], bool]
+
+
+class Cancelled(Exception):
+    """The answer was no longer wanted, and the work on it stopped before its end."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of an engine: hashable, picklable, and able to answer itself when it is handed a bench.
+
+    Every question is a frozen dataclass. One about a network has the fields ``network`` (its name) and ``step`` (of its
+    training, or None); one about a picture has ``picture`` (a fingerprint) and ``size`` (the input size, or None for the
+    network's own).
+    """
+
+    grad: ClassVar[bool] = False  # whether its passes record gradients
+
+    def answer(self, bench: Bench) -> Any:
+        """Work the answer out; it is frozen, and can be pickled."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the work on an answer is.
+
+    Args:
+        done: steps done, such as layers; 0 while others are served first.
+        total: steps there are, 0 while that is not known.
+    """
+
+    done: int = 0
+    total: int = 0
+
+
+def always() -> bool:
+    """Go on whatever happens."""
+    return True
+
+
+class Engine(Protocol):
+    """What answers questions, here or elsewhere."""
+
+    def keep(self, picture: PictureSource) -> str:
+        """Read a picture once and return its fingerprint, by which questions name it.
+
+        Raises:
+            InputError: it cannot be used as a picture.
+        """
+
+    def picture(self, fingerprint: str) -> Image.Image:
+        """Return a picture that is kept; PIL, RGB, 8 bits; not to be changed.
+
+        Raises:
+            InputError: ``picture_forgotten``, when it is kept no longer.
+        """
+
+    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Iterator[Any]:
+        """Yield ``Progress`` while the answer is worked out, and then the answer.
+
+        Closing the iterator, or a False from ``should_continue``, ends the work before the next layer, unless somebody
+        else waits for the same answer.
+
+        Raises:
+            InputError: what is asked for cannot be had.
+            Cancelled: ``should_continue`` said False.
+        """
+
+    def answer(self, question: Question, should_continue: ShouldContinue = always) -> Any:
+        """Return the answer; raises as :meth:`ask` does."""
+
+
+class _Job:
+    """A question that is being answered, and those who wait for it."""
+
+    def __init__(self) -> None:
+        self.future: Future[Any] = Future()
+        self.progress = Progress()
+        self.askers: list[ShouldContinue] = []
+
+    def should_continue(self) -> bool:
+        return any(asker() for asker in tuple(self.askers))
+
+
+class Bench:
+    """What a question finds when it answers itself.
+
+    Args:
+        engine: whose bench it is.
+        question: decides which network, which picture and which input size the bench holds ready.
+        job: whom to report to.
+    """
+
+    def __init__(self, engine: LocalEngine, question: Question, job: _Job) -> None:
+        self._engine, self._question, self._job = engine, question, job
+
+    @property
+    def networks(self) -> Mapping[str, NetworkSpec]:
+        """All networks of the engine, by name."""
+        return self._engine.networks
+
+    @cached_property
+    def opened(self) -> Opened:
+        """The network of the question."""
+        return self._engine.open(self._question.network, self._question.step)  # type: ignore[attr-defined]
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """What is known of the network."""
+        return self.opened.spec
+
+    @property
+    def module(self) -> nn.Module:
+        """The network's module, in evaluation mode."""
+        return self.opened.module
+
+    @property
+    def picture(self) -> Image.Image:
+        """The picture of the question, PIL, RGB."""
+        return self._engine.picture(self._question.picture)  # type: ignore[attr-defined]
+
+    @property
+    def size(self) -> int:
+        """The input size, pixels."""
+        return check_side(self.spec.rule, self._question.size)  # type: ignore[attr-defined]
+
+    @cached_property
+    def _placed(self) -> tuple[Tensor, Placement]:
+        return to_batch(self.picture, self.spec.rule, self.size)
+
+    @property
+    def batch(self) -> Tensor:
+        """The picture as the network takes it, (1, C, H, W) float32."""
+        return self._placed[0]
+
+    @property
+    def placement(self) -> Placement:
+        """Where the picture lies in the batch."""
+        return self._placed[1]
+
+    def answer(self, question: Question) -> Any:
+        """Return what the engine remembers of another question, or work it out in the same turn."""
+        return self._engine._recall_or(question, self._job)
+
+    def report(self, done: int, total: int) -> None:
+        """Say how far the work is."""
+        self._job.progress = Progress(done, total)
+
+    def should_continue(self) -> bool:
+        """Say whether somebody still waits for the answer."""
+        return self._job.should_continue()
+
+    def check(self) -> None:
+        """Stop here if nobody waits any more.
+
+        Raises:
+            Cancelled: nobody does.
+        """
+        if not self.should_continue():
+            raise Cancelled
+
+
+class LocalEngine:
+    """Answers in this process, one question at a time. Safe with many threads.
+
+    Equal questions asked at the same time are worked out once; answers are remembered up to a number of bytes.
+
+    Args:
+        networks: by name.
+        answers: bytes of answers remembered at most.
+        pictures: bytes of pictures kept at most.
+        modules: bytes of opened networks kept at most; the one in use stays whatever its size.
+    """
+
+    def __init__(
+        self,
+        networks: Mapping[str, NetworkSpec] = NETWORKS,
+        *,
+        answers: int = ANSWERS,
+        pictures: int = PICTURES,
+        modules: int = MODULES,
+    ) -> None:
+        self.networks = networks
+        self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules)
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="segdemo-engine")
+        self._jobs: dict[Hashable, _Job] = {}
+        self._lock = Lock()  # of _jobs; held for no longer than a look
+        self._opening = Lock()
+        self._closed = False
+
+    def keep(self, picture: PictureSource) -> str:
+        """As :class:`Engine` says."""
+        pixels = load_picture(picture)
+        fingerprint = hashlib.blake2b(pixels.tobytes(), digest_size=16, key=repr(pixels.size).encode()).hexdigest()
+        self._pictures.put(fingerprint, pixels, 3 * pixels.width * pixels.height)
+        return fingerprint
+
+    def picture(self, fingerprint: str) -> Image.Image:
+        """As :class:`Engine` says."""
+        pixels: Image.Image | None = self._pictures.get(fingerprint)
+        if pixels is None:
+            raise InputError(
+                "picture_forgotten",
+                "The picture is no longer kept: others have come since. Choose it again, and run it once more.",
+            )
+        return pixels
+
+    def open(self, network: str, step: int | None = None) -> Opened:
+        """Return a network with its weights, opened when it is first asked for.
+
+        Args:
+            network: its name.
+            step: take the weights as they were at this step of the training.
+
+        Raises:
+            InputError: no such network or step, or its checkpoint is missing or altered.
+        """
+        with self._opening:
+            opened: Opened | None = self._modules.get((network, step))
+            if opened is None:
+                opened = open_network(find(network, self.networks), step)
+                self._modules.put((network, step), opened, opened.nbytes)
+            return opened
+
+    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Iterator[Any]:
+        """As :class:`Engine` says."""
+        answer = self._answers.get(question)  # what is remembered waits for nobody
+        while answer is None:
+            with self._waiting_for(question, should_continue) as job:
+                while not wait([job.future], POLL).done:
+                    if not should_continue():
+                        raise Cancelled
+                    yield job.progress
+                try:
+                    answer = job.future.result()
+                except (Cancelled, CancelledError):
+                    if self._closed or not should_continue():
+                        raise Cancelled from None
+                    # else those whose work this was gave up just when we came
+        yield answer
+
+    def answer(self, question: Question, should_continue: ShouldContinue = always) -> Any:
+        """As :class:`Engine` says."""
+        for event in self.ask(question, should_continue):  # the last of them is the answer
+            pass
+        return event
+
+    def close(self) -> None:
+        """End all work before its next layer, and the thread that does it; nothing can be asked any more."""
+        with self._lock:
+            self._closed = True
+            for job in self._jobs.values():
+                job.askers.clear()
+        self._worker.shutdown(cancel_futures=True)
+
+    @contextmanager
+    def _waiting_for(self, question: Question, should_continue: ShouldContinue) -> Iterator[_Job]:
+        """Join those who wait for an answer, as long as the block lasts; the first of them has it worked out."""
+        with self._lock:
+            if self._closed:
+                raise Cancelled
+            job = self._jobs.get(question)
+            if job is None or not job.should_continue():
+                job = self._jobs[question] = _Job()
+                job.askers.append(should_continue)
+                job.future = self._worker.submit(self._work, question, job)
+            else:
+                job.askers.append(should_continue)
+        try:
+            yield job
+        finally:
+            with self._lock:
+                if should_continue in job.askers:
+                    job.askers.remove(should_continue)
+
+    def _work(self, question: Question, job: _Job) -> Any:
+        """Answer a question, in the worker's thread."""
+        try:
+            if not job.should_continue():
+                raise Cancelled
+            with torch.inference_mode(not question.grad), torch.set_grad_enabled(question.grad):
+                return self._recall_or(question, job)
+        finally:
+            with self._lock:
+                if self._jobs.get(question) is job:
+                    del self._jobs[question]
+
+    def _recall_or(self, question: Question, job: _Job) -> Any:
+        """Return what is remembered of a question, else work it out and remember it."""
+        answer = self._answers.get(question)
+        if answer is None:
+            answer = freeze(question.answer(Bench(self, question, job)))
+            self._answers.put(question, answer, size_of(answer))
+        return answer

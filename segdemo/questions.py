@@ -1,0 +1,207 @@
+"""What can be asked of every network: a run, what a layer put out, which layers and which networks there are."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from segdemo.activations import capture, run_until, short_key, trace
+from segdemo.checkpoints import card_of
+from segdemo.engine import Bench, Engine, Question
+from segdemo.errors import InputError
+from segdemo.images import place, to_picture
+from segdemo.networks import NetworkSpec, find
+from segdemo.results import LayerInfo, NetworkFacts, Result, maps_of
+from segdemo.summaries import Summary, as_maps, glimpse, summarise
+
+
+@dataclass(frozen=True)
+class Run(Question):
+    """Segment a picture, and summarise what every stage put out, in one forward pass.
+
+    Args:
+        network: its name.
+        picture: fingerprint of a picture that the engine keeps.
+        size: input size in pixels; None takes the network's own.
+        step: of the training, for networks with snapshots; None is its end.
+    """
+
+    network: str
+    picture: str
+    size: int | None = None
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> Result:
+        """Run the network; maps of the result are in the picture's own size."""
+        if self.size is None:
+            return bench.answer(replace(self, size=bench.size))
+        spec, batch = bench.spec, bench.batch
+        outer = {stage.layer: stage.label for stage in spec.stages}
+        inner = {stage.layer: stage.label for stage in spec.every_stage() if stage.layer not in outer}
+        total, done = sum(1 for _ in bench.module.modules()), 0
+
+        def before() -> None:
+            nonlocal done
+            bench.check()
+            done += 1
+            bench.report(min(done, total), total)
+
+        started = time.perf_counter()
+        with (
+            capture(bench.module, outer, reduce=summarise, before=before) as layers,
+            capture(bench.module, inner, reduce=glimpse) as glimpses,
+        ):
+            logits = bench.module(batch)
+        seconds = time.perf_counter() - started
+        width, height = bench.placement.resized
+        return Result(
+            network=spec.name,
+            names=spec.classes,
+            trained=bench.opened.trained,
+            step=self.step,
+            side=self.size,
+            size=bench.picture.size,
+            placement=bench.placement,
+            seen=to_picture(batch, spec.rule),
+            logits=as_maps(logits)[:, :height, :width].contiguous().numpy(),
+            layers={label: layers[layer] for layer, label in outer.items()},
+            glimpses={label: glimpses[layer] for layer, label in inner.items()},
+            seconds=seconds,
+            task=spec.task,
+        )
+
+
+@dataclass(frozen=True)
+class Activation(Question):
+    """Ask for exactly what a layer put out, running the network no further than that.
+
+    Args:
+        network: its name.
+        picture: fingerprint of a picture that the engine keeps.
+        layer: label of a stage, or dotted name of a module, ``"name:2"`` for its second call.
+        channel: one channel, or None for all.
+        size: input size in pixels; None takes the network's own.
+        step: of the training, for networks with snapshots; None is its end.
+    """
+
+    network: str
+    picture: str
+    layer: str
+    channel: int | None = None
+    size: int | None = None
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> np.ndarray:
+        """Return float32, (h, w) for one channel, else the activation without the batch dimension."""
+        asked = replace(self, layer=bench.opened.layer_of(self.layer), size=bench.size, channel=None)
+        if self.channel is not None:
+            return _channel(bench.answer(asked), self.channel, self.layer)
+        if asked != self:
+            return bench.answer(asked)
+        return run_until(bench.module, bench.batch, self.layer, bench.check)[0].float().contiguous().numpy()
+
+
+@dataclass(frozen=True)
+class LayerSummary(Question):
+    """Ask for the summary of any layer, as a run has it for the stages of the figure.
+
+    Args:
+        network: its name.
+        picture: fingerprint of a picture that the engine keeps.
+        layer: as for :class:`Activation`.
+        size: input size in pixels; None takes the network's own.
+        step: of the training, for networks with snapshots; None is its end.
+    """
+
+    network: str
+    picture: str
+    layer: str
+    size: int | None = None
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> Summary:
+        """Summarise the layer's activation."""
+        values = bench.answer(Activation(self.network, self.picture, self.layer, None, self.size, self.step))
+        return summarise(torch.from_numpy(values.copy())[None])
+
+
+@dataclass(frozen=True)
+class Layers(Question):
+    """Ask for every module call of a network in the order in which they finish; nothing is computed for it.
+
+    Args:
+        network: its name.
+        size: input size in pixels; None takes the network's own.
+        picture_size: (width, height) in pixels of a picture, which decides the shapes; None stands for a square one.
+        step: has no influence; every question about a network has one.
+    """
+
+    network: str
+    size: int | None = None
+    picture_size: tuple[int, int] | None = None
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> tuple[LayerInfo, ...]:
+        """Trace the network on PyTorch's meta device."""
+        spec = bench.spec
+        width, height = place(self.picture_size or (bench.size, bench.size), spec.rule, bench.size).padded
+        with torch.device("meta"):
+            hollow = spec.build(len(spec.classes)).eval()
+            calls = trace(hollow, torch.empty(1, spec.rule.channels, height, width))
+        return tuple(LayerInfo(short_key(key), kind, shape[1:]) for key, kind, shape in calls)
+
+
+@dataclass(frozen=True)
+class Catalogue(Question):
+    """Ask which networks there are."""
+
+    def answer(self, bench: Bench) -> tuple[NetworkFacts, ...]:
+        """Describe every network of the engine, in the order of its table."""
+        return tuple(_facts(spec) for spec in bench.networks.values())
+
+
+def facts_of(engine: Engine, network: str) -> NetworkFacts:
+    """Return what is known of a network.
+
+    Args:
+        engine: whom to ask.
+        network: its name.
+
+    Raises:
+        InputError: ``unknown_network``; the text names the nearest.
+    """
+    facts = {one.name: one for one in engine.answer(Catalogue())}
+    return find(network, facts)
+
+
+def _facts(spec: NetworkSpec) -> NetworkFacts:
+    return NetworkFacts(
+        name=spec.name,
+        title=spec.title,
+        task=spec.task,
+        classes=spec.classes,
+        size=spec.rule.side,
+        sizes=spec.rule.sides,
+        steps=tuple(snapshot.step for snapshot in spec.snapshots),
+        stages=spec.stages,
+        trained=bool(spec.sha256),
+        source=spec.source,
+        card=card_of(spec),
+    )
+
+
+def _channel(values: np.ndarray, channel: int, layer: str) -> np.ndarray:
+    """Take one channel of an activation, (h, w)."""
+    maps = maps_of(values)
+    if not 0 <= channel < len(maps):
+        raise InputError(
+            "unknown_channel",
+            "{layer} has no channel {channel}; its channels are 0 to {last}.",
+            layer=layer,
+            channel=channel,
+            last=len(maps) - 1,
+        )
+    return maps[channel].copy()

@@ -20,6 +20,7 @@ from segdemo.examples import example
 from segdemo.ui import api, catalogue, controls, look
 from segdemo.ui.components.header import Header
 from segdemo.ui.first import FirstScript
+from segdemo.ui.guard import GuardedBlocks
 from segdemo.ui.texts import TEXTS
 
 HERE = Path(__file__).parent
@@ -36,7 +37,7 @@ THEME = gr.themes.Default(
 def build_app() -> gr.Blocks:
     """Put the page together: the shared inputs at the left, a tab for each module in ``TABS``, the endpoints."""
     i18n = gr.I18n(**TEXTS)
-    with gr.Blocks(title="segdemo", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
+    with GuardedBlocks(title="segdemo", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
         api.build()  # first, so that the endpoints get their names
         Header(elem_id="header")
         with gr.Row(elem_id="page"):

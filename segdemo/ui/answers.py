@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import gradio as gr
 import numpy as np
@@ -18,13 +18,15 @@ from segdemo.examples import EXAMPLES, example
 from segdemo.images import check_side, load_picture
 from segdemo.inference import Superseded, get_segmenter
 from segdemo.networks import DEFAULT, NETWORKS, find
-from segdemo.ui import controls, session
-from segdemo.ui.components.channel_sheet import SheetValue
+from segdemo.ui import checks, controls, session
+from segdemo.ui.components.channel_sheet import Ranking, Scope, SheetValue
 from segdemo.ui.components.network_diagram import DiagramValue
 from segdemo.ui.components.segmentation_view import SegmentationValue
 from segdemo.ui.messages import polite, text, warn_of
 from segdemo.ui.values import Wish, diagram_value, layers_of, result_of, segmentation_value, sheet_value
 
+Kept = TypeVar("Kept")
+KINDS = ("mask", "overlay", "data")  # of files to save
 SKIP = tuple(gr.skip() for _ in range(4))
 PROGRESS = gr.Progress()  # as a default it makes Gradio hand in one for each run
 
@@ -35,18 +37,19 @@ def open_address(request: gr.Request) -> tuple[Any, ...]:
 
     What it does not name is as on a first visit, and so is what it names wrongly, with a sentence that says so.
     """
-    asked = request.query_params
+    asked = {name: word[: checks.LONGEST] for name, word in request.query_params.items()}
     network = asked.get("network") if asked.get("network") in NETWORKS else DEFAULT
     name = asked.get("example") if asked.get("example") in EXAMPLES else controls.FIRST_EXAMPLE
     side = controls.suitable_side(network, _number(asked.get("side")))
+    steps = controls.step_range(network, _number(asked.get("step")))
     stage = _stage_asked(network, side, asked.get("stage") or "")
-    checks = {
+    needed = {
         "network": find,
         "example": example,
         "side": lambda word: check_side(find(network).rule, _number(word) or 0),
         "stage": get_segmenter(network).layer_of,
     }
-    for key, check in checks.items():
+    for key, check in needed.items():
         if key in asked:
             warn_of(request, check, asked[key])
     channel = _number(asked.get("channel")) if stage else None
@@ -54,10 +57,10 @@ def open_address(request: gr.Request) -> tuple[Any, ...]:
         str(example(name)),
         network,
         gr.Dropdown(choices=controls.size_choices(network), value=side),
-        gr.Slider(**controls.step_range(network, _number(asked.get("step")))),
+        gr.Slider(**steps),
         controls.describe(network, request),
         Wish(stage, page=-1 if channel is not None else 0, channel=channel),
-        diagram_value(network, side, None, stage or None),
+        diagram_value(network, side, None, stage or None, controls.step_at(network, steps["value"])),
     )
 
 
@@ -70,7 +73,7 @@ def _stage_asked(network: str, side: int, name: str) -> str:
 
 
 def _number(word: str | None) -> int | None:
-    return int(word) if word is not None and word.isdecimal() else None
+    return int(word) if word is not None and word.isdecimal() and len(word) < 10 else None
 
 
 @polite
@@ -210,15 +213,17 @@ def draw_sheet(view: session.View | None, wish: Wish, request: gr.Request) -> Sh
 
 
 @polite
-def mark_stage(view: session.View, wish: Wish, request: gr.Request) -> DiagramValue:
+def mark_stage(view: session.View | None, wish: Wish, request: gr.Request) -> DiagramValue:
     """Mark in the diagram what was picked in the search box."""
+    view = _given(view)
     return diagram_value(view.network, view.side, result_of(view), wish.layer)
 
 
 @polite
 def pick_stage(view: session.View | None, wish: Wish, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show the stage picked in the diagram, from its first page."""
-    return _redrawn(view, replace(wish, layer=str(event.value), page=0, channel=None), request)
+    layer = checks.text("value", checks.field(event, "value"))
+    return _redrawn(view, replace(wish, layer=layer, page=0, channel=None), request)
 
 
 @polite
@@ -230,14 +235,21 @@ def pick_layer(layer: str | None, view: session.View | None, wish: Wish, request
 @polite
 def pick_channel(view: session.View | None, wish: Wish, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show one channel enlarged."""
-    return _redrawn(view, replace(wish, channel=int(event.index)), request)
+    channel = checks.whole("index", checks.field(event, "index"))
+    return _redrawn(view, replace(wish, channel=channel), request)
 
 
 @polite
 def change_view(view: session.View | None, wish: Wish, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show another ranking, scope or page, with the channel that is still open."""
-    changed = replace(wish, ranking=str(event.ranking), scope=str(event.scope), page=int(event.page))
-    return _redrawn(view, replace(changed, channel=event.channel), request)
+    changed = replace(
+        wish,
+        ranking=checks.one_of("ranking", checks.field(event, "ranking"), get_args(Ranking)),
+        scope=checks.one_of("scope", checks.field(event, "scope"), get_args(Scope)),
+        page=checks.whole("page", checks.field(event, "page")),
+        channel=checks.or_none(checks.whole)("channel", checks.field(event, "channel")),
+    )
+    return _redrawn(view, changed, request)
 
 
 def _redrawn(view: session.View | None, wish: Wish, request: gr.Request) -> tuple[Any, ...]:
@@ -263,31 +275,47 @@ def _has(network: str, layer: str) -> bool:
     return True
 
 
+def _given(kept: Kept | None) -> Kept:
+    """Return what is kept of a visitor's run, or say that it is not kept any more."""
+    if kept is None:
+        raise InputError(
+            "run_once_more",
+            "There is no run of yours to look into, or it is no longer kept. Press Run once more.",
+        )
+    return kept
+
+
 @polite
 def show_probability(
-    view: session.View, shown: SegmentationValue, event: gr.EventData, request: gr.Request
+    view: session.View | None, shown: SegmentationValue | None, event: gr.EventData, request: gr.Request
 ) -> tuple[Any, ...]:
     """Add the probability of the class that was asked for to what is on show."""
-    index = int(event.index)
+    view, shown = _given(view), _given(shown)
     result = result_of(view).at(shown.picture.size)
+    index = checks.whole("index", checks.field(event, "index"), most=len(result.names) - 1)
     value = shown.with_probability(index, result.probability(result.names[index]))
     return (value, value) if session.shows(request.session_hash or "", view) else SKIP[:2]
 
 
 @polite
-def hand_over(view: session.View, shown: SegmentationValue, event: gr.EventData, request: gr.Request) -> Any:
+def hand_over(
+    view: session.View | None, shown: SegmentationValue | None, event: gr.EventData, request: gr.Request
+) -> Any:
     """Write the file that was asked for, in the picture's own size, for the browser to save."""
+    view, shown = _given(view), _given(shown)
     result = result_of(view)
+    kind = checks.one_of("kind", checks.field(event, "kind"), ("data",) if result.answer else KINDS)
+    hidden = checks.wholes("hidden", checks.field(event, "hidden"), most=len(result.names) - 1)
+    opacity = checks.share("opacity", checks.field(event, "opacity"))
     folder = Path(tempfile.mkdtemp(prefix="segdemo-"))
     stem = f"{'' if result.trained else 'untrained-'}{result.network}"
     colours = [share.colour for share in result.classes]
-    if event.kind == "mask":
+    if kind == "mask":
         path = folder / f"{stem}-mask.png"
         rendering.palette_mask(result.mask, colours).save(path)
-    elif event.kind == "overlay":
+    elif kind == "overlay":
         path = folder / f"{stem}-overlay.png"
-        hidden = frozenset(int(index) for index in event.hidden)
-        rendering.overlay(view.picture, result.mask, colours, float(event.opacity), hidden).save(path, compress_level=1)
+        rendering.overlay(view.picture, result.mask, colours, opacity, hidden).save(path, compress_level=1)
     else:
         path = folder / f"{stem}-data.npz"
         facts = {"classes": np.array(result.names), "logits": result.logits, "trained": np.array(result.trained)}
@@ -296,5 +324,5 @@ def hand_over(view: session.View, shown: SegmentationValue, event: gr.EventData,
             facts["confidence"] = result.confidence.astype(np.float16)
             facts["entropy"] = result.entropy.astype(np.float16)
         np.savez_compressed(path, **facts)  # type: ignore[arg-type]
-    value = shown.with_download(str(event.kind), path, path.name)
+    value = shown.with_download(kind, path, path.name)
     return value if session.shows(request.session_hash or "", view) else SKIP[0]

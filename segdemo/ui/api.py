@@ -9,11 +9,13 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
+from segdemo.errors import InputError
 from segdemo.images import load_picture
 from segdemo.inference import get_segmenter
 from segdemo.networks import DEFAULT
 from segdemo.rendering import palette_mask
 from segdemo.results import Result
+from segdemo.ui import checks
 from segdemo.ui.messages import polite
 
 
@@ -80,8 +82,14 @@ def layers(picture: gr.FileData, network: str = DEFAULT, side: int = 0) -> list[
 
 
 def _run(picture: gr.FileData, network: str, side: int) -> Result:
-    path = picture["path"] if isinstance(picture, dict) else picture.path
-    return get_segmenter(network).run(load_picture(path), side or None)
+    path = picture.get("path") if isinstance(picture, dict) else None  # as it comes; where it lies has been checked
+    if path is None:
+        raise InputError(
+            "no_picture_given",
+            "“picture” has to be a file that was uploaded; none came. Upload one, as handle_file of gradio_client "
+            "does, and send the answer.",
+        )
+    return get_segmenter(network).run(load_picture(path), checks.whole("side", side) or None)
 
 
 def build() -> None:

@@ -10,6 +10,7 @@ from gradio.i18n import I18nData
 
 from segdemo.examples import EXAMPLES, example
 from segdemo.networks import DEFAULT, NETWORKS, find
+from segdemo.ui.components.menu import Menu, PlainSlider
 from segdemo.ui.components.picture import Picture
 from segdemo.ui.messages import text
 
@@ -24,10 +25,10 @@ class Controls:
     i18n: gr.I18n
     picture: Picture
     examples: gr.Dataset
-    network: gr.Dropdown
+    network: Menu
     about: gr.Markdown
-    side: gr.Dropdown
-    step: gr.Slider
+    side: Menu
+    step: PlainSlider
     run: gr.Button
     stop: gr.Button
     status: gr.Markdown
@@ -50,21 +51,21 @@ def build(page: gr.Blocks, i18n: gr.I18n) -> Controls:
         samples_per_page=len(EXAMPLES),
         elem_id="examples",
     )
-    network = gr.Dropdown(
+    network = Menu(
         label=i18n("page.network"),
         choices=[(spec.title, name) for name, spec in NETWORKS.items()],
         value=DEFAULT,
         elem_id="network",
     )
     about = gr.Markdown(elem_id="about")
-    side = gr.Dropdown(
+    side = Menu(
         label=i18n("page.side"),
         info=i18n("page.side_info"),
         choices=size_choices(DEFAULT),
         value=suitable_side(DEFAULT),
         elem_id="side",
     )
-    step = gr.Slider(label=i18n("page.step"), info=i18n("page.step_info"), elem_id="step", **step_range(DEFAULT))
+    step = PlainSlider(label=i18n("page.step"), info=i18n("page.step_info"), elem_id="step", **step_range(DEFAULT))
     with gr.Row():
         run = gr.Button(i18n("page.run"), variant="primary", elem_id="run", min_width=80)
         stop = gr.Button(i18n("page.stop"), elem_id="stop", min_width=80)

@@ -11,6 +11,7 @@ from segdemo.examples import EXAMPLES
 from segdemo.networks import NETWORKS
 from segdemo.ui import answers
 from segdemo.ui.components.channel_sheet import ChannelSheet
+from segdemo.ui.components.menu import Menu
 from segdemo.ui.components.network_diagram import NetworkDiagram
 from segdemo.ui.components.segmentation_view import SegmentationView
 from segdemo.ui.controls import Controls
@@ -45,7 +46,7 @@ def build(controls: Controls) -> None:
         with gr.Column(elem_id="diagram-column", min_width=320):
             diagram = NetworkDiagram(elem_id="diagram")
         with gr.Column(elem_id="inside-column", min_width=320):
-            layer = gr.Dropdown(
+            layer = Menu(
                 label=i18n("page.layer"), info=i18n("page.layer_info"), choices=[], filterable=True, elem_id="layer"
             )
             sheet = ChannelSheet(elem_id="sheet")

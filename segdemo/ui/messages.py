@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import html
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import gradio as gr
 
 from segdemo.errors import InputError
+from segdemo.ui.checks import checked_inputs
 from segdemo.ui.texts import TEXTS
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -59,26 +61,38 @@ def warn_of(request: gr.Request | None, check: Callable[[str], object], word: st
     try:
         check(word)
     except InputError as error:
-        gr.Warning(html.escape(sentence_of(error, request)))  # Gradio renders it as HTML
+        gr.Warning(_shown(sentence_of(error, request)).message)
+
+
+def error_of(error: InputError, request: gr.Request | None) -> gr.Error:
+    """Return an error as the message to show on the page, in the visitor's language."""
+    return _shown(sentence_of(error, request))
+
+
+def failure(request: gr.Request | None) -> gr.Error:
+    """Return what is shown when something failed that the visitor cannot mend."""
+    return _shown(text(request, "page.failed"))
+
+
+def _shown(sentence: str) -> gr.Error:
+    """Gradio renders the text as HTML, and it may quote what somebody typed, even what UTF-8 cannot write."""
+    safe = html.escape(sentence).encode("utf-8", "replace").decode("utf-8")
+    return gr.Error(safe, duration=None, print_exception=False)
 
 
 def polite(handler: Handler) -> Handler:
-    """Show an InputError of a handler as a message on the page; what the page shows already stays.
+    """Check what a handler is given, and show an InputError as a message on the page; what the page shows stays.
 
     The handler takes the request as the keyword ``request``.
     """
+    names = list(inspect.signature(handler).parameters)
 
     @functools.wraps(handler)
     def wrapped(*arguments: Any, **keywords: Any) -> Any:
         request = next((value for value in arguments if isinstance(value, gr.Request)), keywords.get("request"))
         try:
-            return handler(*arguments, **keywords)
+            return handler(*checked_inputs(names, arguments), **keywords)
         except InputError as error:
-            # Gradio renders the text as HTML, and it may quote what somebody typed.
-            raise gr.Error(
-                html.escape(sentence_of(error, request)),
-                duration=None,
-                print_exception=False,
-            ) from error
+            raise error_of(error, request) from error
 
     return wrapped  # type: ignore[return-value]

@@ -88,7 +88,9 @@ def layers_of(network: str, side: int, size: tuple[int, int] | None = None) -> d
     return {layer.name: layer for layer in get_segmenter(network).layers(side, size=size)}
 
 
-def diagram_value(network: str, side: int, result: Result | None, selected: str | None) -> DiagramValue:
+def diagram_value(
+    network: str, side: int, result: Result | None, selected: str | None, step: int | None = None
+) -> DiagramValue:
     """Gather what the diagram shows: the network's stages, with their maps once there is a result.
 
     Args:
@@ -96,6 +98,7 @@ def diagram_value(network: str, side: int, result: Result | None, selected: str 
         side: working size in pixels, for the shapes known before a run.
         result: of a run of that network, or None.
         selected: label of the stage picked, or None.
+        step: of the training, where the result is still to come from a snapshot.
     """
     spec = find(network)
     size = None if result is None else result.size
@@ -103,7 +106,7 @@ def diagram_value(network: str, side: int, result: Result | None, selected: str 
     return DiagramValue(
         network=spec.name,
         title=spec.title,
-        untrained=not get_segmenter(network).trained,
+        untrained=not (get_segmenter(network, step) if result is None else result).trained,
         selected=selected,
         picture=None if result is None else _small(result.seen),
         boxes=tuple(_box(stage, result, shapes) for stage in spec.stages),

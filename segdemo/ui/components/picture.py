@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gradio as gr
-from gradio import image_utils
 from gradio.data_classes import ImageData
 
 
@@ -12,11 +11,7 @@ class Picture(gr.Image):
 
     def preprocess(self, payload: ImageData | None) -> str | None:
         """Return the path of the file given, or None."""
-        if payload is None:
-            return None
-        if payload.path is None:  # a picture pasted or taken by the camera may come as text
-            return image_utils.preprocess_image(payload, self.GRADIO_CACHE, "png", None, "filepath")
-        return payload.path
+        return None if payload is None else payload.path
 
     def get_block_name(self) -> str:
         """Name the component whose front end is used."""

@@ -1,0 +1,80 @@
+"""The page as strangers reach it: whatever is asked of it, and in whatever way, is answered with a sentence."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block, BlockFunction
+from gradio.state_holder import SessionState
+
+from segdemo.errors import InputError
+from segdemo.ui.files import checked_files
+from segdemo.ui.messages import error_of, failure
+
+LOG = logging.getLogger(__name__)
+
+
+class GuardedBlocks(gr.Blocks):
+    """``gr.Blocks`` through which no request reaches a component or handler unchecked, and no error leaves unsaid.
+
+    Every way into the page, its own events, the public and private endpoints, with and without the queue, and MCP,
+    leads through :meth:`process_api`.
+    """
+
+    async def process_api(  # type: ignore[override]
+        self, block_fn: BlockFunction | int, inputs: list[Any], *arguments: Any, **settings: Any
+    ) -> dict[str, Any]:
+        """Answer one request; an error becomes a sentence, and one that nobody expected stands in the log as well."""
+        request = settings.get("request")
+        try:
+            return await super().process_api(block_fn, inputs, *arguments, **settings)
+        except gr.Error:
+            raise
+        except InputError as error:
+            raise error_of(error, request) from error
+        except Exception as error:
+            LOG.exception("A request failed.")
+            raise failure(request) from error
+
+    async def preprocess_data(
+        self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
+    ) -> list[Any]:
+        """Check the inputs of a request, then let the components read them.
+
+        Raises:
+            InputError: they are not what the page's function takes.
+        """
+        if block_fn.fn is None:
+            raise InputError(
+                "no_function",
+                "The page has no function of that name or number that the server runs. "
+                "Call one of those in the API documentation at the foot of the page.",
+            )
+        if len(inputs) != len(block_fn.inputs):
+            raise InputError(
+                "wrong_count",
+                "The function takes {needed} values, but {came} came. Send as many as it takes, in its order.",
+                needed=len(block_fn.inputs),
+                came=len(inputs),
+            )
+        checked = [
+            checked_files(value, text_is_path=_takes_files(block))
+            for value, block in zip(inputs, block_fn.inputs, strict=True)
+        ]
+        try:
+            return await super().preprocess_data(block_fn, checked, state, explicit_call)
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:
+            raise InputError(
+                "unusable_value",
+                "The request holds a value that the page cannot use: none of its inputs has such. "
+                "Reload the page and try again.",
+            ) from error
+
+
+def _takes_files(block: Block) -> bool:
+    """Say whether a component takes files and nothing else, so that text on its own can only be a path."""
+    return getattr(block, "data_model", None) is not None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 from gradio.i18n import I18nData
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+from PIL import Image
 
 from segdemo.examples import EXAMPLES, example
 from segdemo.networks import DEFAULT, NETWORKS, find
@@ -15,6 +19,7 @@ from segdemo.ui.components.picture import Picture
 from segdemo.ui.messages import text
 
 FIRST_EXAMPLE = "chelsea"
+THUMBNAIL = 128  # shorter side of an example on its button, pixels: twice what it takes there
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ def build(page: gr.Blocks, i18n: gr.I18n) -> Controls:
     examples = gr.Dataset(
         label=i18n("page.examples"),
         components=[gr.Image(visible=False, type="filepath")],
-        samples=[[str(example(name))] for name in EXAMPLES],
+        samples=[[_thumbnail(name)] for name in EXAMPLES],
         type="index",
         samples_per_page=len(EXAMPLES),
         elem_id="examples",
@@ -71,6 +76,18 @@ def build(page: gr.Blocks, i18n: gr.I18n) -> Controls:
         stop = gr.Button(i18n("page.stop"), elem_id="stop", min_width=80)
     status = gr.Markdown(elem_id="status")
     return Controls(page, i18n, picture, examples, network, about, side, step, run, stop, status)
+
+
+def _thumbnail(name: str) -> str:
+    """Return the path of a small copy of an example, sharp enough for its button."""
+    with Image.open(example(name)) as picture:
+        scale = THUMBNAIL / min(picture.size)
+        if scale >= 1:
+            return str(example(name))
+        small = picture.convert("RGB").resize([round(side * scale) for side in picture.size], Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=90)
+    return save_bytes_to_cache(file.getvalue(), f"{name}.jpg", get_upload_folder())
 
 
 def size_choices(network: str) -> list[tuple[str | I18nData, str | int | float]]:

@@ -15,6 +15,7 @@ from segdemo.ui.components.menu import Menu
 from segdemo.ui.components.network_diagram import NetworkDiagram
 from segdemo.ui.components.segmentation_view import SegmentationView
 from segdemo.ui.controls import Controls
+from segdemo.ui.javascript import address as address_of
 from segdemo.ui.values import Wish
 
 TITLE = "page.look"
@@ -105,6 +106,7 @@ def build(controls: Controls) -> None:
 def _write_address(controls: Controls) -> None:
     """Keep the inputs in the page's address, without asking the server."""
     names = list(EXAMPLES)
+    address = f"import({address_of('static/address.js')})"
     steps = {name: [snapshot.step for snapshot in spec.snapshots] for name, spec in NETWORKS.items()}
     for event, inputs, change in (
         (controls.network.input, [controls.network], RESET),
@@ -113,4 +115,5 @@ def _write_address(controls: Controls) -> None:
         (controls.picture.input, [], "{example: null}"),
         (controls.examples.click, [controls.examples], f"{{example: {names}[value]}}"),
     ):
-        event(None, inputs, None, js=f"(value, network) => window.segdemoAddress({change})", api_visibility="private")
+        script = f"(value, network) => {address}.then((address) => address.change({change}))"
+        event(None, inputs, None, js=script, api_visibility="private")

@@ -1,127 +1,23 @@
 // One channel, large: exact values on a canvas, read with the pointer or the arrow keys, laid over the picture on request.
-// This part also holds what the sheet shares with it: elements, numbers, colours. TABLES comes from Python.
+import {paint, placeIn} from '../static/colours.js';
+import {button, definitions, make, save} from '../static/dom.js';
+import {describe, exactly, figure, npy, percent} from '../static/numbers.js';
+import {colourBar} from '../static/scales.js';
+import {textsOf} from '../static/texts.js';
 
-const make = (tag, attributes = {}, ...children) => {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) if (value !== undefined) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-};
-const button = (text, label, act) => {
-  const node = make('button', {type: 'button', 'aria-label': label, title: label}, text);
-  node.addEventListener('click', () => { if (node.getAttribute('aria-disabled') !== 'true') act(); });
-  return node;
-};
+const t = textsOf('channel_sheet');
 
-const unusual = (value) => Number.isNaN(value) ? 'NaN' : value > 0 ? '+inf' : '-inf';
-const figure = (value, digits = 3) => {
-  if (value === null || value === 0) return value === 0 ? '0' : '–';
-  if (!Number.isFinite(value)) return unusual(value);
-  const size = Math.abs(value);
-  if (size >= 1e-3 && size < 1e5) return String(Number(value.toPrecision(digits)));
-  return value.toExponential(digits - 1).replace(/\.?0+e/, 'e').replace('e+', 'e');
-};
-// Both ends of a range, with as many digits as it takes to tell them apart.
-const figures = (low, high) => {
-  let digits = 3;
-  while (digits < 8 && low !== high && figure(low, digits) === figure(high, digits)) digits++;
-  return [figure(low, digits), figure(high, digits)];
-};
-const exactly = (value) => value === 0 || !Number.isFinite(value) ? figure(value) : value.toPrecision(6);
-const percent = (share) => {
-  const hundred = 100 * share;
-  if (hundred > 0 && hundred < 0.1) return '<0.1%';
-  if (hundred > 99.9 && hundred < 100) return '>99.9%';
-  return (hundred < 10 ? Number(hundred.toFixed(1)) : Math.min(hundred.toFixed(hundred > 99 ? 1 : 0), 100)) + '%';
-};
-const definitions = (pairs) => make('dl', {class: 'numbers'}, ...pairs.map(([name, text, alarming]) =>
-  make('div', alarming ? {class: 'alarming'} : {}, make('dt', {}, name), make('dd', {}, text))));
-
-// Colour tables, each entry the four bytes of a canvas pixel: 257 fractions, then -inf, +inf, NaN.
-const unpack = (text) => {
-  const rgb = atob(text);
-  const rgba = Uint8Array.from({length: rgb.length / 3 * 4}, (_, index) => index % 4 === 3 ? 255 : rgb.charCodeAt((index >> 2) * 3 + index % 4));
-  return new Uint32Array(rgba.buffer);
-};
-const COLOURS = {true: unpack(TABLES.true), false: unpack(TABLES.false)};
-const INDEX = {'-inf': 257, '+inf': 258, 'NaN': 259};
-const colourIndex = ([low, high, diverging]) => {
-  const reach = diverging ? 2 * high : high - low;
-  const flat = diverging ? 128 : 0;
-  return (value) => {
-    if (!Number.isFinite(value)) return INDEX[unusual(value)];
-    const exact = reach ? 256 * Math.min(Math.max(diverging ? 0.5 + value / reach : (value - low) / reach, 0), 1) : flat;
-    const near = Math.round(exact);
-    return near - exact === 0.5 && near % 2 ? near - 1 : near; // halves go to the even neighbour, as in NumPy
-  };
-};
-const swatch = (index) => {
-  const [red, green, blue] = new Uint8Array(COLOURS.false.buffer, 4 * index, 3);
-  return make('i', {class: 'swatch', style: `background: rgb(${red}, ${green}, ${blue})`});
-};
-const paint = (canvas, values, width, height, scale) => {
-  [canvas.width, canvas.height] = [width, height];
-  const context = canvas.getContext('2d');
-  const image = context.createImageData(width, height);
-  const pixels = new Uint32Array(image.data.buffer);
-  const table = COLOURS[Boolean(scale[2])];
-  const place = colourIndex(scale);
-  for (let index = 0; index < values.length; index++) pixels[index] = table[place(values[index])];
-  context.putImageData(image, 0, 0);
+// What is remarkable about a channel, given what describe() found in it and its layer in numbers.
+const remarkOn = (facts, count, layer) => {
+  if (count === 1) return '';
+  if (facts.low === null) return t('no_number');
+  if (facts.low === 0 && facts.high === 0) return t('silent');
+  if (facts.low === facts.high) return t('constant', {value: figure(facts.low)});
+  const flat = facts.high - facts.low < (layer.maximum - layer.minimum) / 1000;
+  return flat ? t('nearly_flat', {range: figure(facts.high - facts.low), layer: figure(layer.maximum - layer.minimum)}) : '';
 };
 
-// Numbers under a bar or a histogram: both ends, and 0 where it lies clearly between them.
-const axis = (low, high) => {
-  const node = make('div', {class: 'axis'}, ...figures(low, high).map((text) => make('span', {}, text)));
-  const share = low < 0 && high > 0 ? -low / (high - low) : 0;
-  if (share > 0.15 && share < 0.85) node.append(make('span', {class: 'zero', style: `left: ${100 * share}%`}, '0'));
-  return node;
-};
-const ramp = (scale) => {
-  const canvas = make('canvas', {class: 'ramp', 'aria-hidden': 'true'});
-  const [low, high] = scale;
-  paint(canvas, Float64Array.from({length: 257}, (_, index) => low + (high - low) * index / 256), 257, 1, scale);
-  return canvas;
-};
-const colourBar = (scale) => make('div', {class: 'bar', role: 'img',
-  'aria-label': t('bar', {low: figure(scale[0]), high: figure(scale[1])})}, ramp(scale), axis(scale[0], scale[1]));
-
-const describe = (values) => {
-  const facts = {low: Infinity, high: -Infinity, mean: null, std: null, zeros: 0, nans: 0, infinities: 0};
-  let sum = 0;
-  let finite = 0;
-  for (const value of values) {
-    if (Number.isNaN(value)) facts.nans++;
-    else if (!Number.isFinite(value)) facts.infinities++;
-    else {
-      [finite, sum] = [finite + 1, sum + value];
-      if (value < facts.low) facts.low = value;
-      if (value > facts.high) facts.high = value;
-      if (value === 0) facts.zeros++;
-    }
-  }
-  if (!finite) return {...facts, low: null, high: null};
-  facts.mean = sum / finite;
-  let squares = 0;
-  for (const value of values) if (Number.isFinite(value)) squares += (value - facts.mean) ** 2;
-  facts.std = Math.sqrt(squares / finite);
-  return facts;
-};
-
-// NumPy's own file format, version 1.0: magic, length of the header, header padded to a multiple of 64, raw values.
-const npy = (values, height, width) => {
-  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${height}, ${width}), }`;
-  const header = text.padEnd(Math.ceil((text.length + 11) / 64) * 64 - 11) + '\n';
-  const start = Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length & 255, header.length >> 8);
-  return new Blob([start, header, values.buffer], {type: 'application/octet-stream'});
-};
-const save = (blob, name) => {
-  const link = make('a', {href: URL.createObjectURL(blob), download: name});
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-};
-
-const enlargedView = ({step, close, say}) => {
+export const enlargedView = ({step, close, say}) => {
   let shown = null; // {channel, values, width, height, scale, valid, name}
   let shrunk = false; // fewer screen pixels than values: blending them is truer than dropping some
   let spot = null; // [row, column] being read
@@ -185,7 +81,7 @@ const enlargedView = ({step, close, say}) => {
     cross.style.cssText = `left: ${100 * spot[1] / width}%; top: ${100 * spot[0] / height}%; width: ${100 / width}%; height: ${100 / height}%`;
     const needle = bar.querySelector('.needle');
     needle.hidden = !Number.isFinite(value) || scale[0] === scale[1];
-    needle.style.left = `${colourIndex(scale)(value) / 2.56}%`;
+    needle.style.left = `${placeIn(scale)(value) / 2.56}%`;
   };
   const at = (event) => {
     if (!shown) return;
@@ -203,15 +99,6 @@ const enlargedView = ({step, close, say}) => {
     read(spot ? spot[0] + far * move[0] : 0, spot ? spot[1] + far * move[1] : 0, true);
   });
   [smooth, over, opacity].forEach((input) => input.addEventListener('input', look));
-
-  const judge = (facts, layer) => {
-    if (shown.values.length === 1) return '';
-    if (facts.low === null) return t('no_number');
-    if (facts.low === 0 && facts.high === 0) return t('silent');
-    if (facts.low === facts.high) return t('constant', {value: figure(facts.low)});
-    const flat = facts.high - facts.low < (layer.maximum - layer.minimum) / 1000;
-    return flat ? t('nearly_flat', {range: figure(facts.high - facts.low), layer: figure(layer.maximum - layer.minimum)}) : '';
-  };
 
   const open = (channel, untrained) => {
     node.hidden = false;
@@ -237,9 +124,9 @@ const enlargedView = ({step, close, say}) => {
     lay.hidden = !fresh.picture;
     if (fresh.picture) picture.src = fresh.picture;
     frame.setAttribute('aria-label', t('map', {channel: fresh.channel, height: fresh.height, width: fresh.width}));
-    bar.replaceChildren(make('span', {class: 'needle', hidden: ''}), colourBar(fresh.scale));
+    bar.replaceChildren(make('span', {class: 'needle', hidden: ''}), colourBar(fresh.scale, t));
     const found = describe(fresh.values);
-    remark.textContent = judge(found, facts.stats);
+    remark.textContent = remarkOn(found, fresh.values.length, facts.stats);
     numbers.replaceChildren(definitions([[t('minimum'), figure(found.low, 4)], [t('maximum'), figure(found.high, 4)],
       [t('mean'), figure(found.mean, 4)], [t('std'), figure(found.std, 4)], [t('zeros'), percent(found.zeros / fresh.values.length)],
       ['NaN', found.nans, found.nans > 0], ['inf', found.infinities, found.infinities > 0]]));

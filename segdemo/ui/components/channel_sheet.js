@@ -1,137 +1,50 @@
 // The sheet: header, controls, tiles. One page of channels at a time; the server ranks, colours and cuts, this part shows.
+import {change, read} from '../static/address.js';
+import {PLACES} from '../static/colours.js';
+import {button, definitions, draw, make, uniqueName} from '../static/dom.js';
+import {loadFloats, loadPicture, lostNote} from '../static/files.js';
+import {figure, figures, percent, whole} from '../static/numbers.js';
+import {axis, colourBar, ramp, swatchAt} from '../static/scales.js';
+import {textsOf} from '../static/texts.js';
+import {enlargedView} from './channel_enlarged.js';
 
+const t = textsOf('channel_sheet');
 const RANKINGS = ['mean_abs', 'variance', 'sparsity', 'index'];
 const SCOPES = ['channel', 'layer', 'network'];
 const PAGE = 64; // channels on a page
 const PATIENCE = 20000; // ms after which the page stops looking busy: the answer was lost or refused
-const card = element.querySelector('.sheet-card');
-const name = `scope-${Math.random().toString(36).slice(2)}`; // of the radio group, one for each component
+const isSingle = ({map}) => map[0] * map[1] === 1; // each channel is one value
 
-let facts = null; // of the value on screen
-let drawn = ''; // which sheet is on screen
-let latest = 0; // newest value begun; older ones give up when their files arrive
-let awaited = null; // channel asked for, not yet here
-let wanted = null; // view asked for, not yet here
-let chosen; // channel the reader wants large, null when closed; undefined leaves it to the server
-let atArrival = null; // 'first' or 'last': stepping on past the end of a page
-let active = 0; // the tile that Tab reaches
-let restored = false; // the address has been looked at
-let timer = 0;
-
-// ---- Parts that stay: they keep the focus while everything around them changes.
-
-const live = make('p', {class: 'for-readers', 'aria-live': 'polite'});
-const say = (text) => { live.textContent = text; };
-const head = make('header', {class: 'head'});
-const rank = make('select', {class: 'ranking'}, ...RANKINGS.map((key) => make('option', {value: key}, t(`ranking_${key}`))));
-const radios = SCOPES.map((key) => make('input', {type: 'radio', name, value: key}));
-const segments = make('fieldset', {class: 'scope'}, make('legend', {}, t('scope')),
-  ...radios.map((radio) => make('label', {}, radio, make('span', {}, t(`scope_${radio.value}`)))));
-const meaning = make('div', {class: 'meaning'});
-const earlier = button('‹', t('previous_page'), () => ask({page: facts.page - 1}));
-const later = button('›', t('next_page'), () => ask({page: facts.page + 1}));
-const place = make('span', {class: 'place'});
-const controls = make('div', {class: 'controls'}, make('label', {class: 'rank'}, make('span', {}, t('ranking')), rank), segments,
-  make('div', {class: 'pager', role: 'group', 'aria-label': t('pages')}, earlier, place, later));
-const how = make('p', {class: 'how'});
-const grid = make('div', {class: 'grid', role: 'listbox', 'aria-orientation': 'horizontal'});
-const large = enlargedView({step: (by) => stepChannel(by), close: () => closeLarge(), say});
-const body = make('div', {class: 'body'}, grid, large.node);
-const emptyState = make('div', {class: 'empty'}, make('div', {class: 'ghosts', 'aria-hidden': 'true'},
-  ...Array.from({length: 24}, () => make('i'))), make('p', {}, t('empty')), make('p', {class: 'fine'}, t('empty_more')));
-
-// ---- Asking the server.
-
-const showBusy = () => {
-  clearTimeout(timer);
-  card.classList.toggle('waiting', wanted !== null);
-  grid.setAttribute('aria-busy', String(wanted !== null));
-  if (wanted !== null || awaited !== null) timer = setTimeout(giveUp, PATIENCE);
-};
-const giveUp = () => {
-  [awaited, wanted, atArrival] = [null, null, null];
-  chosen = large.channel ?? undefined;
-  showBusy();
-  if (facts) update();
-  mark(large.channel);
-  if (large.channel === null) hideLarge();
-  else large.again();
-};
-const ask = (change) => {
-  const checked = radios.find((radio) => radio.checked);
-  wanted = {ranking: rank.value, scope: checked ? checked.value : facts.scope, page: facts.page, ...change};
-  showBusy();
-  trigger('view', {...wanted, channel: awaited ?? large.channel});
-};
-rank.addEventListener('change', () => ask({page: 0}));
-segments.addEventListener('change', () => ask({}));
-
-const remember = (channel) => {
-  const address = new URL(location.href);
-  if (channel === null) address.searchParams.delete('channel');
-  else address.searchParams.set('channel', channel);
-  history.replaceState(history.state, '', address);
-};
-const mark = (channel) => {
-  for (const tile of grid.children) tile.setAttribute('aria-selected', String(Number(tile.dataset.channel) === channel));
-};
-const pick = (channel) => {
-  [awaited, chosen] = [channel, channel];
-  mark(channel);
-  large.open(channel, facts.untrained);
-  body.classList.add('split');
-  showBusy();
-  trigger('select', {index: channel, value: channel});
-};
-const hideLarge = () => {
-  large.hide();
-  body.classList.remove('split');
-};
-const closeLarge = () => {
-  [awaited, chosen] = [null, null]; // answers still on their way do not open it again
-  hideLarge();
-  mark(null);
-  remember(null);
-  grid.children[active]?.focus();
-};
-const stepChannel = (by) => {
-  const order = facts.channels.map((entry) => entry.channel);
-  const index = order.indexOf(awaited ?? large.channel) + by;
-  const page = facts.page + by;
-  if (index in order) {
-    activate(index, false);
-    pick(order[index]);
-  } else if (page >= 0 && page < facts.pages) {
-    atArrival = by > 0 ? 'first' : 'last';
-    ask({page});
-  }
+// What a tile warns of: one value varies nowhere, and may be 0.
+const flagsOf = ({flags}, single) => {
+  const broken = flags.includes('nan') || flags.includes('inf');
+  if (single) return flags.filter((flag) => flag !== 'flat' && flag !== 'dead');
+  return flags.filter((flag) => flag !== 'flat' || !broken);
 };
 
-// ---- Drawing.
-
-const SVG = 'http://www.w3.org/2000/svg';
-const shape = (tag, attributes, parent) => {
-  const node = document.createElementNS(SVG, tag);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  parent.append(node);
-  return node;
+// What is written on a tile whose picture says nothing.
+const wordsOn = (entry, flags, single) => {
+  if (single) return flags.includes('nan') || flags.includes('inf') ? '' : figure(entry.low);
+  if (flags.includes('dead')) return t('zero_everywhere');
+  if (!flags.includes('flat')) return '';
+  return entry.low === entry.high ? t('one_value', {value: figure(entry.low)}) : t('hardly_varies');
 };
-let logarithmic = true;
+
+let logarithmic = true; // as the reader last chose it
 const histogram = ({edges, counts, counted_step: step}) => {
   const [low, high] = [edges[0], edges[edges.length - 1]];
   const most = Math.max(...counts, 1);
-  const svg = document.createElementNS(SVG, 'svg');
   const all = counts.reduce((sum, count) => sum + count, 0);
   const peak = counts.indexOf(most);
-  const words = {count: all.toLocaleString('en'), low: figure(low), high: figure(high), share: percent(most / (all || 1)),
+  const words = {count: whole(all), low: figure(low), high: figure(high), share: percent(most / (all || 1)),
     from: figure(edges[Math.max(peak, 0)]), to: figure(edges[Math.max(peak, 0) + 1])};
-  for (const [key, value] of Object.entries({viewBox: '0 0 256 60', preserveAspectRatio: 'none', role: 'img', 'aria-label': t('histogram', words)})) svg.setAttribute(key, value);
+  const svg = draw('svg', {viewBox: '0 0 256 60', preserveAspectRatio: 'none', role: 'img', 'aria-label': t('histogram', words)});
   const bars = counts.map((count, index) => {
-    const bar = shape('rect', {x: index * 256 / counts.length, width: 256 / counts.length - 0.5}, svg);
-    shape('title', {}, bar).textContent = t('bin', {from: figure(edges[index]), to: figure(edges[index + 1]), count: count.toLocaleString('en')});
+    const bar = draw('rect', {x: index * 256 / counts.length, width: 256 / counts.length - 0.5}, svg);
+    draw('title', {}, bar, t('bin', {from: figure(edges[index]), to: figure(edges[index + 1]), count: whole(count)}));
     return bar;
   });
-  if (low < 0 && high > 0) shape('line', {x1: -low / (high - low) * 256, x2: -low / (high - low) * 256, y1: 0, y2: 60}, svg);
+  if (low < 0 && high > 0) draw('line', {x1: -low / (high - low) * 256, x2: -low / (high - low) * 256, y1: 0, y2: 60}, svg);
   const level = (count) => logarithmic ? Math.log1p(count) / Math.log1p(most) : count / most;
   const raise = () => bars.forEach((bar, index) => {
     const height = counts[index] ? Math.max(60 * level(counts[index]), 0.8) : 0;
@@ -146,60 +59,7 @@ const histogram = ({edges, counts, counted_step: step}) => {
     make('figcaption', {}, make('span', {}, t(step > 1 ? 'histogram_of_some' : 'histogram_title', {step})), make('label', {}, log, t('log'))));
 };
 
-const drawHead = () => {
-  const {label, layer, kind, stats, shape: size} = facts;
-  const title = make('p', {class: 'name'}, make('strong', {}, label));
-  if (facts.untrained) title.append(make('span', {class: 'badge untrained', title: t('untrained_long')}, t('untrained')));
-  const module = make('p', {class: 'module'}, make('span', {}, kind));
-  if (layer !== label) module.append(' ', make('code', {}, layer));
-  const whole = (count) => count.toLocaleString('en');
-  head.replaceChildren(
-    make('div', {class: 'who'}, make('h3', {}, t('title')), title, make('p', {class: 'module'}, facts.network_title), module,
-      make('p', {class: 'size', title: t('size')}, size.join(' × '))),
-    definitions([[t('minimum'), figure(stats.minimum, 4)], [t('maximum'), figure(stats.maximum, 4)], [t('mean'), figure(stats.mean, 4)],
-      [t('std'), figure(stats.std, 4)], [t('zeros'), percent(stats.zero_share)],
-      [t('dead_channels'), t('of', {part: stats.dead, total: facts.total}), stats.dead > 0 && !single()],
-      ['NaN', whole(stats.nans), stats.nans > 0], ['inf', whole(stats.infinities), stats.infinities > 0]]),
-    histogram(stats));
-};
-
-const drawMeaning = () => {
-  const parts = [make('span', {}, t(`means_${facts.scope}`))];
-  if (facts.scale) parts.push(colourBar(facts.scale));
-  else {
-    const signed = facts.channels.map((entry) => entry.low !== null && entry.low < 0);
-    if (signed.includes(false)) parts.push(make('span', {class: 'own'}, t('own_low'), ramp([0, 1, false]), t('own_high')));
-    if (signed.includes(true)) parts.push(make('span', {class: 'own'}, t('own_negative'), ramp([-1, 1, true]), t('own_positive')));
-  }
-  meaning.replaceChildren(...parts);
-};
-
-const drawHow = () => {
-  const [height, width] = facts.map;
-  const [high, wide] = facts.thumbnail;
-  const mean = {rows: Math.min(facts.step, height), columns: Math.min(facts.step, width)};
-  const parts = [t(single() ? 'how_single' : facts.step === 1 ? 'how_native' : 'how_mean', {height, width, ...mean})];
-  if (single() && facts.scope === 'channel') parts.push(t('how_single_channel'));
-  if (wide > 8 * high || high > 8 * wide) parts.push(t('how_stretched'));
-  how.replaceChildren(make('span', {}, parts.join(' ')));
-  if (Math.min(...facts.valid) < 1) how.append(make('span', {class: 'key'}, make('i', {class: 'swatch hatched'}), t('padding')));
-  if (facts.stats.nans) how.append(make('span', {class: 'key'}, swatch(INDEX.NaN), 'NaN'));
-  if (facts.stats.infinities) how.append(make('span', {class: 'key'}, swatch(INDEX['+inf']), '+inf'), make('span', {class: 'key'}, swatch(INDEX['-inf']), '-inf'));
-};
-
-const single = () => facts.map[0] * facts.map[1] === 1;
-const flagsOf = ({flags}) => {
-  const broken = flags.includes('nan') || flags.includes('inf');
-  if (single()) return flags.filter((flag) => flag !== 'flat' && flag !== 'dead'); // one value varies nowhere, and may be 0
-  return flags.filter((flag) => flag !== 'flat' || !broken);
-};
-const wording = (entry, flags) => {
-  if (single()) return flags.includes('nan') || flags.includes('inf') ? '' : figure(entry.low);
-  if (flags.includes('dead')) return t('zero_everywhere');
-  if (!flags.includes('flat')) return '';
-  return entry.low === entry.high ? t('one_value', {value: figure(entry.low)}) : t('hardly_varies');
-};
-const makeTile = (entry, index, sprite) => {
+const makeTile = (facts, entry, index, sprite) => {
   const [high, wide] = facts.thumbnail;
   const canvas = make('canvas', {width: wide, height: high});
   canvas.getContext('2d').drawImage(sprite, (index % facts.columns) * wide, Math.floor(index / facts.columns) * high, wide, high, 0, 0, wide, high);
@@ -209,8 +69,8 @@ const makeTile = (entry, index, sprite) => {
   const holder = make('span', {class: 'holder', style: `width: ${Math.min(ratio / box, 1) * 100}%; height: ${Math.min(box / ratio, 1) * 100}%`},
     canvas, make('span', {class: 'veil'}));
   const picture = make('span', {class: 'picture', style: `aspect-ratio: ${box}`}, holder);
-  const flags = flagsOf(entry);
-  const words = wording(entry, flags);
+  const flags = flagsOf(entry, isSingle(facts));
+  const words = wordsOn(entry, flags, isSingle(facts));
   const [low, lastly] = figures(entry.low, entry.high);
   const range = {low, high: lastly};
   if (words) picture.append(make('span', {class: 'words'}, words));
@@ -220,144 +80,284 @@ const makeTile = (entry, index, sprite) => {
   const tile = make('div', {class: `tile ${flags.join(' ')}`, role: 'option', tabindex: -1, 'data-channel': entry.channel, 'aria-selected': 'false',
     'aria-label': label, title: t('tile_more', {mean: figure(entry.mean), std: figure(entry.std), strength: figure(entry.mean_abs)})},
   picture, make('span', {class: 'caption'}, make('strong', {}, entry.channel), make('span', {class: 'zeros'}, t('zero_share', {zeros}))),
-  ...(single() ? [] : [make('span', {class: 'range'}, make('span', {}, range.low), make('span', {}, `… ${range.high}`))]));
+  ...(isSingle(facts) ? [] : [make('span', {class: 'range'}, make('span', {}, range.low), make('span', {}, `… ${range.high}`))]));
   if (flags.length) picture.append(badges);
   return tile;
 };
 
-// Controls say what is on screen, or what has been asked for.
-const update = () => {
-  const view = wanted ?? facts;
-  rank.value = view.ranking;
-  radios.forEach((radio) => { radio.checked = radio.value === view.scope; });
-  const first = facts.page * PAGE + 1;
-  place.textContent = t('page', {first, last: first + facts.channels.length - 1, total: facts.total});
-  earlier.setAttribute('aria-disabled', String(facts.page <= 0));
-  later.setAttribute('aria-disabled', String(facts.page >= facts.pages - 1));
-};
+export function mount({element, props, trigger, watch}) {
+  const card = element.querySelector('.sheet-card');
+  const name = uniqueName('scope'); // of the radio group
 
-const drawSheet = (sprite) => {
-  const focused = grid.contains(document.activeElement);
-  if (!card.contains(grid)) card.replaceChildren(head, controls, meaning, how, body, live);
-  drawHead();
-  drawMeaning();
-  drawHow();
-  card.style.setProperty('--wide', facts.valid[0]);
-  card.style.setProperty('--high', facts.valid[1]);
-  const few = facts.channels.length;
-  card.style.setProperty('--least', few <= 4 ? '220px' : few <= 16 ? '140px' : '96px');
-  card.classList.toggle('whole', Math.min(...facts.valid) >= 1);
-  card.classList.toggle('own-scales', !facts.scale);
-  grid.setAttribute('aria-label', t('channels', {label: facts.label}));
-  grid.replaceChildren(...facts.channels.map((entry, index) => makeTile(entry, index, sprite)));
-  activate(0, focused);
-};
+  let facts = null; // of the value on screen
+  let drawn = ''; // which sheet is on screen
+  let latest = 0; // newest value begun; older ones give up when their files arrive
+  let awaited = null; // channel asked for, not yet here
+  let wanted = null; // view asked for, not yet here
+  let chosen; // channel the reader wants large, null when closed; undefined leaves it to the server
+  let atArrival = null; // 'first' or 'last': stepping on past the end of a page
+  let active = 0; // the tile that Tab reaches
+  let restored = false; // the address has been looked at
+  let timer = 0;
 
-const fetched = async (address) => {
-  const picture = new Image();
-  picture.src = address;
-  await picture.decode();
-  return picture;
-};
-const floats = async (address) => {
-  const answer = await fetch(address);
-  if (!answer.ok) throw new Error(`${answer.status} ${address}`);
-  return new Float32Array(await answer.arrayBuffer()); // little-endian, as every machine a browser runs on
-};
+  // ---- Parts that stay: they keep the focus while everything around them changes.
 
-const drawLarge = (fresh, values, picture) => {
-  const channel = fresh ? fresh.channel : null;
-  // An older answer: the newer one is on its way, or has overtaken it.
-  if (awaited !== null && channel !== awaited || channel !== null && chosen !== undefined && channel !== chosen) return;
-  if (channel === null) {
-    if (large.channel !== null) remember(null);
+  const live = make('p', {class: 'for-readers', 'aria-live': 'polite'});
+  const say = (text) => { live.textContent = text; };
+  const head = make('header', {class: 'head'});
+  const rank = make('select', {class: 'ranking'}, ...RANKINGS.map((key) => make('option', {value: key}, t(`ranking_${key}`))));
+  const radios = SCOPES.map((key) => make('input', {type: 'radio', name, value: key}));
+  const segments = make('fieldset', {class: 'scope'}, make('legend', {}, t('scope')),
+    ...radios.map((radio) => make('label', {}, radio, make('span', {}, t(`scope_${radio.value}`)))));
+  const meaning = make('div', {class: 'meaning'});
+  const earlier = button('‹', t('previous_page'), () => ask({page: facts.page - 1}));
+  const later = button('›', t('next_page'), () => ask({page: facts.page + 1}));
+  const place = make('span', {class: 'place'});
+  const controls = make('div', {class: 'controls'}, make('label', {class: 'rank'}, make('span', {}, t('ranking')), rank), segments,
+    make('div', {class: 'pager', role: 'group', 'aria-label': t('pages')}, earlier, place, later));
+  const how = make('p', {class: 'how'});
+  const grid = make('div', {class: 'grid', role: 'listbox', 'aria-orientation': 'horizontal'});
+  const large = enlargedView({step: (by) => stepChannel(by), close: () => closeLarge(), say});
+  const body = make('div', {class: 'body'}, grid, large.node);
+  const emptyState = make('div', {class: 'empty'}, make('div', {class: 'ghosts', 'aria-hidden': 'true'},
+    ...Array.from({length: 24}, () => make('i'))), make('p', {}, t('empty')), make('p', {class: 'fine'}, t('empty_more')));
+
+  // ---- Asking the server.
+
+  const showBusy = () => {
+    clearTimeout(timer);
+    card.classList.toggle('waiting', wanted !== null);
+    grid.setAttribute('aria-busy', String(wanted !== null));
+    if (wanted !== null || awaited !== null) timer = setTimeout(giveUp, PATIENCE);
+  };
+  const giveUp = () => {
+    [awaited, wanted, atArrival] = [null, null, null];
+    chosen = large.channel ?? undefined;
+    showBusy();
+    if (facts) update();
+    mark(large.channel);
+    if (large.channel === null) hideLarge();
+    else large.again();
+  };
+  const ask = (change) => {
+    const checked = radios.find((radio) => radio.checked);
+    wanted = {ranking: rank.value, scope: checked ? checked.value : facts.scope, page: facts.page, ...change};
+    showBusy();
+    trigger('view', {...wanted, channel: awaited ?? large.channel});
+  };
+  rank.addEventListener('change', () => ask({page: 0}));
+  segments.addEventListener('change', () => ask({}));
+
+  const remember = (channel) => change({channel});
+  const mark = (channel) => {
+    for (const tile of grid.children) tile.setAttribute('aria-selected', String(Number(tile.dataset.channel) === channel));
+  };
+  const pick = (channel) => {
+    [awaited, chosen] = [channel, channel];
+    mark(channel);
+    large.open(channel, facts.untrained);
+    body.classList.add('split');
+    showBusy();
+    trigger('select', {index: channel, value: channel});
+  };
+  const hideLarge = () => {
+    large.hide();
+    body.classList.remove('split');
+  };
+  const closeLarge = () => {
+    [awaited, chosen] = [null, null]; // answers still on their way do not open it again
     hideLarge();
     mark(null);
-    return;
-  }
-  awaited = null;
-  const [height, width] = fresh.shape;
-  body.classList.add('split');
-  const file = `${facts.layer}-channel-${channel}`.replace(/[^\w.-]+/g, '-');
-  large.show({channel, values, width, height, picture, scale: fresh.scale, valid: facts.valid, name: file}, facts);
-  mark(channel);
-  remember(channel);
-};
+    remember(null);
+    grid.children[active]?.focus();
+  };
+  const stepChannel = (by) => {
+    const order = facts.channels.map((entry) => entry.channel);
+    const index = order.indexOf(awaited ?? large.channel) + by;
+    const page = facts.page + by;
+    if (index in order) {
+      activate(index, false);
+      pick(order[index]);
+    } else if (page >= 0 && page < facts.pages) {
+      atArrival = by > 0 ? 'first' : 'last';
+      ask({page});
+    }
+  };
 
-const restore = () => {
-  const asked = restored ? null : new URL(location.href).searchParams.get('channel');
-  restored = true;
-  if (asked !== null && /^\d+$/.test(asked) && Number(asked) < facts.total && !facts.enlarged) pick(Number(asked));
-};
+  // ---- Drawing.
 
-const draw = async () => {
-  const value = props.value ? JSON.parse(JSON.stringify(props.value)) : null;
-  const turn = ++latest;
-  if (!value) {
-    [facts, drawn, awaited, wanted, chosen] = [null, '', null, null, undefined];
+  const drawHead = () => {
+    const {label, layer, kind, stats, shape: size} = facts;
+    const title = make('p', {class: 'name'}, make('strong', {}, label));
+    if (facts.untrained) title.append(make('span', {class: 'badge untrained', title: t('untrained_long')}, t('untrained')));
+    const module = make('p', {class: 'module'}, make('span', {}, kind));
+    if (layer !== label) module.append(' ', make('code', {}, layer));
+    head.replaceChildren(
+      make('div', {class: 'who'}, make('h3', {}, t('title')), title, make('p', {class: 'module'}, facts.network_title), module,
+        make('p', {class: 'size', title: t('size')}, size.join(' × '))),
+      definitions([[t('minimum'), figure(stats.minimum, 4)], [t('maximum'), figure(stats.maximum, 4)], [t('mean'), figure(stats.mean, 4)],
+        [t('std'), figure(stats.std, 4)], [t('zeros'), percent(stats.zero_share)],
+        [t('dead_channels'), t('of', {part: stats.dead, total: facts.total}), stats.dead > 0 && !isSingle(facts)],
+        ['NaN', whole(stats.nans), stats.nans > 0], ['inf', whole(stats.infinities), stats.infinities > 0]]),
+      histogram(stats));
+  };
+
+  const drawMeaning = () => {
+    const parts = [make('span', {}, t(`means_${facts.scope}`))];
+    if (facts.scale) parts.push(colourBar(facts.scale, t));
+    else {
+      const signed = facts.channels.map((entry) => entry.low !== null && entry.low < 0);
+      if (signed.includes(false)) parts.push(make('span', {class: 'own'}, t('own_low'), ramp([0, 1, false]), t('own_high')));
+      if (signed.includes(true)) parts.push(make('span', {class: 'own'}, t('own_negative'), ramp([-1, 1, true]), t('own_positive')));
+    }
+    meaning.replaceChildren(...parts);
+  };
+
+  const drawHow = () => {
+    const [height, width] = facts.map;
+    const [high, wide] = facts.thumbnail;
+    const mean = {rows: Math.min(facts.step, height), columns: Math.min(facts.step, width)};
+    const parts = [t(isSingle(facts) ? 'how_single' : facts.step === 1 ? 'how_native' : 'how_mean', {height, width, ...mean})];
+    if (isSingle(facts) && facts.scope === 'channel') parts.push(t('how_single_channel'));
+    if (wide > 8 * high || high > 8 * wide) parts.push(t('how_stretched'));
+    how.replaceChildren(make('span', {}, parts.join(' ')));
+    if (Math.min(...facts.valid) < 1) how.append(make('span', {class: 'key'}, make('i', {class: 'swatch hatched'}), t('padding')));
+    if (facts.stats.nans) how.append(make('span', {class: 'key'}, swatchAt(PLACES.NaN), 'NaN'));
+    if (facts.stats.infinities) how.append(make('span', {class: 'key'}, swatchAt(PLACES['+inf']), '+inf'), make('span', {class: 'key'}, swatchAt(PLACES['-inf']), '-inf'));
+  };
+
+  // Controls say what is on screen, or what has been asked for.
+  const update = () => {
+    const view = wanted ?? facts;
+    rank.value = view.ranking;
+    radios.forEach((radio) => { radio.checked = radio.value === view.scope; });
+    const first = facts.page * PAGE + 1;
+    place.textContent = t('page', {first, last: first + facts.channels.length - 1, total: facts.total});
+    earlier.setAttribute('aria-disabled', String(facts.page <= 0));
+    later.setAttribute('aria-disabled', String(facts.page >= facts.pages - 1));
+  };
+
+  const drawSheet = (sprite) => {
+    const focused = grid.contains(document.activeElement);
+    if (!card.contains(grid)) card.replaceChildren(head, controls, meaning, how, body, live);
+    drawHead();
+    drawMeaning();
+    drawHow();
+    card.style.setProperty('--wide', facts.valid[0]);
+    card.style.setProperty('--high', facts.valid[1]);
+    const few = facts.channels.length;
+    card.style.setProperty('--least', few <= 4 ? '220px' : few <= 16 ? '140px' : '96px');
+    card.classList.toggle('whole', Math.min(...facts.valid) >= 1);
+    card.classList.toggle('own-scales', !facts.scale);
+    grid.setAttribute('aria-label', t('channels', {label: facts.label}));
+    grid.replaceChildren(...facts.channels.map((entry, index) => makeTile(facts, entry, index, sprite)));
+    activate(0, focused);
+  };
+
+  const lostLine = make('p', {class: 'how', role: 'alert'});
+  const sayLost = (error) => {
+    lostLine.replaceChildren(...lostNote(error, t('lost'), show));
+    if (!card.contains(lostLine)) (card.contains(grid) ? how : card.lastElementChild).after(lostLine);
+    giveUp();
+  };
+
+  const drawLarge = (fresh, values, picture) => {
+    const channel = fresh ? fresh.channel : null;
+    // An older answer: the newer one is on its way, or has overtaken it.
+    if (awaited !== null && channel !== awaited || channel !== null && chosen !== undefined && channel !== chosen) return;
+    if (channel === null) {
+      if (large.channel !== null) remember(null);
+      hideLarge();
+      mark(null);
+      return;
+    }
+    awaited = null;
+    const [height, width] = fresh.shape;
+    body.classList.add('split');
+    const file = `${facts.layer}-channel-${channel}`.replace(/[^\w.-]+/g, '-');
+    large.show({channel, values, width, height, picture, scale: fresh.scale, valid: facts.valid, name: file}, facts);
+    mark(channel);
+    remember(channel);
+  };
+
+  const restore = () => {
+    const asked = restored ? null : read('channel');
+    restored = true;
+    if (asked !== null && /^\d+$/.test(asked) && Number(asked) < facts.total && !facts.enlarged) pick(Number(asked));
+  };
+
+  const show = async () => {
+    const value = props.value ? JSON.parse(JSON.stringify(props.value)) : null;
+    const turn = ++latest;
+    if (!value) {
+      [facts, drawn, awaited, wanted, chosen] = [null, '', null, null, undefined];
+      showBusy();
+      hideLarge();
+      card.replaceChildren(make('h3', {}, t('title')), emptyState);
+      element.dataset.ready = `empty-${turn}`;
+      return;
+    }
+    const key = JSON.stringify([value.sprite.url, {...value.facts, enlarged: null}]);
+    const needed = () => turn === latest;
+    let files;
+    try {
+      files = await Promise.all([key === drawn ? null : loadPicture(value.sprite.url, {needed}),
+        value.exact && loadFloats(value.exact.url, {needed}), value.picture && loadPicture(value.picture.url, {needed})]);
+    } catch (error) {
+      if (needed()) sayLost(error);
+      return;
+    }
+    if (!needed()) return;
+    const {layer, network_title: network} = value.facts;
+    if (facts && (facts.layer !== layer || facts.network_title !== network)) [awaited, chosen] = [null, undefined];
+    facts = value.facts;
+    lostLine.remove();
+    if (isSingle(facts)) facts.valid = [1, 1]; // one value for everything lies in no padding
+    if (wanted && ['ranking', 'scope', 'page'].every((part) => wanted[part] === facts[part])) wanted = null;
+    if (key !== drawn) drawSheet(files[0]);
+    drawn = key;
+    update();
+    drawLarge(facts.enlarged, files[1], value.picture?.url);
     showBusy();
-    hideLarge();
-    card.replaceChildren(make('h3', {}, t('title')), emptyState);
-    element.dataset.ready = `empty-${turn}`;
-    return;
-  }
-  const key = JSON.stringify([value.sprite.url, {...value.facts, enlarged: null}]);
-  let files;
-  try {
-    files = await Promise.all([key === drawn ? null : fetched(value.sprite.url), value.exact && floats(value.exact.url), value.picture && fetched(value.picture.url)]);
-  } catch (error) {
-    if (turn === latest) { how.replaceChildren(t('lost')); giveUp(); }
-    return;
-  }
-  if (turn !== latest) return;
-  const {layer, network_title: network} = value.facts;
-  if (facts && (facts.layer !== layer || facts.network_title !== network)) [awaited, chosen] = [null, undefined];
-  facts = value.facts;
-  if (single()) facts.valid = [1, 1]; // one value for everything lies in no padding
-  if (wanted && ['ranking', 'scope', 'page'].every((part) => wanted[part] === facts[part])) wanted = null;
-  if (key !== drawn) drawSheet(files[0]);
-  drawn = key;
-  update();
-  drawLarge(facts.enlarged, files[1], value.picture?.url);
-  showBusy();
-  if (!wanted && atArrival) {
-    const next = facts.channels[atArrival === 'first' ? 0 : facts.channels.length - 1].channel;
-    atArrival = null;
-    pick(next);
-  }
-  restore();
-  element.dataset.ready = value.serial;
-};
+    if (!wanted && atArrival) {
+      const next = facts.channels[atArrival === 'first' ? 0 : facts.channels.length - 1].channel;
+      atArrival = null;
+      pick(next);
+    }
+    restore();
+    element.dataset.ready = value.serial;
+  };
 
-// ---- Keyboard and pointer.
+  // ---- Keyboard and pointer.
 
-const activate = (index, focus) => {
-  grid.children[active]?.setAttribute('tabindex', '-1');
-  active = Math.min(Math.max(index, 0), grid.children.length - 1);
-  grid.children[active].setAttribute('tabindex', '0');
-  if (focus) grid.children[active].focus();
-};
-const choose = (tile) => {
-  activate([...grid.children].indexOf(tile), true);
-  pick(Number(tile.dataset.channel));
-};
-grid.addEventListener('click', (event) => {
-  const tile = event.target.closest('.tile');
-  if (tile) choose(tile);
-});
-grid.addEventListener('keydown', (event) => {
-  const row = getComputedStyle(grid).gridTemplateColumns.split(' ').length;
-  const moves = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -row, ArrowDown: row, Home: -PAGE, End: PAGE};
-  if (event.key in moves) activate(active + moves[event.key], true);
-  else if (event.key === 'PageDown') later.click();
-  else if (event.key === 'PageUp') earlier.click();
-  else if (event.key === 'Enter' || event.key === ' ') choose(grid.children[active]);
-  else return;
-  event.preventDefault();
-});
-element.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && !large.node.hidden) closeLarge();
-});
+  const activate = (index, focus) => {
+    grid.children[active]?.setAttribute('tabindex', '-1');
+    active = Math.min(Math.max(index, 0), grid.children.length - 1);
+    grid.children[active].setAttribute('tabindex', '0');
+    if (focus) grid.children[active].focus();
+  };
+  const choose = (tile) => {
+    activate([...grid.children].indexOf(tile), true);
+    pick(Number(tile.dataset.channel));
+  };
+  grid.addEventListener('click', (event) => {
+    const tile = event.target.closest('.tile');
+    if (tile) choose(tile);
+  });
+  grid.addEventListener('keydown', (event) => {
+    const row = getComputedStyle(grid).gridTemplateColumns.split(' ').length;
+    const moves = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -row, ArrowDown: row, Home: -PAGE, End: PAGE};
+    if (event.key in moves) activate(active + moves[event.key], true);
+    else if (event.key === 'PageDown') later.click();
+    else if (event.key === 'PageUp') earlier.click();
+    else if (event.key === 'Enter' || event.key === ' ') choose(grid.children[active]);
+    else return;
+    event.preventDefault();
+  });
+  element.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && !large.node.hidden) closeLarge();
+  });
 
-watch('value', draw);
-draw();
+  watch('value', show);
+  show();
+}

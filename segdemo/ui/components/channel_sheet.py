@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import io
-import json
 import math
 from dataclasses import asdict, dataclass, field
 from itertools import count
@@ -17,8 +15,9 @@ from gradio.processing_utils import save_bytes_to_cache
 from numpy.typing import NDArray
 from PIL import Image
 
-from segdemo.rendering import Scale, channel_sheet, colour_values, encode_png
-from segdemo.ui.components import HERE, read_css, read_js
+from segdemo.rendering import channel_sheet, encode_png
+from segdemo.ui.components import read_css
+from segdemo.ui.javascript import loader
 
 COLUMNS = 8  # of the sprite; how many tiles stand in a row of the page, the style sheet decides
 _SERIALS = count(1)
@@ -180,7 +179,7 @@ class ChannelSheet(gr.HTML):
             value=value,
             html_template='<section class="sheet-card"></section>',
             css_template=read_css("channel_sheet"),
-            js_on_load=_script(),
+            js_on_load=loader("channel_sheet", "view"),
             apply_default_css=False,
             **settings,
         )
@@ -207,20 +206,6 @@ class ChannelSheet(gr.HTML):
 
     def _file(self, content: bytes, name: str) -> FileData:
         return FileData(path=save_bytes_to_cache(content, name, self.GRADIO_CACHE))
-
-
-def _script() -> str:
-    """Put the colour tables, the enlarged view and the sheet into one script.
-
-    A table is the colours of 257 fractions from 0 to 1, then of -inf, +inf and NaN: those of ``segdemo.rendering``.
-    """
-    values = np.concatenate([np.linspace(-1, 1, 257), [-math.inf, math.inf, math.nan]])
-    tables = {
-        str(diverging).lower(): base64.b64encode(colour_values(values, Scale(-1.0, 1.0, diverging)).tobytes()).decode()
-        for diverging in (False, True)
-    }
-    enlarged = (HERE / "channel_enlarged.js").read_text(encoding="utf-8")
-    return f"const TABLES = {json.dumps(tables)};\n{enlarged}\n{read_js('channel_sheet')}"
 
 
 def _facts(value: SheetValue) -> dict[str, Any]:

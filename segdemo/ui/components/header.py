@@ -6,7 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from segdemo.ui.components import read_css, read_js
+from segdemo.ui.components import read_css
+from segdemo.ui.javascript import loader
 
 TEMPLATE = """<header class="masthead">
   <h1>segdemo</h1>
@@ -22,7 +23,7 @@ class Header(gr.HTML):
         super().__init__(
             html_template=TEMPLATE,
             css_template=read_css("header"),
-            js_on_load=read_js("header"),
+            js_on_load=loader("header"),
             apply_default_css=False,
             **settings,
         )

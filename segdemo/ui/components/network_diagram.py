@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segdemo.rendering import encode_png
-from segdemo.ui.components import HERE, read_css, read_js
+from segdemo.ui.components import read_css
+from segdemo.ui.javascript import loader
 
 Pixels = NDArray[np.uint8]
 Rectangle = tuple[int, int, int, int]
@@ -120,7 +121,7 @@ class NetworkDiagram(gr.HTML):
             value=value,
             html_template=_TEMPLATE,
             css_template=read_css("network_diagram"),
-            js_on_load=(HERE / "network_layout.js").read_text(encoding="utf-8") + read_js("network_diagram"),
+            js_on_load=loader("network_diagram"),
             apply_default_css=False,
             **settings,
         )

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segdemo.rendering import encode_png
-from segdemo.ui.components import read_css, read_js
+from segdemo.ui.components import read_css
+from segdemo.ui.javascript import loader
 
 NAME = "segmentation_view"
 
@@ -216,7 +217,7 @@ class SegmentationView(gr.HTML):
             value=value,
             html_template=TEMPLATE,
             css_template=read_css(NAME),
-            js_on_load=read_js(NAME),
+            js_on_load=loader(NAME, "probability", "download"),
             apply_default_css=False,
             **settings,
         )

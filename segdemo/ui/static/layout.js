@@ -1,23 +1,26 @@
-// Where boxes and arrows go. Nothing is drawn here. The script of the figure follows in the same scope: it holds the
-// element, the texts `t` and `net`, the network on show: value, boxes by label, their children, those at the top.
-const LINE = 16; // of text, in pixels
-const PAD = 7; // within a box
-const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
+// Where boxes and arrows of a network's figure go. Pure: nothing is drawn here, and how wide a text is, is told.
+export const LINE = 16; // of text, in pixels
+export const PAD = 7; // within a box
+export const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
+
+// A network to lay out: the value, its boxes by label, the smaller boxes in them, those at the top.
+// t: texts of the figure; textWidth(text, kind): pixels. null where there is nothing to draw.
+export function readNetwork(value, { t, textWidth }) {
+  if (!value?.boxes?.length) return null;
+  const net = { value, t, textWidth, boxes: new Map(), children: new Map(), bodies: new Map(), tops: [] };
+  for (const box of value.boxes) {
+    net.boxes.set(box.label, box);
+    if (!box.parent) net.tops.push(box);
+    else net.children.set(box.parent, [...(net.children.get(box.parent) ?? []), box]);
+  }
+  net.ratio = value.picture ? value.picture[3] / value.picture[2] : 0.75;
+  net.nested = value.boxes.some((box) => box.parent && box.skips.length);
+  return net;
+}
 
 // ---- text ----
 
-const pen = document.createElement('canvas').getContext('2d');
-const widths = new Map();
-function textWidth(text, kind) {
-  const key = kind + text;
-  if (!widths.has(key)) {
-    pen.font = (kind === 'label' ? '600 13px ' : '12px ') + getComputedStyle(element).fontFamily;
-    widths.set(key, Math.ceil(pen.measureText(text).width) + 1);
-  }
-  return widths.get(key);
-}
-
-function wrap(text, limit, kind) {
+function wrap({ textWidth }, text, limit, kind) {
   const words = text.replaceAll(' · ', '\u00a0· ').split(/(?<=[ -])/); // no line begins with a dot
   if (words.length < 2 || textWidth(text, kind) <= limit) return [text];
   const halves = words.slice(1).map((_, i) => [words.slice(0, i + 1).join('').trim(), words.slice(i + 1).join('')]);
@@ -26,29 +29,29 @@ function wrap(text, limit, kind) {
 }
 
 // A few dead channels are the rule with ReLU; in a small picture only what is serious gets a mark.
-const isAlarming = (box) => box.flags.some((flag) => flag !== 'dead') || 2 * box.dead_count >= (box.shape?.[0] ?? Infinity);
-const isVector = (box) => box.shape?.length === 1;
+export const isAlarming = (box) => box.flags.some((flag) => flag !== 'dead') || 2 * box.dead_count >= (box.shape?.[0] ?? Infinity);
+export const isVector = (box) => box.shape?.length === 1;
 const sizeOf = (box) => (isVector(box) ? (box.thumbnail?.slice(2).reverse() ?? [1, 1]) : box.shape.slice(1)); // height, width
 const shapeText = (box) => (box.shape ? box.shape.join(' × ') : 'C × h × w');
-const flagTexts = (box, form) => box.flags.map((flag) =>
+export const flagTexts = ({ t }, box, form) => box.flags.map((flag) =>
   t(`${flag}_${form}`, { count: box.dead_count, total: box.shape?.[0] ?? '?' }));
 
-function linesOf(box, stacked, pictureWidth) {
+function linesOf(net, box, stacked, pictureWidth) {
   const limit = stacked ? Math.max(pictureWidth, 62) : 108;
-  const lines = wrap(box.short ?? box.label, limit, 'label').map((text) => ({ text, kind: 'label' }));
+  const lines = wrap(net, box.short ?? box.label, limit, 'label').map((text) => ({ text, kind: 'label' }));
   if (!box.isInput) {
-    const split = stacked && textWidth(shapeText(box), 'shape') > limit + 8;
+    const split = stacked && net.textWidth(shapeText(box), 'shape') > limit + 8;
     const shapes = split ? shapeText(box).split(/(?<=^[^×]*×) /) : [shapeText(box)];
     lines.push(...shapes.map((text) => ({ text, kind: 'shape' })));
   }
-  lines.push(...flagTexts(box, 'short').map((text) => ({ text: '▲ ' + text, kind: 'warn' })));
+  lines.push(...flagTexts(net, box, 'short').map((text) => ({ text: '▲ ' + text, kind: 'warn' })));
   return lines;
 }
 
 // ---- sizes ----
 
 // Pictures shrink with their maps, but much more slowly, so that the smallest can still be seen.
-function pictureSize(box, limit, largest, power) {
+function pictureSize(net, box, limit, largest, power) {
   const [high, wide] = box.shape ? sizeOf(box) : [net.ratio, 1];
   const ratio = clamp(high / wide, 0.4, 2.5);
   const share = box.isInput ? 1 : box.shape ? (Math.max(high, wide) / largest) ** power : 0.86 ** box.row;
@@ -56,12 +59,12 @@ function pictureSize(box, limit, largest, power) {
   return ratio > 1 ? [Math.round(long / ratio), long] : [long, Math.round(long * ratio)];
 }
 
-function makeHead(box, limit, stacked, largest) {
-  const [width, height] = pictureSize(box, limit, largest, 0.3);
+function makeHead(net, box, limit, stacked, largest) {
+  const [width, height] = pictureSize(net, box, limit, largest, 0.3);
   const sheets = box.shape && !isVector(box) ? clamp(Math.round(Math.log2(box.shape[0]) / 2.2) - 1, 0, 4) : 0;
   const [w, h] = [width + 2 * sheets, height + 2 * sheets];
-  const lines = linesOf(box, stacked, w);
-  const textW = Math.max(...lines.map((line) => textWidth(line.text, line.kind)));
+  const lines = linesOf(net, box, stacked, w);
+  const textW = Math.max(...lines.map((line) => net.textWidth(line.text, line.kind)));
   const textH = lines.length * LINE;
   const picture = { w: width, h: height, sheets };
   if (stacked) {
@@ -74,29 +77,29 @@ function makeHead(box, limit, stacked, largest) {
   return { w: w + 8 + textW, h: tall, picture, lines, textX: w + 8, textY: (tall - textH) / 2, stacked };
 }
 
-const sideOf = (boxes) => Math.max(1, ...boxes.filter((box) => box.shape).map((box) => Math.max(...sizeOf(box))));
+export const sideOf = (boxes) => Math.max(1, ...boxes.filter((box) => box.shape).map((box) => Math.max(...sizeOf(box))));
 
-function makeMini(box, limit, largest) {
-  const [w, h] = pictureSize(box, limit, largest, 0.18);
+function makeMini(net, box, limit, largest) {
+  const [w, h] = pictureSize(net, box, limit, largest, 0.18);
   return { box, w, h, anchor: h / 2, picture: { x: 0, y: 0, w, h, sheets: 0 } };
 }
 
 // What is inside a box, small; the same for every arrangement of the boxes themselves.
-function makeBody(box, limit) {
+function makeBody(net, box, limit) {
   const key = `${box.label} ${limit}`;
   const inside = limit ? net.children.get(box.label) : null;
   if (inside && !net.bodies.has(key)) {
     const side = sideOf(inside);
-    net.bodies.set(key, arrange(inside.map((child) => makeMini(child, limit, side)), 9, 7));
+    net.bodies.set(key, arrange(inside.map((child) => makeMini(net, child, limit, side)), 9, 7));
   }
   return inside ? net.bodies.get(key) : null;
 }
 
-function makeNode(box, options, largest) {
-  const body = makeBody(box, options.mini);
+export function makeNode(net, box, options, largest) {
+  const body = makeBody(net, box, options.mini);
   const crowded = options.crowded?.has(box.row) || options.mini;
   const stacked = options.text === 'below' || (options.text === 'mixed' && !body && crowded);
-  const head = makeHead(box, options.limit, stacked, largest);
+  const head = makeHead(net, box, options.limit, stacked, largest);
   const node = { box, head, w: head.w + 2 * PAD, h: head.h + 2 * PAD };
   node.anchor = PAD + head.picture.y + head.picture.h / 2;
   if (body) {
@@ -185,7 +188,7 @@ function rowGaps(nodes, edges, gap) {
   return gaps;
 }
 
-function arrange(nodes, gapX, gapY) {
+export function arrange(nodes, gapX, gapY) {
   for (const node of nodes) [node.col, node.row] = [node.box.column, node.box.row];
   const keys = (key) => [...new Set(nodes.map((node) => node[key]))].sort((a, b) => a - b);
   const edges = edgesOf(nodes);
@@ -199,7 +202,7 @@ function arrange(nodes, gapX, gapY) {
   return { nodes, edges, w, h: Math.max(...nodes.map((node) => node.y + node.h)), columns: columns.size };
 }
 
-function pathOf({ a, b, way }) {
+export function pathOf({ a, b, way }) {
   const [right, down] = [Math.sign(b.cx - a.cx), Math.sign(b.row - a.row)];
   const middle = (n) => n.y + n.anchor;
   const side = (n, s) => (s > 0 ? n.x + n.w : n.x);
@@ -228,26 +231,26 @@ function pathOf({ a, b, way }) {
 
 // ---- which arrangement suits the width ----
 
-function inputBox(boxes) {
+function inputBox(net, boxes) {
   const first = boxes.find((box) => !box.inputs.length) ?? boxes[0];
   const free = (row, column) => row >= 0 && column >= 0 && !boxes.some((box) => box.row === row && box.column === column);
   const [row, column] = [[first.row - 1, first.column], [first.row, first.column - 1]].find((cell) => free(...cell))
     ?? [first.row - 1, first.column];
-  const box = { label: '', short: t('input'), isInput: true, row, column, inputs: [], skips: [], flags: [] };
+  const box = { label: '', short: net.t('input'), isInput: true, row, column, inputs: [], skips: [], flags: [] };
   return { ...box, thumbnail: net.value.picture, first: first.label };
 }
 
 // A grid too wide for the card is turned: its columns go down. A last resort, as a U then lies on its side.
 const turn = (box) => ({ ...box, row: box.column, column: box.row });
 
-function layOut(options, width) {
+export function layOut(net, options, width) {
   const tops = options.turned ? net.tops.map(turn) : net.tops;
-  const input = inputBox(tops);
+  const input = inputBox(net, tops);
   const boxes = [input, ...tops.map((box) => (box.label === input.first ? { ...box, inputs: [''] } : box))];
   const side = sideOf(net.tops);
   const gap = options.text === 'beside' ? 26 : 16;
   const crowded = new Set(tops.map((box) => box.row).filter((row, i, rows) => rows.filter((one) => one === row).length > 2));
-  const nodes = boxes.map((box) => makeNode(box, { ...options, crowded }, side));
+  const nodes = boxes.map((box) => makeNode(net, box, { ...options, crowded }, side));
   const plain = arrange(nodes, gap, 22);
   const spare = width - plain.w;
   if (!width || spare < 8 || plain.columns < 2) return plain;
@@ -263,7 +266,7 @@ function candidates(isOpen_) {
 
 // The best is large without being too high. Boxes that hold a figure of their own are drawn open wherever they fit;
 // where they hold a mere chain, large pictures matter more.
-function fit(width) {
+export function fit(net, width) {
   const budget = Math.max(700, width * 1.25);
   let [best, narrowest] = [null, null];
   for (const turned of [false, true]) {
@@ -271,7 +274,7 @@ function fit(width) {
       if (best && net.nested) break;
       for (const one of candidates(open)) {
         const options = { ...one, turned };
-        const size = layOut(options, 0);
+        const size = layOut(net, options, 0);
         const score = (open ? one.limit / 2 + one.mini * 2 + 20 : one.limit) - Math.max(0, size.h - budget) * 0.2;
         if (!narrowest || size.w < narrowest.w) narrowest = { options, w: size.w };
         if (size.w <= width && (!best || score > best.score)) best = { options, score };

@@ -8,6 +8,7 @@ the memory and the threads that PyTorch takes for each thread of its own are tak
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 
 from segdemo.cache import Cache, freeze, size_of
 from segdemo.errors import InputError
-from segdemo.images import Placement, PictureSource, check_side, load_picture, to_batch
+from segdemo.images import PictureSource, Placement, check_side, load_picture, to_batch
 from segdemo.networks import NETWORKS, NetworkSpec, find
 from segdemo.opened import Opened, open_network
 
@@ -42,9 +43,9 @@ class Cancelled(Exception):
 class Question:
     """What is asked of an engine: hashable, picklable, and able to answer itself when it is handed a bench.
 
-    Every question is a frozen dataclass. One about a network has the fields ``network`` (its name) and ``step`` (of its
-    training, or None); one about a picture has ``picture`` (a fingerprint) and ``size`` (the input size, or None for the
-    network's own).
+    Every question is a frozen dataclass. One about a network has the fields ``network``, its name, and ``step`` of its
+    training, or None; one about a picture has ``picture``, a fingerprint, and ``size``, the input size, or None for the
+    network's own.
     """
 
     grad: ClassVar[bool] = False  # whether its passes record gradients
@@ -81,6 +82,9 @@ class Engine(Protocol):
         Raises:
             InputError: it cannot be used as a picture.
         """
+
+    def keeps(self, fingerprint: str) -> bool:
+        """Say whether a picture is still kept."""
 
     def picture(self, fingerprint: str) -> Image.Image:
         """Return a picture that is kept; PIL, RGB, 8 bits; not to be changed.
@@ -229,6 +233,10 @@ class LocalEngine:
         self._pictures.put(fingerprint, pixels, 3 * pixels.width * pixels.height)
         return fingerprint
 
+    def keeps(self, fingerprint: str) -> bool:
+        """As :class:`Engine` says."""
+        return self._pictures.get(fingerprint) is not None
+
     def picture(self, fingerprint: str) -> Image.Image:
         """As :class:`Engine` says."""
         pixels: Image.Image | None = self._pictures.get(fingerprint)
@@ -275,9 +283,7 @@ class LocalEngine:
 
     def answer(self, question: Question, should_continue: ShouldContinue = always) -> Any:
         """As :class:`Engine` says."""
-        for event in self.ask(question, should_continue):  # the last of them is the answer
-            pass
-        return event
+        return deque(self.ask(question, should_continue), maxlen=1)[0]  # the last event is the answer
 
     def close(self) -> None:
         """End all work before its next layer, and the thread that does it; nothing can be asked any more."""

@@ -17,6 +17,7 @@ PHOTOGRAPHS = {
     "motorcycle": "motorcycle_left.png",
     "coffee": "coffee.png",
 }
+FIRST = "chelsea"  # the one shown first
 DIGIT = "digit"
 EXAMPLES = (*PHOTOGRAPHS, DIGIT)
 

@@ -13,6 +13,7 @@ from segdemo.checkpoints import card_of
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
 from segdemo.images import place, to_picture
+from segdemo.networks import DEFAULT as DEFAULT
 from segdemo.networks import NetworkSpec, find
 from segdemo.results import LayerInfo, NetworkFacts, Result, maps_of
 from segdemo.summaries import Summary, as_maps, glimpse, summarise

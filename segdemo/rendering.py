@@ -6,6 +6,7 @@ values in red and blue with white at 0. What is no number has a colour of its ow
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 import zlib

@@ -87,13 +87,67 @@ class NetworkFacts:
         """Say whether the weights of a step of the training are trained: at step 0 they are random."""
         return self.trained and step != 0
 
+    def every_stage(self) -> Iterator[Stage]:
+        """Yield all stages, those inside others right after the one they are in."""
+        for stage in self.stages:
+            yield stage
+            yield from stage.inside
+
     def label_and_layer(self, layer: str) -> tuple[str, str]:
         """Return (label, layer) for either: the label of a stage where the layer is one, else the layer's own name."""
-        for outer in self.stages:
-            for stage in (outer, *outer.inside):
-                if layer.removesuffix(":1") in (stage.label, stage.layer):
-                    return stage.label, stage.layer
-        return layer.removesuffix(":1"), layer.removesuffix(":1")
+        layer = layer.removesuffix(":1")
+        for stage in self.every_stage():
+            if layer in (stage.label, stage.layer):
+                return stage.label, stage.layer
+        return layer, layer
+
+    def unknown_layer(self, layer: str) -> InputError:
+        """Return what to say of a layer that the network does not run."""
+        return InputError(
+            "unknown_layer_here",
+            "{network} has no stage or layer called {layer!r}. Choose one in the figure or in the search box.",
+            network=self.title,
+            layer=layer,
+        )
+
+    def suitable_size(self, size: int | None) -> int:
+        """Return an input size if it is offered, else the network's own, pixels."""
+        return size if size in self.sizes else self.size  # type: ignore[return-value]
+
+    def check_size(self, size: int | None) -> int:
+        """Return an input size that is offered, pixels.
+
+        Raises:
+            InputError: it is not.
+        """
+        if size in self.sizes:
+            return size  # type: ignore[return-value]
+        raise InputError(
+            "size_not_offered",
+            "The working size of {network} has to be one of {sizes} pixels. Choose one of them.",
+            network=self.title,
+            sizes=", ".join(map(str, self.sizes)),
+        )
+
+    def check_step(self, step: int | None) -> int:
+        """Return a step of the training at which there are weights.
+
+        Raises:
+            InputError: there are none.
+        """
+        if step in self.steps:
+            return step  # type: ignore[return-value]
+        raise InputError(
+            "step_not_kept",
+            "There are no weights of {network} from that step of its training; there are from {steps}. Choose one of "
+            "them.",
+            network=self.title,
+            steps=", ".join(f"{one:,}" for one in self.steps) or "its end alone",
+        )
+
+    def step_at(self, place: int) -> int | None:
+        """Return the training step at a place in ``steps``, None behind them, where the training is complete."""
+        return self.steps[place] if 0 <= place < len(self.steps) else None
 
 
 @dataclass(frozen=True)

@@ -183,8 +183,11 @@ def test_a_cancelled_run_stops_before_the_next_layer_and_leaves_no_hook(
         ran.append("conv")
         wanted = False
 
-    with module[0].register_forward_hook(stop_after_the_first), module[2].register_forward_hook(  # type: ignore[index]
-        lambda *_: ran.append("last")
+    with (
+        module[0].register_forward_hook(stop_after_the_first),
+        module[2].register_forward_hook(  # type: ignore[index]
+            lambda *_: ran.append("last")
+        ),
     ):
         with pytest.raises(Cancelled):
             engine.answer(asked(engine, picture), lambda: wanted)
@@ -235,7 +238,14 @@ def test_no_array_of_an_answer_can_be_written(engine: LocalEngine, picture: Imag
     run = asked(engine, picture)
     result, activation = engine.answer(run), engine.answer(Activation("small", run.picture, "0"))
     summary = result.layers["First"]
-    arrays = [result.logits, result.mask, activation, summary.thumbnails, summary.counts, *vars(summary.channels).values()]
+    arrays = [
+        result.logits,
+        result.mask,
+        activation,
+        summary.thumbnails,
+        summary.counts,
+        *vars(summary.channels).values(),
+    ]
     for array in arrays:
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-
 from typing import TypeVar
 
 from segdemo.errors import InputError

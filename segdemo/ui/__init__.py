@@ -16,16 +16,18 @@ import gradio as gr
 from gradio.themes.utils.fonts import LocalFont
 from starlette.middleware import Middleware
 
-from segdemo.examples import example
-from segdemo.ui import api, catalogue, controls, look
-from segdemo.ui.components.header import Header
+from segdemo.engine import Engine, LocalEngine
+from segdemo.examples import FIRST, example
+from segdemo.ui import api
 from segdemo.ui.first import FirstScript
 from segdemo.ui.guard import GuardedBlocks
 from segdemo.ui.javascript import Modules, first_script
+from segdemo.ui.page import Page
+from segdemo.ui.panels.header import Header
+from segdemo.ui.tabs import TABS
 from segdemo.ui.texts import TEXTS
 
 HERE = Path(__file__).parent
-TABS = (look, catalogue)
 # Fonts that come with Gradio, from this host; their weight 600 is cut down to a few letters there.
 THEME = gr.themes.Default(
     primary_hue="teal",
@@ -35,21 +37,27 @@ THEME = gr.themes.Default(
 )
 
 
-def build_app() -> gr.Blocks:
-    """Put the page together: the shared inputs at the left, a tab for each module in ``TABS``, the endpoints."""
+def build_app(engine: Engine | None = None) -> gr.Blocks:
+    """Put the page together: the shared inputs at the left, a tab for each module in ``TABS``, the endpoints.
+
+    Args:
+        engine: what answers its questions; None takes one of its own, in this process.
+    """
+    engine = LocalEngine() if engine is None else engine
     i18n = gr.I18n(**TEXTS)
-    with GuardedBlocks(title="segdemo", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
-        api.build()  # first, so that the endpoints get their names
+    with GuardedBlocks(title="segdemo", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as blocks:
+        api.build(engine)  # first, so that the endpoints get their names
         Header(elem_id="header")
         with gr.Row(elem_id="page"):
             with gr.Column(elem_id="controls", scale=0, min_width=280):
-                shared = controls.build(page, i18n)
+                page = Page(blocks, engine, i18n)
             with gr.Column(elem_id="tabs", scale=1), gr.Tabs():
                 for tab in TABS:
                     with gr.Tab(i18n(tab.TITLE), elem_id=tab.__name__.rpartition(".")[2]):
-                        tab.build(shared)
-    page.queue(max_size=32, default_concurrency_limit=4)
-    return page
+                        tab.build(page)
+        page.connect()
+    blocks.queue(max_size=32, default_concurrency_limit=4)
+    return blocks
 
 
 def launch(page: gr.Blocks | None = None, **settings: Any) -> Any:
@@ -65,7 +73,7 @@ def launch(page: gr.Blocks | None = None, **settings: Any) -> Any:
         "css": (HERE / "style.css").read_text(encoding="utf-8"),
         "app_kwargs": {"middleware": [Middleware(FirstScript, script=first_script()), Middleware(Modules)]},
         "i18n": gr.I18n(**TEXTS),
-        "allowed_paths": [str(example(controls.FIRST_EXAMPLE).parent)],  # wherever scikit-image is installed
+        "allowed_paths": [str(example(FIRST).parent)],  # wherever scikit-image is installed
         "max_file_size": "40mb",
         "ssr_mode": False,
         "run_history": False,

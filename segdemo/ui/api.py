@@ -9,90 +9,99 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
+from segdemo.engine import Engine
 from segdemo.errors import InputError
-from segdemo.images import load_picture
-from segdemo.inference import get_segmenter
-from segdemo.networks import DEFAULT
+from segdemo.questions import DEFAULT, Run, facts_of
 from segdemo.rendering import palette_mask
 from segdemo.results import Result
 from segdemo.ui import checks
 from segdemo.ui.messages import polite
 
 
-@polite
-def segment(picture: gr.FileData, network: str = DEFAULT, side: int = 0) -> dict[str, Any]:
-    """Segment one picture: which class each pixel is, and how much of the picture each class takes.
-
-    A network that classifies gives the probability of each class instead.
+class Endpoints:
+    """What scripts and assistants may call.
 
     Args:
-        picture: picture file of any common kind.
-        network: name of the network.
-        side: working size in pixels; 0 takes the network's own.
+        engine: whom to ask.
     """
-    result = _run(picture, network, side)
-    facts: dict[str, Any] = {
-        "network": result.network,
-        "trained": result.trained,
-        "width": result.size[0],
-        "height": result.size[1],
-        "side": result.side,
-        "seconds": round(result.seconds, 4),
-    }
-    if result.answer:
-        return facts | {"probability": result.answer}
-    encoded = io.BytesIO()
-    palette_mask(result.mask, [share.colour for share in result.classes]).save(encoded, "PNG")
-    percent = {share.name: round(share.percent, 4) for share in result.classes}
-    return facts | {
-        "percent": percent,
-        "mask_png": "data:image/png;base64," + base64.b64encode(encoded.getvalue()).decode(),
-    }
 
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
-@polite
-def layers(picture: gr.FileData, network: str = DEFAULT, side: int = 0) -> list[dict[str, Any]]:
-    """Describe what every stage of a network puts out for one picture: shape, range, zeros, strongest channels.
+    @polite
+    def segment(self, picture: gr.FileData, network: str = DEFAULT, side: int = 0) -> dict[str, Any]:
+        """Segment one picture: which class each pixel is, and how much of the picture each class takes.
 
-    Args:
-        picture: picture file of any common kind.
-        network: name of the network.
-        side: working size in pixels; 0 takes the network's own.
-    """
-    result = _run(picture, network, side)
-    return [
-        {
-            "stage": stage.label,
-            "layer": stage.layer,
+        A network that classifies gives the probability of each class instead.
+
+        Args:
+            picture: picture file of any common kind.
+            network: name of the network.
+            side: working size in pixels; 0 takes the network's own.
+        """
+        result = self._run(picture, network, side)
+        facts: dict[str, Any] = {
+            "network": result.network,
             "trained": result.trained,
-            "shape": list(summary.shape),
-            "minimum": summary.minimum,
-            "maximum": summary.maximum,
-            "mean": summary.mean,
-            "std": summary.std,
-            "zero_share": summary.zero_share,
-            "dead_channels": list(summary.dead),
-            "nans": summary.nans,
-            "infinities": summary.infinities,
-            "channels_by_variance": summary.channels.ranked("variance")[:16].tolist(),
+            "width": result.size[0],
+            "height": result.size[1],
+            "side": result.side,
+            "seconds": round(result.seconds, 4),
         }
-        for stage in get_segmenter(network).spec.stages
-        for summary in [result.layers[stage.label]]
-    ]
+        if result.answer:
+            return facts | {"probability": result.answer}
+        encoded = io.BytesIO()
+        palette_mask(result.mask, [share.colour for share in result.classes]).save(encoded, "PNG")
+        percent = {share.name: round(share.percent, 4) for share in result.classes}
+        return facts | {
+            "percent": percent,
+            "mask_png": "data:image/png;base64," + base64.b64encode(encoded.getvalue()).decode(),
+        }
+
+    @polite
+    def layers(self, picture: gr.FileData, network: str = DEFAULT, side: int = 0) -> list[dict[str, Any]]:
+        """Describe what every stage of a network puts out for one picture: shape, range, zeros, strongest channels.
+
+        Args:
+            picture: picture file of any common kind.
+            network: name of the network.
+            side: working size in pixels; 0 takes the network's own.
+        """
+        result = self._run(picture, network, side)
+        return [
+            {
+                "stage": stage.label,
+                "layer": stage.layer,
+                "trained": result.trained,
+                "shape": list(summary.shape),
+                "minimum": summary.minimum,
+                "maximum": summary.maximum,
+                "mean": summary.mean,
+                "std": summary.std,
+                "zero_share": summary.zero_share,
+                "dead_channels": list(summary.dead),
+                "nans": summary.nans,
+                "infinities": summary.infinities,
+                "channels_by_variance": summary.channels.ranked("variance")[:16].tolist(),
+            }
+            for stage in facts_of(self._engine, network).stages
+            for summary in [result.layers[stage.label]]
+        ]
+
+    def _run(self, picture: gr.FileData, network: str, side: int) -> Result:
+        path = picture.get("path") if isinstance(picture, dict) else None  # as it comes; where it lies has been checked
+        if path is None:
+            raise InputError(
+                "no_picture_given",
+                "“picture” has to be a file that was uploaded; none came. Upload one, as handle_file of gradio_client "
+                "does, and send the answer.",
+            )
+        size = checks.whole("side", side) or None
+        return self._engine.answer(Run(network, self._engine.keep(path), size))
 
 
-def _run(picture: gr.FileData, network: str, side: int) -> Result:
-    path = picture.get("path") if isinstance(picture, dict) else None  # as it comes; where it lies has been checked
-    if path is None:
-        raise InputError(
-            "no_picture_given",
-            "“picture” has to be a file that was uploaded; none came. Upload one, as handle_file of gradio_client "
-            "does, and send the answer.",
-        )
-    return get_segmenter(network).run(load_picture(path), checks.whole("side", side) or None)
-
-
-def build() -> None:
+def build(engine: Engine) -> None:
     """Add the endpoints to the page under construction."""
-    api(segment, api_name="segment")
-    api(layers, api_name="layers")
+    endpoints = Endpoints(engine)
+    api(endpoints.segment, api_name="segment")
+    api(endpoints.layers, api_name="layers")

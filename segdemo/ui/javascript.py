@@ -23,7 +23,7 @@ from segdemo.rendering import colour_values
 from segdemo.ui.texts import TEXTS
 
 HERE = Path(__file__).parent
-FOLDERS = ("static", "components")
+FOLDERS = ("static", "panels")
 # Wherever in the path: a proxy may leave its prefix in it. A page that asks again for a module that failed adds "-1".
 _PATH = re.compile(r"/scripts/(?P<version>[0-9a-f]{16})(?:-\d+)?/(?P<name>[\w./-]+)$")
 
@@ -64,10 +64,10 @@ def loader(name: str, *events: str) -> str:
         name: of the component, as its file.
         events: what the module triggers beyond Gradio's own events; Gradio reads their names here.
     """
-    if f"components/{name}.js" not in modules():
-        raise ValueError(f"There is no script components/{name}.js.")
+    if f"panels/{name}.js" not in modules():
+        raise ValueError(f"There is no script panels/{name}.js.")
     told = "// It triggers " + ", ".join(f'"{event}"' for event in events) + ".\n" if events else ""
-    return f"{told}window.segdemoMount(`components/{name}.js`, {{element, props, trigger, server, watch}});"
+    return f"{told}window.segdemoMount(`panels/{name}.js`, {{element, props, trigger, server, watch}});"
 
 
 def first_script() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import html
 import inspect
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from segdemo.errors import InputError
 from segdemo.ui.checks import checked_inputs
 from segdemo.ui.texts import TEXTS
 
+LOG = logging.getLogger(__name__)
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
@@ -50,18 +52,9 @@ def sentence_of(error: InputError, request: gr.Request | None) -> str:
     return translated.format(**error.values) if translated else str(error)
 
 
-def warn_of(request: gr.Request | None, check: Callable[[str], object], word: str) -> None:
-    """Say on the page what is wrong with a word, if something is, and go on.
-
-    Args:
-        request: as Gradio hands it to a handler.
-        check: raises an InputError if it cannot use the word.
-        word: from outside.
-    """
-    try:
-        check(word)
-    except InputError as error:
-        gr.Warning(_shown(sentence_of(error, request)).message)
+def warn(error: InputError, request: gr.Request | None) -> None:
+    """Say on the page what is wrong with something that it can do without, and go on."""
+    gr.Warning(_shown(sentence_of(error, request)).message)
 
 
 def error_of(error: InputError, request: gr.Request | None) -> gr.Error:
@@ -94,5 +87,24 @@ def polite(handler: Handler) -> Handler:
             return handler(*checked_inputs(names, arguments), **keywords)
         except InputError as error:
             raise error_of(error, request) from error
+
+    return wrapped  # type: ignore[return-value]
+
+
+def answering(function: Handler) -> Handler:
+    """Let a panel's server function answer what went wrong as ``{"error": sentence}``, for its script to show.
+
+    It takes what the script asks, a mapping, and the request; one that nobody expected stands in the log as well.
+    """
+
+    @functools.wraps(function)
+    def wrapped(asked: Any, request: gr.Request) -> Any:
+        try:
+            return function(asked if isinstance(asked, dict) else {}, request)
+        except InputError as error:
+            return {"error": sentence_of(error, request)}
+        except Exception:
+            LOG.exception("A panel's question failed.")
+            return {"error": text(request, "page.failed")}
 
     return wrapped  # type: ignore[return-value]

@@ -1,5 +1,6 @@
 // Files of the server: asked for again when they fail or arrive broken, a few times with growing pauses.
 import {make} from './dom.js';
+import {Refused} from './server.js';
 import {textsOf} from './texts.js';
 
 const t = textsOf('files');
@@ -57,9 +58,10 @@ export const loadPixels = (url, {width, height, ...options} = {}) => persist(asy
   return {...size, pixels: new Uint32Array(pen.getImageData(0, 0, size.width, size.height).data.buffer)};
 }, options);
 
-// What the page says of files that did not come, with a button to ask for them once more.
+// What the page says of what did not come, with a button to ask for it once more where that may help.
 export const lostNote = (error, goneText, retry) => {
   const again = make('button', {type: 'button', class: 'again'}, t('again'));
   again.addEventListener('click', retry);
+  if (error instanceof Refused) return [error.message];
   return [error instanceof Gone ? goneText : t('lost'), ' ', again];
 };

@@ -4,6 +4,8 @@ import { draw, make, uniqueName } from '../static/dom.js';
 import { loadPicture, lostNote } from '../static/files.js';
 import { LINE, PAD, arrange, clamp, fit, flagTexts, isAlarming, isVector, layOut, makeNode, pathOf, readNetwork, sideOf }
   from '../static/layout.js';
+import { tell } from '../static/picks.js';
+import { ask } from '../static/server.js';
 import { textsOf } from '../static/texts.js';
 
 const describe = (net, box) => {
@@ -42,8 +44,8 @@ const measureIn = (element) => {
   };
 };
 
-export function mount({ element, props, trigger, watch }) {
-  const t = textsOf('network_diagram');
+export function mount({ element, props, server, trigger, watch }) {
+  const t = textsOf('figure');
   const textWidth = measureIn(element);
   const find = (selector) => element.querySelector(selector);
   const [svg, figure, tip] = [find('.drawing'), find('.figure'), find('.tip')];
@@ -54,6 +56,7 @@ export function mount({ element, props, trigger, watch }) {
   let net = null; // what is drawn, as readNetwork gives it
   let placed = new Map(); // label -> { g, box, rect }
   let [selected, focused, loading, drawnWidth, isOpen] = [null, null, 0, 0, false];
+  let drawn = ''; // what was asked for, to draw what is drawn
 
   // ---- drawing ----
 
@@ -191,17 +194,26 @@ export function mount({ element, props, trigger, watch }) {
   }
 
   async function show() {
-    const value = props.value;
+    const asked = props.value && { ...props.value };
     const mine = ++loading;
+    const needed = () => mine === loading;
+    const { selected: label, ...drawing } = asked ?? {};
+    const key = JSON.stringify(drawing);
     let lost = null;
-    if (value?.sprite) {
-      const needed = () => mine === loading;
-      await loadPicture(value.sprite.url, { needed }).catch((error) => { lost = error; }); // its boxes stay empty
+    if (key !== drawn || !net) {
+      let value = null;
+      try {
+        value = asked && await ask(server.figure, asked);
+        if (needed() && value?.sprite) await loadPicture(value.sprite.url, { needed });
+      } catch (error) {
+        lost = error; // the boxes stay empty, or what was drawn stays
+      }
       if (!needed()) return;
+      tip.hidden = true;
+      if (value || !asked) net = readNetwork(value, { t, textWidth });
+      drawn = lost ? '' : key;
     }
-    tip.hidden = true;
-    net = readNetwork(value, { t, textWidth });
-    if (net) selected = net.boxes.has(value.selected) ? value.selected : null;
+    if (net) selected = net.boxes.has(label) ? label : null;
     drawWords();
     if (net) drawFigure();
     if (net && selected) change({ stage: selected });
@@ -224,11 +236,11 @@ export function mount({ element, props, trigger, watch }) {
 
   function pick(label) {
     selected = focused = label;
-    props.value = { ...props.value, selected: label };
     if (isOpen) mark();
     else drawFigure();
     find('.picked').textContent = t('picked', { label });
     change({ stage: selected });
+    tell('stage', { network: net.value.network, layer: label });
     trigger('select', { index: label, value: label });
   }
 

@@ -5,14 +5,15 @@ import {button, definitions, draw, make, uniqueName} from '../static/dom.js';
 import {loadFloats, loadPicture, lostNote} from '../static/files.js';
 import {figure, figures, percent, whole} from '../static/numbers.js';
 import {axis, colourBar, ramp, swatchAt} from '../static/scales.js';
+import {listen} from '../static/picks.js';
+import {ask} from '../static/server.js';
 import {textsOf} from '../static/texts.js';
-import {enlargedView} from './channel_enlarged.js';
+import {enlargedView} from './enlarged.js';
 
-const t = textsOf('channel_sheet');
+const t = textsOf('channels');
 const RANKINGS = ['mean_abs', 'variance', 'sparsity', 'index'];
 const SCOPES = ['channel', 'layer', 'network'];
 const PAGE = 64; // channels on a page
-const PATIENCE = 20000; // ms after which the page stops looking busy: the answer was lost or refused
 const isSingle = ({map}) => map[0] * map[1] === 1; // each channel is one value
 
 // What a tile warns of: one value varies nowhere, and may be 0.
@@ -85,20 +86,15 @@ const makeTile = (facts, entry, index, sprite) => {
   return tile;
 };
 
-export function mount({element, props, trigger, watch}) {
+export function mount({element, props, server, trigger, watch}) {
   const card = element.querySelector('.sheet-card');
   const name = uniqueName('scope'); // of the radio group
 
-  let facts = null; // of the value on screen
+  let asked = null; // the newest request: run, layer, ranking, scope, page, channel
+  let facts = null; // the answer on screen
   let drawn = ''; // which sheet is on screen
-  let latest = 0; // newest value begun; older ones give up when their files arrive
-  let awaited = null; // channel asked for, not yet here
-  let wanted = null; // view asked for, not yet here
-  let chosen; // channel the reader wants large, null when closed; undefined leaves it to the server
-  let atArrival = null; // 'first' or 'last': stepping on past the end of a page
+  let latest = 0; // number of the newest request; older ones give up when their answers arrive
   let active = 0; // the tile that Tab reaches
-  let restored = false; // the address has been looked at
-  let timer = 0;
 
   // ---- Parts that stay: they keep the focus while everything around them changes.
 
@@ -110,8 +106,8 @@ export function mount({element, props, trigger, watch}) {
   const segments = make('fieldset', {class: 'scope'}, make('legend', {}, t('scope')),
     ...radios.map((radio) => make('label', {}, radio, make('span', {}, t(`scope_${radio.value}`)))));
   const meaning = make('div', {class: 'meaning'});
-  const earlier = button('‹', t('previous_page'), () => ask({page: facts.page - 1}));
-  const later = button('›', t('next_page'), () => ask({page: facts.page + 1}));
+  const earlier = button('‹', t('previous_page'), () => request({page: facts.page - 1}));
+  const later = button('›', t('next_page'), () => request({page: facts.page + 1}));
   const place = make('span', {class: 'place'});
   const controls = make('div', {class: 'controls'}, make('label', {class: 'rank'}, make('span', {}, t('ranking')), rank), segments,
     make('div', {class: 'pager', role: 'group', 'aria-label': t('pages')}, earlier, place, later));
@@ -122,65 +118,77 @@ export function mount({element, props, trigger, watch}) {
   const emptyState = make('div', {class: 'empty'}, make('div', {class: 'ghosts', 'aria-hidden': 'true'},
     ...Array.from({length: 24}, () => make('i'))), make('p', {}, t('empty')), make('p', {class: 'fine'}, t('empty_more')));
 
-  // ---- Asking the server.
+  // ---- Asking the server. The newest request alone is drawn.
 
-  const showBusy = () => {
-    clearTimeout(timer);
-    card.classList.toggle('waiting', wanted !== null);
-    grid.setAttribute('aria-busy', String(wanted !== null));
-    if (wanted !== null || awaited !== null) timer = setTimeout(giveUp, PATIENCE);
+  const showBusy = (busy) => {
+    card.classList.toggle('waiting', busy);
+    grid.setAttribute('aria-busy', String(busy));
   };
-  const giveUp = () => {
-    [awaited, wanted, atArrival] = [null, null, null];
-    chosen = large.channel ?? undefined;
-    showBusy();
+  const request = async (changes, {keepSheet = false, atArrival = null} = {}) => {
+    const mine = ++latest;
+    const needed = () => mine === latest;
+    asked = {...asked, ...changes};
     if (facts) update();
-    mark(large.channel);
-    if (large.channel === null) hideLarge();
-    else large.again();
+    showBusy(!keepSheet);
+    try {
+      const value = await ask(server.channels, asked);
+      if (!needed()) return;
+      const {enlarged} = value;
+      const key = JSON.stringify({...value, enlarged: null});
+      const files = await Promise.all([key === drawn ? null : loadPicture(value.sprite.url, {needed}),
+        enlarged && loadFloats(enlarged.exact.url, {needed}), enlarged && loadPicture(enlarged.picture.url, {needed})]);
+      if (!needed()) return;
+      facts = value;
+      asked = {...asked, page: facts.page};
+      lostLine.remove();
+      if (isSingle(facts)) facts.valid = [1, 1]; // one value for everything lies in no padding
+      if (key !== drawn) drawSheet(files[0]);
+      drawn = key;
+      update();
+      drawLarge(enlarged, files[1]);
+      showBusy(false);
+      element.dataset.ready = String(mine);
+      if (atArrival) pick(facts.channels.at(atArrival === 'first' ? 0 : -1).channel);
+    } catch (error) {
+      if (needed()) sayLost(error, () => request(changes, {keepSheet, atArrival}));
+    }
   };
-  const ask = (change) => {
-    const checked = radios.find((radio) => radio.checked);
-    wanted = {ranking: rank.value, scope: checked ? checked.value : facts.scope, page: facts.page, ...change};
-    showBusy();
-    trigger('view', {...wanted, channel: awaited ?? large.channel});
-  };
-  rank.addEventListener('change', () => ask({page: 0}));
-  segments.addEventListener('change', () => ask({}));
+  rank.addEventListener('change', () => request({ranking: rank.value, page: 0}));
+  segments.addEventListener('change', () => request({scope: radios.find((radio) => radio.checked).value}));
 
   const remember = (channel) => change({channel});
   const mark = (channel) => {
     for (const tile of grid.children) tile.setAttribute('aria-selected', String(Number(tile.dataset.channel) === channel));
   };
   const pick = (channel) => {
-    [awaited, chosen] = [channel, channel];
     mark(channel);
     large.open(channel, facts.untrained);
     body.classList.add('split');
-    showBusy();
+    request({channel}, {keepSheet: true});
     trigger('select', {index: channel, value: channel});
   };
   const hideLarge = () => {
     large.hide();
     body.classList.remove('split');
+    mark(null);
   };
   const closeLarge = () => {
-    [awaited, chosen] = [null, null]; // answers still on their way do not open it again
+    asked = {...asked, channel: null};
+    latest++; // answers still on their way do not open it again
+    showBusy(false);
     hideLarge();
-    mark(null);
     remember(null);
     grid.children[active]?.focus();
   };
   const stepChannel = (by) => {
     const order = facts.channels.map((entry) => entry.channel);
-    const index = order.indexOf(awaited ?? large.channel) + by;
+    const index = order.indexOf(asked.channel) + by;
     const page = facts.page + by;
     if (index in order) {
       activate(index, false);
       pick(order[index]);
     } else if (page >= 0 && page < facts.pages) {
-      atArrival = by > 0 ? 'first' : 'last';
-      ask({page});
+      request({page}, {atArrival: by > 0 ? 'first' : 'last'});
     }
   };
 
@@ -226,11 +234,10 @@ export function mount({element, props, trigger, watch}) {
     if (facts.stats.infinities) how.append(make('span', {class: 'key'}, swatchAt(PLACES['+inf']), '+inf'), make('span', {class: 'key'}, swatchAt(PLACES['-inf']), '-inf'));
   };
 
-  // Controls say what is on screen, or what has been asked for.
+  // Controls say what has been asked for.
   const update = () => {
-    const view = wanted ?? facts;
-    rank.value = view.ranking;
-    radios.forEach((radio) => { radio.checked = radio.value === view.scope; });
+    rank.value = asked.ranking;
+    radios.forEach((radio) => { radio.checked = radio.value === asked.scope; });
     const first = facts.page * PAGE + 1;
     place.textContent = t('page', {first, last: first + facts.channels.length - 1, total: facts.total});
     earlier.setAttribute('aria-disabled', String(facts.page <= 0));
@@ -255,77 +262,44 @@ export function mount({element, props, trigger, watch}) {
   };
 
   const lostLine = make('p', {class: 'how', role: 'alert'});
-  const sayLost = (error) => {
-    lostLine.replaceChildren(...lostNote(error, t('lost'), show));
+  const sayLost = (error, retry) => {
+    console.warn(error);
+    lostLine.replaceChildren(...lostNote(error, t('lost'), retry));
     if (!card.contains(lostLine)) (card.contains(grid) ? how : card.lastElementChild).after(lostLine);
-    giveUp();
+    showBusy(false);
+    asked = {...asked, channel: facts?.enlarged?.channel ?? null};
+    if (asked.channel === null) hideLarge();
+    else { large.again(); mark(asked.channel); }
   };
 
-  const drawLarge = (fresh, values, picture) => {
-    const channel = fresh ? fresh.channel : null;
-    // An older answer: the newer one is on its way, or has overtaken it.
-    if (awaited !== null && channel !== awaited || channel !== null && chosen !== undefined && channel !== chosen) return;
-    if (channel === null) {
+  const drawLarge = (fresh, values) => {
+    if (!fresh) {
       if (large.channel !== null) remember(null);
       hideLarge();
-      mark(null);
       return;
     }
-    awaited = null;
-    const [height, width] = fresh.shape;
+    const {channel, shape: [height, width], scale} = fresh;
     body.classList.add('split');
     const file = `${facts.layer}-channel-${channel}`.replace(/[^\w.-]+/g, '-');
-    large.show({channel, values, width, height, picture, scale: fresh.scale, valid: facts.valid, name: file}, facts);
+    large.show({channel, values, width, height, picture: fresh.picture.url, scale, valid: facts.valid, name: file}, facts);
     mark(channel);
     remember(channel);
   };
 
-  const restore = () => {
-    const asked = restored ? null : read('channel');
-    restored = true;
-    if (asked !== null && /^\d+$/.test(asked) && Number(asked) < facts.total && !facts.enlarged) pick(Number(asked));
-  };
-
-  const show = async () => {
-    const value = props.value ? JSON.parse(JSON.stringify(props.value)) : null;
-    const turn = ++latest;
-    if (!value) {
-      [facts, drawn, awaited, wanted, chosen] = [null, '', null, null, undefined];
-      showBusy();
-      hideLarge();
-      card.replaceChildren(make('h3', {}, t('title')), emptyState);
-      element.dataset.ready = `empty-${turn}`;
+  // What the page asks for; how the reader wants channels ranked and coloured outlives it.
+  const show = () => {
+    const value = props.value && JSON.parse(JSON.stringify(props.value));
+    if (value) {
+      const {ranking, scope} = asked ?? value;
+      request({...value, ranking, scope});
       return;
     }
-    const key = JSON.stringify([value.sprite.url, {...value.facts, enlarged: null}]);
-    const needed = () => turn === latest;
-    let files;
-    try {
-      files = await Promise.all([key === drawn ? null : loadPicture(value.sprite.url, {needed}),
-        value.exact && loadFloats(value.exact.url, {needed}), value.picture && loadPicture(value.picture.url, {needed})]);
-    } catch (error) {
-      if (needed()) sayLost(error);
-      return;
-    }
-    if (!needed()) return;
-    const {layer, network_title: network} = value.facts;
-    if (facts && (facts.layer !== layer || facts.network_title !== network)) [awaited, chosen] = [null, undefined];
-    facts = value.facts;
-    lostLine.remove();
-    if (isSingle(facts)) facts.valid = [1, 1]; // one value for everything lies in no padding
-    if (wanted && ['ranking', 'scope', 'page'].every((part) => wanted[part] === facts[part])) wanted = null;
-    if (key !== drawn) drawSheet(files[0]);
-    drawn = key;
-    update();
-    drawLarge(facts.enlarged, files[1], value.picture?.url);
-    showBusy();
-    if (!wanted && atArrival) {
-      const next = facts.channels[atArrival === 'first' ? 0 : facts.channels.length - 1].channel;
-      atArrival = null;
-      pick(next);
-    }
-    restore();
-    element.dataset.ready = value.serial;
+    latest++;
+    [asked, facts, drawn] = [null, null, ''];
+    showBusy(false);
+    hideLarge();
+    card.replaceChildren(make('h3', {}, t('title')), emptyState);
+    element.dataset.ready = `empty-${latest}`;
   };
 
   // ---- Keyboard and pointer.
@@ -358,6 +332,10 @@ export function mount({element, props, trigger, watch}) {
     if (event.key === 'Escape' && !large.node.hidden) closeLarge();
   });
 
+  // A stage of another network is to come: its run brings it here.
+  listen('stage', ({network, layer}) => {
+    if (asked?.run.network === network) request({layer, page: 0, channel: null});
+  });
   watch('value', show);
   show();
 }

@@ -5,9 +5,10 @@ import {make, saveFrom, uniqueName} from '../static/dom.js';
 import {loadPicture, loadPixels, lostNote} from '../static/files.js';
 import {oddsText, probabilityText, secondsText, shareText} from '../static/numbers.js';
 import {swatch} from '../static/scales.js';
+import {ask} from '../static/server.js';
 import {textsOf} from '../static/texts.js';
 
-const t = textsOf('segmentation_view');
+const t = textsOf('segmentation');
 
 // One picture in `labels` carries three maps: red = class, green = confidence, blue = entropy. Read as 32-bit numbers
 // (little-endian, as every browser's machine is) they sit at bits 0, 8 and 16; painting is one table look-up per pixel.
@@ -44,7 +45,7 @@ const captionOf = (value, view, name) => {
   });
 };
 
-export function mount({element, props, trigger, watch}) {
+export function mount({element, props, server, trigger, watch}) {
   const find = (name) => element.querySelector('.' + name);
   // What the reader chose outlives a run: toggles and the chosen class are kept by name, as networks differ in indices.
   const choice = {view: 'mask', opacity: {mask: 55, heat: 100}, shown: new Map(), className: null, divider: 50};
@@ -52,7 +53,6 @@ export function mount({element, props, trigger, watch}) {
   let alone = null; // index of the class highlighted from the legend
   let cursor = null; // pixel under the crosshair of the keyboard
   let sequence = 0;
-  const wanted = new Set(); // kinds of download asked for and not yet here
 
   // ---- words and numbers
 
@@ -148,9 +148,16 @@ export function mount({element, props, trigger, watch}) {
     find('divider').setAttribute('aria-valuenow', Math.round(choice.divider));
   };
 
-  const askForProbability = () => {
-    if (choice.view === 'probability' && !result.probabilities.has(chosen().index)) {
-      trigger('probability', {index: chosen().index});
+  const askForProbability = async () => {
+    const [run, entry] = [result, chosen()];
+    if (choice.view !== 'probability' || run.probabilities.has(entry.index)) return;
+    try {
+      const {file} = await ask(server.probability, {run: run.value.run, index: entry.index});
+      const {pixels} = await loadPixels(file.url, {width: run.width, height: run.height, needed: () => run === result});
+      run.probabilities.set(entry.index, pixels);
+      if (run === result) refresh();
+    } catch (error) {
+      if (run === result) sayLost(error, askForProbability);
     }
   };
 
@@ -163,12 +170,15 @@ export function mount({element, props, trigger, watch}) {
 
   // ---- one pixel: the tip and the crosshair
 
+  // The pixel of the picture itself that a pixel on show stands for.
+  const inPicture = ({x, y}) => [[x, result.width], [y, result.height]]
+    .map(([at, size], i) => Math.floor((at + 0.5) / size * result.value.picture_size[i]));
+
   const tipLines = ({x, y}) => {
-    const {value, width, height, pixels, probabilities} = result;
+    const {value, width, pixels, probabilities} = result;
     const packed = pixels[y * width + x];
     const entry = value.classes[packed & 255];
-    const [px, py] = [[x, width], [y, height]]
-      .map(([at, size], i) => Math.floor((at + 0.5) / size * value.picture_size[i]));
+    const [px, py] = inPicture({x, y});
     const map = choice.view === 'probability' && probabilities.get(chosen().index);
     const facts = [`(${px}, ${py})`];
     if (map) facts.unshift(`${nameOf(chosen())}: ${probabilityText(map[y * width + x] & 255)}`);
@@ -196,13 +206,21 @@ export function mount({element, props, trigger, watch}) {
     if (by === 'keyboard') find('spoken').textContent = `${lines.first}, ${lines.second}`;
   };
 
-  const follow = (event) => {
-    if (find('map').hidden) return;
+  const placeOf = (event) => {
     const box = find('map').getBoundingClientRect();
     const [left, top] = [event.clientX - box.left, event.clientY - box.top];
-    const [x, y] = [Math.floor(left / box.width * result.width), Math.floor(top / box.height * result.height)];
-    const inside = x >= 0 && y >= 0 && x < result.width && y < result.height;
-    if (inside) point({x, y, left, top}, 'pointer');
+    return {left, top, x: Math.floor(left / box.width * result.width), y: Math.floor(top / box.height * result.height)};
+  };
+  // The pixel on show under the pointer, null beside the map.
+  const pixelAt = (event) => {
+    const {x, y} = placeOf(event);
+    return x >= 0 && y >= 0 && x < result.width && y < result.height ? {x, y} : null;
+  };
+
+  const follow = (event) => {
+    if (find('map').hidden) return;
+    const {left, top, ...at} = placeOf(event);
+    if (pixelAt(event)) point({...at, left, top}, 'pointer');
     else point(choice.view === 'seen' && event.type === 'pointermove' ? {outside: true, left, top} : null, 'pointer');
   };
 
@@ -268,52 +286,59 @@ export function mount({element, props, trigger, watch}) {
     find('facts').replaceChildren(...facts.map((fact) => make('span', {}, fact)));
   };
 
-  const load = async (value, needed) => {
+  const load = async (run, needed) => {
+    const value = await ask(server.segmentation, {run});
     const {url} = choice.view === 'seen' ? value.seen : value.picture;
     const [labels] = await Promise.all([loadPixels(value.labels.url, {needed}), loadPicture(url, {needed})]);
     return {...labels, value, probabilities: new Map()};
   };
 
-  const handOver = ({kind, file}) => {
-    wanted.delete(kind);
-    find('downloads').querySelector(`[data-kind=${kind}]`)?.removeAttribute('aria-busy');
-    saveFrom(file.url, file.orig_name);
+  const sayLost = (error, retry) => {
+    console.warn(error);
+    find('lost').hidden = false;
+    find('lost').replaceChildren(...lostNote(error, t('lost'), retry));
+  };
+
+  const save = async (button) => {
+    const {kind} = button.dataset;
+    const hidden = result.value.classes.filter((entry) => !isShown(entry)).map(({index}) => index);
+    button.setAttribute('aria-busy', 'true');
+    try {
+      const {file} = await ask(server.download, {run: result.value.run, kind, opacity: choice.opacity.mask / 100, hidden});
+      saveFrom(file.url, file.name);
+      find('lost').hidden = true;
+    } catch (error) {
+      sayLost(error, () => save(button));
+    }
+    button.removeAttribute('aria-busy');
   };
 
   const show = async () => {
-    const value = props.value;
+    const run = props.value && {...props.value};
     const mine = ++sequence;
     const needed = () => mine === sequence;
-    find('empty').hidden = Boolean(value);
-    if (!value) result = null;
-    let lost = null;
-    if (value) {
-      const sameRun = ['picture', 'labels', 'seen'].every((name) => result?.value[name].url === value[name].url);
-      try {
-        const next = sameRun ? {...result, value} : await load(value, needed);
-        const {probability} = value;
-        if (probability && !next.probabilities.has(probability.index)) {
-          const {pixels} = await loadPixels(probability.file.url, {width: next.width, height: next.height, needed});
-          next.probabilities.set(probability.index, pixels);
-        }
-        if (!needed()) return; // a newer value is on its way
+    find('empty').hidden = Boolean(run);
+    find('lost').hidden = true;
+    if (!run) result = null;
+    try {
+      if (run && JSON.stringify(run) !== JSON.stringify(result?.value.run)) {
+        const next = await load(run, needed);
+        if (!needed()) return; // a newer run is on its way
         result = next;
-        if (!sameRun) { alone = null; point(null); }
+        alone = null;
+        point(null);
         fillLegend();
         offer();
         fillAnswer();
         fillWords();
         refresh();
-        if (!sameRun) askForProbability();
-        if (value.download && wanted.has(value.download.kind)) handOver(value.download);
-      } catch (error) {
-        if (!needed()) return;
-        lost = error;
-        console.warn(error);
+        change({step: run.step});
+        askForProbability();
       }
+    } catch (error) {
+      if (!needed()) return;
+      sayLost(error, show);
     }
-    find('lost').hidden = !lost;
-    find('lost').replaceChildren(...(lost ? lostNote(lost, t('lost'), show) : []));
     find('body').hidden = !result;
     if (!result) find('fader').classList.add('away');
     element.dataset.ready = String(mine);
@@ -371,13 +396,10 @@ export function mount({element, props, trigger, watch}) {
   });
   listen('all', 'click', () => showAll(true));
   listen('none', 'click', () => showAll(false));
-  listen('downloads', 'click', (event) => {
-    const {kind} = event.target.dataset;
-    if (!kind) return;
-    wanted.add(kind);
-    event.target.setAttribute('aria-busy', 'true');
-    const hidden = result.value.classes.filter((entry) => !isShown(entry)).map(({index}) => index);
-    trigger('download', {kind, opacity: choice.opacity.mask / 100, hidden});
+  listen('downloads', 'click', (event) => { if (event.target.dataset.kind) save(event.target); });
+  listen('map', 'click', (event) => {
+    const at = pixelAt(event);
+    if (at) trigger('select', {index: inPicture(at), value: inPicture(at)});
   });
   watch('value', show);
   show();

@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from segdemo.ui.components import read_css
 from segdemo.ui.javascript import loader
+from segdemo.ui.panels import css
 
 TEMPLATE = """<header class="masthead">
   <h1>segdemo</h1>
@@ -22,7 +22,7 @@ class Header(gr.HTML):
     def __init__(self, **settings: Any) -> None:
         super().__init__(
             html_template=TEMPLATE,
-            css_template=read_css("header"),
+            css_template=css("header"),
             js_on_load=loader("header"),
             apply_default_css=False,
             **settings,

@@ -5,7 +5,7 @@ import {describe, exactly, figure, npy, percent} from '../static/numbers.js';
 import {colourBar} from '../static/scales.js';
 import {textsOf} from '../static/texts.js';
 
-const t = textsOf('channel_sheet');
+const t = textsOf('channels');
 
 // What is remarkable about a channel, given what describe() found in it and its layer in numbers.
 const remarkOn = (facts, count, layer) => {

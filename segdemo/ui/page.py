@@ -1,0 +1,276 @@
+"""What all tabs share: the inputs, the question on show, the course of a visit. Tabs subscribe to what happens.
+
+What the page shows is the answer to a :class:`Run`. The page keeps the question alone: whoever shows something of the
+answer asks the engine, which remembers it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import gradio as gr
+
+from segdemo.engine import Cancelled, Engine, Progress
+from segdemo.errors import InputError
+from segdemo.examples import EXAMPLES, example
+from segdemo.questions import Catalogue, Run, facts_of
+from segdemo.results import NetworkFacts, Result
+from segdemo.ui import address, visits
+from segdemo.ui.messages import polite, text, warn
+from segdemo.ui.panels.menu import Menu, PlainSlider
+from segdemo.ui.panels.picture import Fingerprints, Picture, thumbnail
+
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
+AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
+PROGRESS = gr.Progress()  # as a default it makes Gradio hand in one for each run
+SKIP = (gr.skip(), gr.skip())
+
+Kind = Literal["network", "result", "stage", "layer", "pixel", "channel"]
+Handler = Callable[..., Any]
+
+
+class Page:
+    """The page under construction: its shared inputs, named for what they hold, and who listens to what.
+
+    Args:
+        blocks: the Gradio page.
+        engine: whom everything is asked.
+        i18n: the page's texts.
+    """
+
+    def __init__(self, blocks: gr.Blocks, engine: Engine, i18n: gr.I18n) -> None:
+        self.blocks, self.engine, self.i18n = blocks, engine, i18n
+        self.question = gr.State(None, time_to_live=3600)  # the Run on show, None before the first
+        self.view = gr.State(None, time_to_live=3600)  # the address.View that the page was opened with
+        self.shows_progress: list[Any] = []  # components that a run is going to fill
+        self._fingerprints = Fingerprints(engine)
+        self._listeners: dict[Kind, list[tuple[Handler, Any, Sequence[Any]]]] = {}
+        self._sources: dict[Kind, list[Callable[..., Any]]] = {}
+        self._build()
+
+    def on(self, kind: Kind, handler: Handler, outputs: Any, inputs: Sequence[Any] = ()) -> None:
+        """Call a handler whenever something happens.
+
+        Args:
+            kind: ``"network"``: another was chosen, and not yet run; ``"result"``: a run is complete; ``"stage"``,
+                ``"layer"``, ``"pixel"``, ``"channel"``: one was picked.
+            handler: takes, of ``"network"``, the network's name, its input size and the step of its training; of all
+                others, the :class:`Run` on show or None; then the values of ``inputs``, and ``request``. A pick comes
+                with ``event``, whose ``value`` is the stage's label, [x, y] in the picture's pixels, or the channel.
+                Gives the values of ``outputs``.
+            outputs: components.
+            inputs: components.
+        """
+        self._listeners.setdefault(kind, []).append((polite(handler), outputs, inputs))
+
+    def picks(self, kind: Kind, event: Callable[..., Any]) -> None:
+        """Name an event of a panel by which something is picked."""
+        self._sources.setdefault(kind, []).append(event)
+
+    def facts(self, network: str) -> NetworkFacts:
+        """Return what is known of a network.
+
+        Raises:
+            InputError: there is no such network.
+        """
+        return facts_of(self.engine, network)
+
+    def connect(self) -> None:
+        """Connect the inputs, and all who listen, once every tab is built."""
+        inputs = [self.picture, self.network, self.size, self.step]
+        opened = self.blocks.load(polite(self.open), None, [*inputs, self.about, self.view], **QUIET)
+        chosen = self.network.input(
+            polite(self.choose), self.network, [self.size, self.step, self.about, self.view], **QUIET
+        )
+        example_picked = self.examples.click(polite(pick_example), self.examples, self.picture, **QUIET)
+        for event in (opened.success, chosen.success):
+            self._tell("network", event, [self.network, self.size, self.step])
+        starts = (
+            opened.success,
+            chosen.success,
+            example_picked.success,
+            self.run.click,
+            self.size.input,
+            self.step.input,
+        )
+        for start in starts:
+            self._run_after(start, self.segment)
+        self._run_after(self.picture.input, self.segment_if_given)
+        self.stop.click(stop, None, self.status, **AT_ONCE)
+        for kind, events in self._sources.items():
+            for event in events:
+                self._tell(kind, event, [self.question])
+        self.blocks.unload(forget)
+        address.write_from(self)
+
+    def _tell(self, kind: Kind, event: Callable[..., Any], first: Sequence[Any]) -> None:
+        for handler, outputs, inputs in self._listeners.get(kind, []):
+            event(handler, [*first, *inputs], outputs, **AT_ONCE)
+
+    def _run_after(self, start: Callable[..., Any], handler: Handler) -> None:
+        """Run the network on the picture after an event."""
+        segmented = start(
+            polite(handler),
+            [self.picture, self.network, self.size, self.step],
+            [self.question, self.status],
+            show_progress_on=self.shows_progress,
+            trigger_mode="multiple",
+            concurrency_limit=8,
+            concurrency_id="segment",
+            api_visibility="private",
+        )
+        self._tell("result", segmented.success, [self.question])
+
+    # ---- what the page answers
+
+    def open(self, request: gr.Request) -> tuple[Any, ...]:
+        """Restore the view that the page's address names, and say what it names wrongly."""
+        view = address.read(self.engine, dict(request.query_params))
+        for trouble in view.troubles:
+            warn(trouble, request)
+        networks = [(facts.title, facts.name) for facts in self.engine.answer(Catalogue())]
+        return (
+            str(example(view.example)),
+            gr.Dropdown(choices=networks, value=view.facts.name),
+            gr.Dropdown(choices=size_choices(view.facts), value=view.size),
+            gr.Slider(**step_range(view.facts, view.step)),
+            describe(view.facts, request),
+            view,
+        )
+
+    def choose(self, network: str, request: gr.Request) -> tuple[Any, ...]:
+        """Offer the input sizes and training steps of a network."""
+        facts = self.facts(network)
+        menu = gr.Dropdown(choices=size_choices(facts), value=facts.size)
+        return menu, gr.Slider(**step_range(facts)), describe(facts, request), None
+
+    def segment(
+        self,
+        picture: str | None,
+        network: str,
+        side: int | None,
+        place: int,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> tuple[Any, ...]:
+        """Run the network on the picture, as the newest run of this visitor."""
+        session = request.session_hash or ""
+        wanted = visits.begin(session)
+        if picture is None:
+            raise InputError(
+                "no_picture_yet",
+                "There is no picture yet. Upload or paste one, use the camera, or pick an example, then press Run.",
+            )
+        progress(0, desc=text(request, "page.reading"))
+        facts = self.facts(network)
+        size = facts.suitable_size(side)  # the menu may still be the one of another network
+        question = Run(network, self._fingerprints.of(picture), size, facts.step_at(place))
+        words = text(request, "page.running", network=facts.title)
+        try:
+            for event in self.engine.ask(question, wanted):
+                if isinstance(event, Progress):
+                    progress(event.done / max(event.total, 1), desc=words)
+        except Cancelled:
+            return SKIP
+        if not wanted():
+            return SKIP
+        visits.end(session)
+        return question, done(event, facts, request)
+
+    def segment_if_given(
+        self,
+        picture: str | None,
+        network: str,
+        side: int | None,
+        place: int,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> tuple[Any, ...]:
+        """Run as :meth:`segment` does, but take a cleared picture for no mistake."""
+        return SKIP if picture is None else self.segment(picture, network, side, place, request, progress)
+
+    def _build(self) -> None:
+        """Lay out the shared inputs, top to bottom."""
+        i18n, networks = self.i18n, self.engine.answer(Catalogue())
+        first = networks[0]
+        self.picture = Picture(
+            label=i18n("page.picture"),
+            sources=["upload", "clipboard", "webcam"],
+            height=230,
+            elem_id="picture",
+            buttons=["fullscreen"],
+        )
+        self.examples = gr.Dataset(
+            label=i18n("page.examples"),
+            components=[gr.Image(visible=False, type="filepath")],
+            samples=[[thumbnail(example(name))] for name in EXAMPLES],
+            type="index",
+            samples_per_page=len(EXAMPLES),
+            elem_id="examples",
+        )
+        self.network = Menu(
+            label=i18n("page.network"),
+            choices=[(facts.title, facts.name) for facts in networks],
+            value=first.name,
+            elem_id="network",
+        )
+        self.about = gr.Markdown(elem_id="about")
+        self.size = Menu(
+            label=i18n("page.side"),
+            info=i18n("page.side_info"),
+            choices=size_choices(first),
+            value=first.size,
+            elem_id="side",
+        )
+        self.step = PlainSlider(
+            label=i18n("page.step"), info=i18n("page.step_info"), elem_id="step", **step_range(first)
+        )
+        with gr.Row():
+            self.run = gr.Button(i18n("page.run"), variant="primary", elem_id="run", min_width=80)
+            self.stop = gr.Button(i18n("page.stop"), elem_id="stop", min_width=80)
+        self.status = gr.Markdown(elem_id="status")
+
+
+def size_choices(facts: NetworkFacts) -> list[tuple[Any, Any]]:
+    """Return the input sizes offered for a network, as (what is read, pixels)."""
+    return [(f"{size} px", size) for size in facts.sizes]
+
+
+def step_range(facts: NetworkFacts, step: int | None = None) -> dict[str, Any]:
+    """Return the settings of the slider over a network's training: hidden where there are no snapshots.
+
+    Args:
+        facts: of the network.
+        step: the one to stand at; None is the end of the training.
+    """
+    last = len(facts.steps)
+    value = last if step is None else facts.steps.index(step)
+    return {"minimum": 0, "maximum": max(last, 1), "step": 1, "value": value, "visible": last > 0}
+
+
+def describe(facts: NetworkFacts, request: gr.Request | None) -> str:
+    """Say in a sentence or two what a network is good for."""
+    return text(request, f"about.{facts.name}")
+
+
+def done(result: Result, facts: NetworkFacts, request: gr.Request | None) -> str:
+    """Say that a run is complete, and of what."""
+    words = text(request, "page.done", network=facts.title, seconds=f"{result.seconds:.2f}", side=result.side)
+    return words if result.step is None else words + text(request, "page.at_step", step=f"{result.step:,}")
+
+
+def pick_example(index: int) -> str:
+    """Return the file of an example by its place in the row."""
+    return str(example(EXAMPLES[index]))
+
+
+def stop(request: gr.Request) -> str:
+    """End the visitor's run within one layer; what is on the page stays."""
+    visits.end(request.session_hash or "")
+    return text(request, "page.stopped")
+
+
+def forget(request: gr.Request) -> None:
+    """End the run of a visitor who left."""
+    visits.end(request.session_hash or "")

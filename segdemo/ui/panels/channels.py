@@ -1,0 +1,239 @@
+"""The channels of one layer: a sheet of tiles, 64 at a time, and one of them large with its exact values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+import gradio as gr
+import numpy as np
+
+from segdemo.engine import Engine
+from segdemo.questions import Activation, Layers, LayerSummary, Run, facts_of
+from segdemo.rendering import Scale, channel_sheet, colour_thumbnails, encode_jpeg, encode_png, is_flat, scale_for
+from segdemo.results import Result
+from segdemo.summaries import Summary
+from segdemo.ui import checks
+from segdemo.ui.javascript import loader
+from segdemo.ui.messages import answering
+from segdemo.ui.panels import asked_run, css, plain, store
+
+PAGE = 64  # channels on a sheet
+COLUMNS = 8  # of the sprite; how many tiles stand in a row of the page, the style sheet decides
+
+Ranking = Literal["mean_abs", "variance", "sparsity", "index"]
+Scope = Literal["channel", "layer", "network"]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Which channels of a run are asked for, and how.
+
+    Args:
+        run: whose layers they are.
+        layer: label of a stage, or dotted name of a module.
+        ranking: what the channels are sorted by.
+        scope: what the colour scale is taken from.
+        page: counted from 0; -1 is the one with the channel.
+        channel: the one to show large, or None.
+    """
+
+    run: Run
+    layer: str
+    ranking: Ranking = "variance"
+    scope: Scope = "channel"
+    page: int = 0
+    channel: int | None = None
+
+
+class ChannelsPanel(gr.HTML):
+    """Shows a :class:`Sheet`. Its script asks for the channels, and for other pages, rankings and scales, by itself.
+
+    Args:
+        engine: whom to ask.
+    """
+
+    def __init__(self, engine: Engine, **settings: Any) -> None:
+        @answering
+        def channels(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            return payload(engine, asked_sheet(asked), store)
+
+        super().__init__(
+            html_template='<section class="sheet-card"></section>',
+            css_template=css("channels"),
+            js_on_load=loader("channels"),
+            apply_default_css=False,
+            server_functions=[channels],
+            **settings,
+        )
+
+    def preprocess(self, payload: Any) -> None:
+        """Take nothing from the page: what its script asks for comes by another way."""
+
+    def postprocess(self, value: Sheet | None) -> dict[str, Any] | None:  # type: ignore[override]
+        """Tell the script what to ask for."""
+        return None if value is None else asdict(value)
+
+    def api_info(self) -> dict[str, Any]:
+        """Describe the value to clients."""
+        return {"type": "object"}
+
+
+def asked_sheet(asked: dict[str, Any]) -> Sheet:
+    """Read what a script asks for.
+
+    Raises:
+        InputError: it asks for something that cannot be.
+    """
+    return Sheet(
+        asked_run(asked),
+        checks.text("layer", asked.get("layer")),
+        checks.one_of("ranking", asked.get("ranking", "variance"), get_args(Ranking)),
+        checks.one_of("scope", asked.get("scope", "channel"), get_args(Scope)),
+        checks.whole("page", asked.get("page", 0), least=-1),
+        checks.or_none(checks.whole)("channel", asked.get("channel")),
+    )
+
+
+def payload(engine: Engine, asked: Sheet, keep: Callable[[bytes, str], Any]) -> dict[str, Any]:
+    """Gather one page of a layer's channels, and one channel enlarged if that is asked for.
+
+    Args:
+        engine: whom to ask.
+        asked: which channels.
+        keep: stores a file by its content and a name, and says where the script finds it.
+
+    Raises:
+        InputError: the network has no such layer, or the layer no such channel; the picture is kept no longer.
+    """
+    run = asked.run
+    result: Result = engine.answer(run)
+    facts = facts_of(engine, run.network)
+    label, layer = facts.label_and_layer(asked.layer)
+    summary = result.layers.get(label) or engine.answer(
+        LayerSummary(run.network, run.picture, layer, run.size, run.step)
+    )
+    order = summary.channels.ranked(asked.ranking)
+    page = _page_of(asked, order)
+    shown = order[page * PAGE : (page + 1) * PAGE]
+    common = _common_scale(result, summary, asked.scope)
+    scales = [common or tile_scale(summary, int(channel)) for channel in shown]
+    tiles = coloured(summary, shown, scales)
+    kinds = {info.name: info.type for info in engine.answer(Layers(run.network, run.size, result.size))}
+    values = None
+    if asked.channel is not None:
+        values = np.atleast_2d(
+            engine.answer(Activation(run.network, run.picture, layer, asked.channel, run.size, run.step))
+        )
+    return plain(
+        {
+            "run": run,
+            "network_title": facts.title,
+            "untrained": not result.trained,
+            "label": label,
+            "layer": layer,
+            "kind": kinds[layer],
+            **_shapes(summary.shape),
+            "sprite": keep(encode_png(channel_sheet(tiles, COLUMNS)), "channels.png"),
+            "columns": COLUMNS,
+            "thumbnail": tiles.shape[1:3],
+            "step": summary.thumbnail_step,
+            "channels": [_tile(summary, int(channel)) for channel in shown],
+            "page": page,
+            "pages": -(-len(order) // PAGE),
+            "total": len(order),
+            "ranking": asked.ranking,
+            "scope": asked.scope,
+            "scale": ends(common),
+            "stats": {name: getattr(summary, name) for name in STATISTICS} | {"dead": len(summary.dead)},
+            "valid": result.placement.valid,
+            "enlarged": values is not None
+            and {
+                "channel": asked.channel,
+                "shape": values.shape,
+                "scale": ends(common or tile_scale(summary, asked.channel)),
+                "exact": keep(values.astype("<f4").tobytes(), "channel.bin"),
+                "picture": keep(encode_jpeg(result.seen), "seen.jpg"),
+            },
+        }
+    )
+
+
+STATISTICS = (
+    "minimum",
+    "maximum",
+    "mean",
+    "std",
+    "zero_share",
+    "nans",
+    "infinities",
+    "edges",
+    "counts",
+    "counted_step",
+)
+
+
+def _page_of(asked: Sheet, order: np.ndarray) -> int:
+    """Return the page asked for, or the nearest there is."""
+    if asked.page < 0 and asked.channel in order:
+        return int(np.flatnonzero(order == asked.channel)[0]) // PAGE
+    return min(max(asked.page, 0), (len(order) - 1) // PAGE)
+
+
+def _shapes(shape: tuple[int, ...]) -> dict[str, Any]:
+    """Say what shape a layer puts out, and (height, width) of the maps it is seen as."""
+    if len(shape) == 2:  # one map of tokens by features
+        return {"shape": shape, "map": shape}
+    whole = (*shape, 1, 1) if len(shape) == 1 else shape
+    return {"shape": whole, "map": (math.prod(whole[1:-1]), whole[-1])}
+
+
+def ends(scale: Scale | None) -> tuple[float, float, bool] | None:
+    """Write a scale as scripts read it: low, high, diverging."""
+    return None if scale is None else (scale.low, scale.high, scale.diverging)
+
+
+def coloured(summary: Summary, channels: np.ndarray, scales: list[Scale]) -> np.ndarray:
+    """Colour the thumbnails of some channels, (n, th, tw, 3) uint8."""
+    figures = summary.channels
+    return colour_thumbnails(summary.thumbnails[channels], figures.minimum[channels], figures.maximum[channels], scales)
+
+
+def tile_scale(summary: Summary, channel: int) -> Scale:
+    """Return a channel's own scale, or the layer's where the channel is flat and would only shine."""
+    low, high = float(summary.channels.minimum[channel]), float(summary.channels.maximum[channel])
+    if is_flat(low, high, summary.minimum, summary.maximum):
+        return scale_for(summary.minimum, summary.maximum)
+    return scale_for(low, high)
+
+
+def _common_scale(result: Result, summary: Summary, scope: Scope) -> Scale | None:
+    if scope == "channel":
+        return None
+    summaries = [summary, *result.layers.values()] if scope == "network" else [summary]
+    return scale_for(min(one.minimum for one in summaries), max(one.maximum for one in summaries))
+
+
+def _tile(summary: Summary, channel: int) -> dict[str, Any]:
+    """Say what is written under a tile."""
+    figures = summary.channels
+    low, high = float(figures.minimum[channel]), float(figures.maximum[channel])
+    dead = channel in summary.dead
+    flags = {
+        "dead": dead,
+        "flat": not dead and is_flat(low, high, summary.minimum, summary.maximum),
+        "nan": figures.nans[channel] > 0,
+        "inf": figures.infinities[channel] > 0,
+    }
+    return {
+        "channel": channel,
+        "low": low,
+        "high": high,
+        "mean": figures.mean[channel],
+        "std": figures.std[channel],
+        "mean_abs": figures.mean_abs[channel],
+        "zero_share": figures.zero_share[channel],
+        "flags": [flag for flag, raised in flags.items() if raised],
+    }

@@ -1,0 +1,274 @@
+"""One segmentation to look at: the photograph, and over it what the network says about every pixel."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from segdemo import rendering
+from segdemo.engine import Engine
+from segdemo.errors import InputError
+from segdemo.questions import Run, facts_of
+from segdemo.results import Result
+from segdemo.ui import checks
+from segdemo.ui.javascript import loader
+from segdemo.ui.messages import answering
+from segdemo.ui.panels import asked_run, css, plain, store
+
+CLASSES = 65_535  # the greatest class index a mask can hold
+DISPLAY_SIDE = 1280  # pixels; a larger picture is shown reduced
+TEMPLATE = """
+<section class="card" data-label="title">
+  <div class="head">
+    <h3 class="heading" data-text="title"></h3>
+    <label class="fader away"><span data-text="opacity"></span>
+      <input class="opacity" type="range" min="0" max="100" step="1"><output class="opacity-value"></output></label>
+  </div>
+  <div class="empty">
+    <svg viewBox="0 0 160 100" aria-hidden="true">
+      <rect class="frame" x="1" y="1" width="158" height="98" rx="4"/>
+      <path class="ground" d="M2 76 C30 66 48 72 70 64 S124 52 158 60 V95 a3 3 0 0 1 -3 3 H5 a3 3 0 0 1 -3 -3 Z"/>
+      <path class="thing" d="M58 82 C56 58 62 44 68 36 L72 24 L82 33 H92 L102 24 L106 36 C114 46 116 62 114 82 Z"/>
+      <circle class="pointer" cx="98" cy="56" r="7"/>
+      <path class="pointer" d="M98 44 V52 M98 60 V68 M86 56 H94 M102 56 H110"/>
+    </svg>
+    <p class="empty-title" data-text="empty_title"></p>
+    <p class="empty-text" data-text="empty_text"></p>
+  </div>
+  <p class="lost" role="alert" data-text="lost" hidden></p>
+  <div class="body" hidden>
+    <p class="banner" role="note" data-text="untrained_banner" hidden></p>
+    <div class="views" role="radiogroup" data-label="views"></div>
+    <div class="stage">
+      <img class="photo" alt="">
+      <canvas class="map" role="img" tabindex="0"></canvas>
+      <div class="padding" hidden></div>
+      <div class="untrained" aria-hidden="true" hidden><span data-text="untrained_mark"></span></div>
+      <span class="side-name left" data-text="photo" aria-hidden="true"></span>
+      <span class="side-name right" data-text="mask" aria-hidden="true"></span>
+      <div class="divider" role="slider" tabindex="0" data-label="divider" aria-valuemin="0" aria-valuemax="100"
+        aria-orientation="horizontal"></div>
+      <div class="cross across" hidden></div><div class="cross down" hidden></div>
+      <p class="waiting" role="status" data-text="waiting" hidden></p>
+      <div class="tip" hidden></div>
+    </div>
+    <div class="adjustments">
+      <label class="chooser"><span data-text="probability_of"></span> <select class="choice"></select></label>
+      <div class="scale" aria-hidden="true">
+        <div class="ramp"></div><span class="low"></span><span class="middle"></span><span class="high"></span>
+      </div>
+    </div>
+    <p class="caption"></p>
+    <div class="answer" hidden><p class="best"></p><ol class="odds"></ol></div>
+    <div class="legend-head"><span class="legend-title" data-text="classes"></span>
+      <button type="button" class="quiet all" data-text="all" data-label="show_all"></button>
+      <button type="button" class="quiet none" data-text="none" data-label="show_none"></button></div>
+    <div class="legend" role="group" data-label="legend"></div>
+    <details class="absent"><summary></summary></details>
+    <div class="foot">
+      <p class="facts"></p>
+      <div class="downloads" role="group" data-label="downloads"><span data-text="downloads"></span></div>
+    </div>
+    <p class="spoken" aria-live="polite"></p>
+  </div>
+</section>
+"""
+
+
+class SegmentationPanel(gr.HTML):
+    """Shows what a :class:`Run` found: the mask over its photograph, five more views, a legend and downloads.
+
+    Args:
+        engine: whom to ask.
+    """
+
+    def __init__(self, engine: Engine, **settings: Any) -> None:
+        @answering
+        def segmentation(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            return payload(engine, asked_run(asked), store)
+
+        @answering
+        def probability(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            return probability_payload(engine, asked_run(asked), checks.whole("index", asked.get("index")), store)
+
+        @answering
+        def download(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            name, content = file_to_save(engine, asked_file(asked))
+            return {"name": name, "file": store(content, name)}
+
+        super().__init__(
+            html_template=TEMPLATE,
+            css_template=css("segmentation"),
+            js_on_load=loader("segmentation"),
+            apply_default_css=False,
+            server_functions=[segmentation, probability, download],
+            **settings,
+        )
+
+    def preprocess(self, payload: Any) -> None:
+        """Take nothing from the page: what its script asks for comes by another way."""
+
+    def postprocess(self, value: Run | None) -> dict[str, Any] | None:  # type: ignore[override]
+        """Tell the script what to ask for."""
+        return None if value is None else asdict(value)
+
+    def api_info(self) -> dict[str, Any]:
+        """Describe the value to clients."""
+        return {"type": "object"}
+
+
+def payload(engine: Engine, run: Run, keep: Callable[[bytes, str], Any]) -> dict[str, Any]:
+    """Gather what the segmentation's script shows.
+
+    In the picture ``labels`` red is the class, green the confidence, blue the entropy (255 stands for ``bits``).
+
+    Args:
+        engine: whom to ask.
+        run: what is to be shown.
+        keep: stores a file by its content and a name, and says where the script finds it.
+
+    Raises:
+        InputError: the picture is kept no longer.
+    """
+    result: Result = engine.answer(run)
+    picture = engine.picture(run.picture)
+    shown = result.at(display_size(picture.size))
+    bits = math.log2(max(2, len(result.classes)))
+    labels = np.stack([shown.mask, _to_bytes(shown.confidence), _to_bytes(shown.entropy / bits)], axis=-1)  # (H, W, 3)
+    reduced = picture if shown.size == picture.size else picture.resize(shown.size)
+    return plain(
+        {
+            "run": asdict(run),
+            "picture": keep(rendering.encode_jpeg(reduced), "picture.jpg"),
+            "labels": keep(rendering.encode_png(Image.fromarray(labels)), "labels.png"),
+            "seen": keep(rendering.encode_png(result.seen), "seen.png"),
+            "classes": [asdict(share) for share in shown.classes],
+            "bits": bits,
+            "network": facts_of(engine, run.network).title,
+            "untrained": not result.trained,
+            "picture_size": result.size,
+            "seen_size": result.placement.padded,
+            "resized": result.placement.resized,
+            "side": result.side,
+            "seconds": result.seconds,
+            "answer": list(result.answer.values()),
+        }
+    )
+
+
+def display_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the (width, height) in which a picture of a size is shown: its own, or reduced to ``DISPLAY_SIDE``."""
+    scale = min(1.0, DISPLAY_SIDE / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def probability_payload(engine: Engine, run: Run, index: int, keep: Callable[[bytes, str], Any]) -> dict[str, Any]:
+    """Gather the map of one class, 8-bit grey: 255 is probability 1.
+
+    Args:
+        engine: whom to ask.
+        run: what is shown.
+        index: the class.
+        keep: stores a file.
+
+    Raises:
+        InputError: the network has no such class; the picture is kept no longer.
+    """
+    result: Result = engine.answer(run)
+    if not 0 <= index < len(result.names):
+        raise InputError(
+            "unknown_class_index",
+            "There is no class {index}; the classes of {network} are 0 to {last}.",
+            index=index,
+            network=run.network,
+            last=len(result.names) - 1,
+        )
+    values = result.at(display_size(result.size)).probability(result.names[index])
+    return {"index": index, "file": keep(rendering.encode_png(Image.fromarray(_to_bytes(values))), "probability.png")}
+
+
+def _to_bytes(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that a visitor wants to save, in the picture's own size.
+
+    Args:
+        run: what it is about.
+        kind: ``"mask"``, a palette picture of class indices; ``"overlay"``; ``"data"``, the maps as .npz.
+        opacity: of the classes over the picture, in [0, 1].
+        hidden: indices of the classes left out of the overlay.
+    """
+
+    run: Run
+    kind: str
+    opacity: float
+    hidden: frozenset[int]
+
+
+def asked_file(asked: dict[str, Any]) -> File:
+    """Read what a script asks for.
+
+    Raises:
+        InputError: it asks for something that cannot be.
+    """
+    return File(
+        asked_run(asked),
+        checks.one_of("kind", asked.get("kind"), ("mask", "overlay", "data")),
+        checks.share("opacity", asked.get("opacity")),
+        checks.wholes("hidden", asked.get("hidden"), most=CLASSES),
+    )
+
+
+def file_to_save(engine: Engine, asked: File) -> tuple[str, bytes]:
+    """Make a file for the browser to save.
+
+    Args:
+        engine: whom to ask.
+        asked: which file.
+
+    Returns:
+        Its name and its content.
+
+    Raises:
+        InputError: a classifier has no such file; the picture is kept no longer.
+    """
+    result: Result = engine.answer(asked.run)
+    checks.one_of("kind", asked.kind, ("data",) if result.answer else ("mask", "overlay", "data"))
+    stem = f"{'' if result.trained else 'untrained-'}{result.network}"
+    colours = [share.colour for share in result.classes]
+    content = io.BytesIO()
+    if asked.kind == "mask":
+        rendering.palette_mask(result.mask, colours).save(content, "PNG")
+        return f"{stem}-mask.png", content.getvalue()
+    if asked.kind == "overlay":
+        picture = engine.picture(asked.run.picture)
+        drawn = rendering.overlay(picture, result.mask, colours, asked.opacity, asked.hidden)
+        drawn.save(content, "PNG", compress_level=1)
+        return f"{stem}-overlay.png", content.getvalue()
+    np.savez_compressed(content, **_maps(result))
+    return f"{stem}-data.npz", content.getvalue()
+
+
+def _maps(result: Result) -> dict[str, Any]:
+    """Gather the numbers of a run that are worth saving."""
+    maps: dict[str, Any] = {
+        "classes": np.array(result.names),
+        "logits": result.logits,
+        "trained": np.array(result.trained),
+    }
+    if not result.answer:
+        maps["mask"] = result.mask
+        maps["confidence"] = result.confidence.astype(np.float16)
+        maps["entropy"] = result.entropy.astype(np.float16)
+    return maps

@@ -1,0 +1,7 @@
+"""The tabs of the page. To add one: a file with ``TITLE`` and ``build(page)``, and its name in the tuple below."""
+
+from __future__ import annotations
+
+from segdemo.ui.tabs import look, networks
+
+TABS = (look, networks)

@@ -1,0 +1,118 @@
+"""The tab that looks inside: the segmentation, the network with every stage's map, the channels of one stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from segdemo.engine import Engine
+from segdemo.questions import Layers, Run, facts_of
+from segdemo.results import LayerInfo, NetworkFacts, Result
+from segdemo.ui import checks
+from segdemo.ui.address import View
+from segdemo.ui.page import Page
+from segdemo.ui.panels.channels import ChannelsPanel, Sheet
+from segdemo.ui.panels.figure import Figure, FigurePanel
+from segdemo.ui.panels.menu import Menu
+from segdemo.ui.panels.segmentation import SegmentationPanel
+
+TITLE = "page.look"
+# Where the figure stays in sight, the page moves to the channels of the stage that was picked.
+SHOW_CHANNELS = """() => {
+  const sheet = document.getElementById('inside-column');
+  const beside = matchMedia('(min-width: 1280px)').matches;
+  if (beside && sheet.getBoundingClientRect().top > innerHeight / 2) sheet.scrollIntoView({block: 'start'});
+}"""
+
+
+def build(page: Page) -> None:
+    """Lay out the tab, and listen to what the page and its panels tell."""
+    i18n = page.i18n
+    look = Look(page.engine)
+    picked = gr.State("", time_to_live=3600)  # the layer picked last, maybe of a network whose run is to come
+    with gr.Row(elem_id="views"):
+        with gr.Column(elem_id="segmentation-column", min_width=320):
+            segmentation = SegmentationPanel(page.engine, elem_id="segmentation")
+        with gr.Column(elem_id="diagram-column", min_width=320):
+            figure = FigurePanel(page.engine, elem_id="diagram")
+        with gr.Column(elem_id="inside-column", min_width=320):
+            layer = Menu(
+                label=i18n("page.layer"), info=i18n("page.layer_info"), choices=[], filterable=True, elem_id="layer"
+            )
+            channels = ChannelsPanel(page.engine, elem_id="sheet")
+    page.shows_progress.append(segmentation)
+    page.on("network", look.draw_network, [figure, picked], [page.view])
+    page.on("result", look.show, [segmentation, figure, layer, channels, picked, page.view], [picked, page.view])
+    page.on("stage", look.remember, [picked, layer])
+    page.on("layer", look.pick_layer, [channels, figure, picked], [layer])
+    page.picks("stage", figure.select)
+    page.picks("pixel", segmentation.select)
+    page.picks("channel", channels.select)
+    page.picks("layer", layer.input)
+    figure.select(None, None, None, js=SHOW_CHANNELS, api_visibility="private")
+
+
+class Look:
+    """What the tab answers.
+
+    Args:
+        engine: whom to ask.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def draw_network(
+        self, network: str, size: int | None, place: int, view: View | None, request: gr.Request
+    ) -> tuple[Any, ...]:
+        """Draw a network before it runs, with the stage that the address named."""
+        facts = facts_of(self.engine, network)
+        stage = "" if view is None else view.stage
+        drawn = Figure(network, facts.suitable_size(size), facts.step_at(place), None, stage or None)
+        return drawn, stage
+
+    def show(self, run: Run | None, picked: str, view: View | None, request: gr.Request) -> tuple[Any, ...]:
+        """Show a run: in every panel, with the layer that was picked last if the network has it."""
+        if run is None:
+            return tuple(gr.skip() for _ in range(6))
+        facts = facts_of(self.engine, run.network)
+        layers = self._layers(run)
+        if facts.label_and_layer(picked)[1] not in layers:
+            picked = facts.stages[0].label
+        sheet = Sheet(run, picked)
+        if view is not None and view.channel is not None:
+            sheet = Sheet(run, picked, page=-1, channel=view.channel)
+        drawn = Figure(run.network, run.size or facts.size, run.step, run, picked)
+        return run, drawn, gr.Dropdown(choices=_choices(facts, layers), value=picked), sheet, picked, None
+
+    def remember(self, run: Run | None, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+        """Remember the stage picked in the figure, and name it in the search box; its channels the page asks for."""
+        stage = checks.text("value", checks.field(event, "value"))
+        return stage, stage
+
+    def pick_layer(self, run: Run | None, layer: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Show the layer picked in the search box, and mark it in the figure if it is a stage."""
+        if run is None or not layer:
+            return tuple(gr.skip() for _ in range(3))
+        facts = facts_of(self.engine, run.network)
+        label, name = facts.label_and_layer(layer)
+        if name not in self._layers(run):
+            raise facts.unknown_layer(layer)
+        return Sheet(run, label), Figure(run.network, run.size or facts.size, run.step, run, label), label
+
+    def _layers(self, run: Run) -> dict[str, LayerInfo]:
+        """Return every module call of a run by its name, in order of finishing."""
+        result: Result = self.engine.answer(run)
+        return {info.name: info for info in self.engine.answer(Layers(run.network, run.size, result.size))}
+
+
+def _choices(facts: NetworkFacts, layers: dict[str, LayerInfo]) -> list[tuple[str, str]]:
+    """Return (what is read, label or dotted name) for the stages and then for every other module call."""
+
+    def words(name: str) -> str:
+        return f"{layers[name].type} · {' × '.join(map(str, layers[name].shape))}"
+
+    stages = {stage.layer: stage.label for stage in facts.every_stage()}
+    labelled = [(f"{label} — {layer} · {words(layer)}", label) for layer, label in stages.items()]
+    return labelled + [(f"{name} · {words(name)}", name) for name in layers if name not in stages]

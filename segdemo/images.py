@@ -1,117 +1,38 @@
-"""Picture ⇄ batch: reading any picture safely, the working size, padding and its exact undoing, normalisation."""
+"""Picture ⇄ batch: the working size, padding and its exact undoing, normalisation."""
 
 from __future__ import annotations
 
-import io
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from segdemo.encoded import FORMATS, MAX_PIXELS, MAX_SIDE, check_size
 from segdemo.errors import InputError
 from segdemo.networks.spec import InputRule
+from segdemo.pictures import PictureSource, Read, load_picture, read_picture
 
-# What is opened, wherever a picture comes from: Pillow's other formats start programs or decode before they can be
-# checked. Where Pillow or a plugin of it lacks AVIF or HEIF, which phones write, those are refused like any other.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "JPEG2000", "AVIF", "HEIF")
-MAX_SIDE = 12_000  # pixels; a 10000 x 20 strip is fine
-MAX_PIXELS = 40_000_000  # about 120 MB as RGB
+__all__ = [  # a picture is read in pictures.py; most who make a batch of one read it first
+    "FORMATS",
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "MAX_WORKING_SIDE",
+    "PictureSource",
+    "Placement",
+    "Read",
+    "check_side",
+    "check_size",
+    "load_picture",
+    "place",
+    "read_picture",
+    "to_batch",
+    "to_picture",
+]
+
 MAX_WORKING_SIDE = 1024  # pixels; what two cores still do in seconds
-
-PictureSource = str | Path | bytes | BinaryIO | Image.Image
-
-
-def load_picture(source: PictureSource) -> Image.Image:
-    """Read a picture of any mode into RGB, upright, its first frame if it has several.
-
-    Transparent pixels are laid over white; 16-bit values are scaled to 8 bits. The size is checked before decoding.
-
-    Args:
-        source: path, encoded bytes, open binary file, or a PIL picture.
-
-    Returns:
-        A new PIL picture, RGB, 8 bits a channel, at most ``MAX_SIDE`` pixels a side and ``MAX_PIXELS`` in all.
-
-    Raises:
-        InputError: there is no such file, it is no picture, it is damaged, or it is too large.
-    """
-    name = Path(source).name if isinstance(source, str | Path) else "The picture"
-    try:
-        with _open(source) as opened:
-            check_size(*opened.size)
-            return _to_rgb(ImageOps.exif_transpose(opened))
-    except FileNotFoundError:
-        raise InputError("picture_missing", "There is no file {name}; give the path of a picture.", name=name) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise InputError(
-            "picture_bomb",
-            "{name} would decode to far more than {most} million pixels; save it smaller and try again.",
-            name=name,
-            most=MAX_PIXELS // 1_000_000,
-        ) from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            "picture_unreadable",
-            "{name} cannot be read as a picture: it is empty, damaged or of another kind. "
-            "Give a PNG, JPEG, WebP, GIF, BMP or TIFF file that opens in a picture viewer.",
-            name=name,
-        ) from error
-
-
-def _open(source: PictureSource) -> AbstractContextManager[Image.Image]:
-    if isinstance(source, Image.Image):
-        return nullcontext(source)  # it is the caller's to close
-    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-
-
-def check_size(width: int, height: int) -> None:
-    """Refuse a picture whose sides or pixel count are beyond what is worked on.
-
-    Args:
-        width: pixels.
-        height: pixels.
-
-    Raises:
-        InputError: longer than ``MAX_SIDE`` or more than ``MAX_PIXELS``.
-    """
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-        raise InputError(
-            "picture_too_large",
-            "The picture has {width} × {height} pixels; at most {side} on a side and {most} million in all are "
-            "worked on. Save it smaller and try again.",
-            width=width,
-            height=height,
-            side=MAX_SIDE,
-            most=MAX_PIXELS // 1_000_000,
-        )
-
-
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I") or picture.mode == "F":
-        return Image.fromarray(_to_8_bits(picture)).convert("RGB")
-    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white, picture).convert("RGB")
-    return picture.convert("RGB") if picture.mode != "RGB" else picture.copy()
-
-
-def _to_8_bits(picture: Image.Image) -> np.ndarray:
-    """Scale 16-bit integers, or floats in [0, 1] or [0, 255], to uint8 (H, W)."""
-    values = np.nan_to_num(np.asarray(picture, dtype=np.float64))
-    if picture.mode == "F":
-        values = values * 255 if values.max(initial=0) <= 1 else values
-    else:
-        values = values / 257
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segdemo.archives import IGNORED, Archive
+from segdemo.archives import IGNORED, Archive, Reading, to_stderr
 from segdemo.errors import InputError
 
+MAX_MAP = 1_000_000  # bytes of a class map's file
 KNOWN_CLASSES = (
     ("background", "person", "cat", "dog", "horse", "cow", "sheep"),
     ("background", "salient foreground"),
@@ -76,8 +77,11 @@ def evaluate(
     mapping: ClassMap | None = None,
     limit: int | None = None,
     progress: Callable[[int, int], object] | None = None,
+    say: Callable[[str], object] = to_stderr,
 ) -> Scores:
     """Run a network on the pictures of an archive and compare its masks with those there.
+
+    Before the network sees the first picture, all masks are looked through, and what they mean is settled.
 
     Args:
         segmenter: has ``classes`` and ``run(picture).mask``, the mask in the picture's own size.
@@ -85,6 +89,7 @@ def evaluate(
         mapping: needed when the archive has other classes than the network.
         limit: judge only this many pictures, spread evenly over the archive.
         progress: called after each picture with the number done and the number there is to do.
+        say: called with a sentence wherever masks are understood in a way that a person may not expect.
 
     Returns:
         The scores over all judged pixels together.
@@ -98,12 +103,36 @@ def evaluate(
     confusion = np.zeros((count, count), np.int64)
     with Archive(archive) as file:
         pairs = file.some_pairs(limit)
+        reading = survey(file, pairs, count)
+        for note in reading.notes(Path(archive).name):
+            say(note)
         for done, pair in enumerate(pairs, 1):
-            picture, truth = file.read(pair, count)
+            picture, truth = file.read(pair, reading)
             confusion += confusion_matrix(truth, table[segmenter.run(picture).mask], count)
             if progress:
                 progress(done, len(pairs))
     return scores_of(confusion, mapping.classes, len(pairs))
+
+
+def survey(file: Archive, pairs: Sequence[tuple[str, str]], classes: int) -> Reading:
+    """Find out how the masks of pairs are to be understood, and make sure that they have something to judge.
+
+    Raises:
+        InputError: a file cannot be used, what the masks mean cannot be told, or they leave every pixel out.
+    """
+    reading = file.survey(pairs, classes)
+    if not reading.judged:
+        _refuse_nothing(len(pairs))
+    return reading
+
+
+def _refuse_nothing(pictures: int) -> None:
+    raise InputError(
+        "evaluation_nothing_to_judge",
+        "In the {pictures} masks every pixel is 255, which means not to be judged. Scores need at least one pixel "
+        "with a class. Use an archive with labelled masks, or a higher limit.",
+        pictures=pictures,
+    )
 
 
 def read_map(path: str | Path) -> ClassMap:
@@ -121,7 +150,7 @@ def read_map(path: str | Path) -> ClassMap:
     """
     name = Path(path).name
     try:
-        listed, targets = _parts(json.loads(Path(path).read_text("utf-8-sig")))
+        listed, targets = _parts(json.loads(_text(Path(path))))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             "map_unreadable",
@@ -165,15 +194,19 @@ def scores_of(confusion: NDArray[np.int64], classes: Sequence[str], pictures: in
     unions = confusion.sum(0) + confusion.sum(1) - hits
     total = int(confusion.sum())
     if total == 0:
-        raise InputError(
-            "evaluation_nothing_to_judge",
-            "In the {pictures} masks every pixel is 255, which means not to be judged. Scores need at least one pixel "
-            "with a class. Use an archive with labelled masks, or a higher limit.",
-            pictures=pictures,
-        )
+        _refuse_nothing(pictures)
     iou = {name: float(hit / union) if union else None for name, hit, union in zip(classes, hits, unions, strict=True)}
     present = [value for value in iou.values() if value is not None]
     return Scores(sum(present) / len(present), iou, float(hits.sum() / total), pictures)
+
+
+def _text(path: Path) -> str:
+    """Read a small file; anything else might never end."""
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no file")
+    if path.stat().st_size > MAX_MAP:
+        raise ValueError(f"it takes more than {MAX_MAP} bytes")
+    return path.read_text("utf-8-sig")
 
 
 def _index_table(network: Sequence[str], mapping: ClassMap) -> NDArray[np.uint8]:

@@ -183,9 +183,9 @@ def test_file_damaged_inside_the_zip_is_named(tmp_path: Path) -> None:
 
 
 def test_colour_picture_in_place_of_a_mask_is_refused(tmp_path: Path) -> None:
-    error = refusal(archive(tmp_path, mask([0, 0]), masks__a_png=encoded(Image.new("RGB", (2, 1)))))
+    error = refusal(archive(tmp_path, mask([0, 0]), masks__a_png=encoded(Image.new("RGB", (2, 1), "red"))))
     assert error.code == "archive_file_unreadable"
-    assert "its mode is RGB" in str(error)
+    assert "its mode is RGB, and it is coloured" in str(error)
 
 
 def test_mask_with_an_unknown_class_is_named(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 FREE = {"errors", "cache", "summaries", "networks", "rendering"}
 CORE = FREE | {"images", "activations", "checkpoints", "results", "inference", "examples"}
-ABOVE = CORE | {"archives", "classification", "evaluation"}
+ABOVE = CORE | {"archives", "classification", "evaluation", "pairing"}
 # part of the package: what it may import from segdemo, and from others
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
@@ -30,9 +30,12 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"torch", "PIL", "numpy"},
     ),
     "examples": ({"errors"}, {"skimage"}),
-    "archives": ({"errors", "images"}, {"PIL", "numpy"}),
+    "containers": ({"errors"}, set()),
+    "pairing": ({"errors"}, set()),
+    "masks": ({"errors", "images"}, {"PIL", "numpy"}),
+    "archives": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy"}),
     "evaluation": ({"archives", "errors", "images", "inference"}, {"PIL", "numpy"}),
-    "classification": ({"errors", "images"}, {"PIL", "numpy", "sklearn"}),
+    "classification": ({"errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
     "explain": (CORE, {"torch", "PIL", "numpy"}),
     "labs": (CORE, {"torch", "PIL", "numpy"}),
     "training": (

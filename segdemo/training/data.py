@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segdemo.archives import IGNORED, Archive
+from segdemo.archives import IGNORED, Archive, to_stderr
 from segdemo.errors import InputError
 from segdemo.images import load_picture
 
@@ -34,14 +34,19 @@ class Sample:
     mask: Bytes | None
 
 
-def read_pairs(source: str, classes: Sequence[str], short_side: int) -> Iterator[Sample]:
+def read_pairs(
+    source: str, classes: Sequence[str], short_side: int, say: Callable[[str], object] = to_stderr
+) -> Iterator[Sample]:
     """Read pictures with masks, made smaller where they are larger than needed.
+
+    All masks of an archive are looked through before the first pair is given.
 
     Args:
         source: path of a zip archive or of a folder, each with ``images`` and ``masks`` inside; or ``voc:ROOT`` or
             ``pets:ROOT``, a folder into which torchvision downloads Pascal VOC 2012 or the Oxford-IIIT Pets.
         classes: the network's class names. The indices in an archive or a folder are the network's own.
         short_side: shorter side to keep, in pixels.
+        say: called with a sentence wherever masks are understood in a way that a person may not expect.
 
     Raises:
         InputError: something in it cannot be used; names the file.
@@ -50,7 +55,7 @@ def read_pairs(source: str, classes: Sequence[str], short_side: int) -> Iterator
     if kind in DOWNLOADS and root:
         pairs = DOWNLOADS[kind](root, classes)
     else:
-        pairs = _stored(source, len(classes))
+        pairs = _stored(source, len(classes), say)
     for name, picture, mask in pairs:
         size = _smaller(picture.size, short_side)
         small = np.array(picture.resize(size, Image.Resampling.BOX))
@@ -84,10 +89,13 @@ def fingerprint(samples: Sequence[Sample]) -> str:
     return digest.hexdigest()
 
 
-def _stored(source: str, classes: int) -> Iterator[tuple[str, Image.Image, Bytes]]:
+def _stored(source: str, classes: int, say: Callable[[str], object]) -> Iterator[tuple[str, Image.Image, Bytes]]:
     with Archive(source) as stored:
+        reading = stored.survey(stored.pairs, classes)
+        for note in reading.notes(Path(source).name):
+            say(note)
         for pair in stored.pairs:
-            yield (pair[0], *stored.read(pair, classes))
+            yield (pair[0], *stored.read(pair, reading))
 
 
 def _smaller(size: tuple[int, int], short_side: int) -> tuple[int, int]:

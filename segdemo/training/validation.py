@@ -12,9 +12,9 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from segdemo.archives import IGNORED, Archive
+from segdemo.archives import IGNORED, Archive, Reading
 from segdemo.errors import InputError
-from segdemo.evaluation import Scores, scores_of
+from segdemo.evaluation import Scores, scores_of, survey
 from segdemo.images import to_batch
 from segdemo.networks.spec import NetworkSpec
 
@@ -63,6 +63,7 @@ def score(
     side: int,
     limit: int | None = None,
     bfloat16: bool = True,
+    reading: Reading | None = None,
 ) -> Scores:
     """Score a network on an archive, counted by torchmetrics; ``segdemo evaluate`` comes to the same without it.
 
@@ -73,6 +74,7 @@ def score(
         side: working size in pixels.
         limit: judge only this many pictures, spread evenly.
         bfloat16: compute in bfloat16 where PyTorch thinks it safe; False gives what ``segdemo evaluate`` does.
+        reading: how the masks are to be understood, from :func:`check`; None: they are looked through now.
 
     Raises:
         InputError: the archive cannot be used, or torchmetrics is not installed.
@@ -82,25 +84,30 @@ def score(
     confusion = _confusion(len(spec.classes))
     with Archive(archive) as file:
         pairs = file.some_pairs(limit)
+        reading = reading or survey(file, pairs, len(spec.classes))
         for pair in pairs:
-            picture, truth = file.read(pair, len(spec.classes))
+            picture, truth = file.read(pair, reading)
             confusion.update(*(torch.from_numpy(mask).long() for mask in (learner.run(picture).mask, truth)))
     return scores_of(confusion.compute().numpy(), spec.classes, len(pairs))
 
 
-def check(archive: str | Path, classes: Sequence[str]) -> None:
+def check(archive: str | Path, classes: Sequence[str], limit: int | None = None) -> Reading:
     """Make sure, before anything is learned, that :func:`score` will be able to work.
 
     Args:
-        archive: path of the zip file; of its pictures only the first is looked at.
+        archive: path of the zip file; all masks that :func:`score` will use are looked through.
         classes: of the network.
+        limit: as for :func:`score`.
+
+    Returns:
+        How the masks are to be understood.
 
     Raises:
         InputError: the archive cannot be used, or torchmetrics is not installed.
     """
     _confusion(len(classes))
     with Archive(archive) as file:
-        file.read(file.pairs[0], len(classes))
+        return survey(file, file.some_pairs(limit), len(classes))
 
 
 def _confusion(classes: int) -> Metric:

@@ -1,11 +1,16 @@
 """The one error whose text is meant for a person."""
 
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
 
 class InputError(ValueError):
     """Say that something a person gave cannot be used, and how to mend it.
 
     The text says what came, what is needed and what to do. The code names the sentence, so that the page can say it
-    in another language with the same values.
+    in another language with the same values. It can be pickled, so that it comes back from another process.
 
     Args:
         code: name of the sentence, for example ``"picture_too_large"``.
@@ -17,3 +22,24 @@ class InputError(ValueError):
         super().__init__(sentence.format(**values))
         self.code = code
         self.values = values
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the finished text; a process pool waits for ever for an error that cannot be unpickled."""
+        state = {**self.__dict__, "values": {name: _portable(value) for name, value in self.values.items()}}
+        return _restored, (type(self), str(self)), state
+
+
+def _restored(kind: type[InputError], text: str) -> InputError:
+    """Make an error with its finished text; code and values follow as its state."""
+    error = kind.__new__(kind, text)
+    error.args = (text,)
+    return error
+
+
+def _portable(value: object) -> object:
+    """Return a value that survives pickling: itself, or its text if it does not."""
+    try:
+        pickle.loads(pickle.dumps(value))
+    except Exception:  # anything may be raised by what cannot be pickled
+        return str(value)
+    return value

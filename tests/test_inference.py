@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 
 import numpy as np
 import pytest
@@ -103,12 +105,28 @@ def test_activation_and_summary_are_those_of_the_layer(deeplab: Segmenter, cat: 
         assert np.array_equal(summary.thumbnails, expected.thumbnails)
 
 
-def test_every_stage_has_its_summary_and_every_inner_stage_its_glimpse() -> None:
+@torch.no_grad()
+def test_every_stage_has_its_summary_and_every_inner_stage_its_glimpse(cat: Image.Image) -> None:
     segmenter = get_segmenter("u2netp")
-    result = segmenter.run(Image.new("RGB", (40, 30), "teal"), 192)
+    result = segmenter.run(cat, 192)
     assert list(result.layers) == [stage.label for stage in segmenter.spec.stages]
-    inner = {stage.label for outer in segmenter.spec.stages for stage in outer.inside}
-    assert inner - set(result.layers) <= set(result.glimpses)
+    outer = {stage.layer for stage in segmenter.spec.stages}
+    inner = {stage.label: stage.layer for outer in segmenter.spec.stages for stage in outer.inside}
+    assert set(result.glimpses) == {label for label, layer in inner.items() if layer not in outer}
+    assert len(result.glimpses) > 50
+    exact_by_layer: dict[str, torch.Tensor] = {}
+    with ExitStack() as hooks:
+        for layer in inner.values():
+            module = segmenter.network.get_submodule(layer)
+            keep = partial(lambda layer, _, __, output: exact_by_layer.update({layer: output[0].clone()}), layer)
+            hooks.enter_context(module.register_forward_hook(keep))
+        segmenter.network(to_batch(cat, segmenter.spec.rule, 192)[0])
+    for label, seen in result.glimpses.items():
+        exact = exact_by_layer[inner[label]].numpy()
+        shown = exact[seen.channel, :: seen.step, :: seen.step]
+        assert seen.shape == exact.shape
+        assert (seen.low, seen.high) == (shown.min(), shown.max())
+        assert seen.thumbnail.shape == shown.shape
 
 
 def test_an_activation_is_computed_no_further_than_needed(deeplab: Segmenter, cat: Image.Image) -> None:

@@ -100,6 +100,22 @@ def test_a_class_the_network_does_not_know_is_refused_with_those_it_knows() -> N
         result(random_logits(2, 2), (2, 2)).probability("zebra")
 
 
-def test_a_result_cannot_be_changed() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        result(random_logits(2, 2), (2, 2)).side = 3  # type: ignore[misc]
+def test_no_field_of_a_result_can_be_replaced_or_removed() -> None:
+    shown = result(random_logits(2, 2), (2, 2))
+    for field in dataclasses.fields(Result):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(shown, field.name, None)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            delattr(shown, field.name)
+
+
+def test_maps_that_were_handed_out_do_not_change_what_the_next_one_gets() -> None:
+    shown = result(random_logits(4, 5), (9, 7))
+    with pytest.raises(ValueError, match="read-only"):
+        shown.mask[:] = 0
+    for read in (lambda: shown.probability("cat"), lambda: shown.confidence, lambda: shown.entropy):
+        first = read()
+        before = first.copy()
+        if first.flags.writeable:
+            first[:] = -1
+        assert np.array_equal(read(), before)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
+import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
 from segdemo.examples import example
-from segdemo.images import load_picture
+from segdemo.images import load_picture, to_batch
 from segdemo.inference import get_segmenter
 from segdemo.ui import build_app, launch
 
@@ -44,14 +47,43 @@ def test_segment_gives_shares_and_the_mask_in_the_pictures_size(client: Client) 
 
 def test_segment_gives_the_probabilities_of_a_classifier(client: Client) -> None:
     answer = client.predict(handle_file(example("digit")), "lenet", 0, api_name="/segment")
+    with torch.no_grad():
+        grey = torch.from_numpy(np.array(load_picture(example("digit")).convert("L"))).float()[None, None] / 255
+        expected = get_segmenter("lenet").network(grey).softmax(1)[0].tolist()
+    assert list(answer["probability"]) == list("0123456789")
+    assert list(answer["probability"].values()) == pytest.approx(expected, abs=1e-6)
     assert max(answer["probability"], key=answer["probability"].get) == "5"
+    assert (answer["network"], answer["trained"], answer["side"]) == ("lenet", True, 32)
+    assert (answer["width"], answer["height"]) == (32, 32)
     assert "mask_png" not in answer
 
 
 def test_layers_describes_every_stage(client: Client) -> None:
     answer = client.predict(picture=handle_file(str(example("coffee"))), network="u2netp", side=192, api_name="/layers")
-    assert [row["stage"] for row in answer] == [stage.label for stage in get_segmenter("u2netp").spec.stages]
-    assert all(row["minimum"] <= row["mean"] <= row["maximum"] for row in answer)
+    segmenter = get_segmenter("u2netp")
+    batch, _ = to_batch(load_picture(example("coffee")), segmenter.spec.rule, 192)
+    exact: dict[str, np.ndarray] = {}
+    with ExitStack() as hooks, torch.no_grad():
+        for stage in segmenter.spec.stages:
+            keep = partial(lambda layer, _, __, output: exact.update({layer: output[0].clone().numpy()}), stage.layer)
+            hooks.enter_context(segmenter.network.get_submodule(stage.layer).register_forward_hook(keep))
+        segmenter.network(batch)
+    assert [(row["stage"], row["layer"]) for row in answer] == [
+        (stage.label, stage.layer) for stage in segmenter.spec.stages
+    ]
+    for row in answer:
+        values = exact[row["layer"]].astype(np.float64)
+        assert row["trained"] is True
+        assert row["shape"] == list(values.shape)
+        assert (row["minimum"], row["maximum"]) == pytest.approx((values.min(), values.max()), rel=1e-4, abs=1e-5)
+        assert (row["mean"], row["std"]) == pytest.approx((values.mean(), values.std()), rel=1e-4, abs=1e-5)
+        assert row["zero_share"] == pytest.approx((values == 0).mean(), abs=1e-4)
+        assert row["dead_channels"] == np.flatnonzero(~values.any(axis=(1, 2))).tolist()
+        assert (row["nans"], row["infinities"]) == (0, 0)
+        spread = values.std(axis=(1, 2))
+        best, leading = np.sort(spread)[::-1][:16], row["channels_by_variance"]
+        assert len(set(leading)) == len(best)
+        assert spread[leading] == pytest.approx(best, rel=1e-4, abs=1e-6)
 
 
 @pytest.mark.parametrize(

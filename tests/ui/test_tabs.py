@@ -19,6 +19,7 @@ from segdemo.ui import TABS, answers, build_app, session
 from segdemo.ui.session import View
 from segdemo.ui.texts import TEXTS
 from segdemo.ui.values import Wish, sheet_value
+from tests.conftest import mixed_by_hand
 
 
 def visitor(name: str = "visitor", language: str = "en", **query: str) -> gr.Request:
@@ -90,7 +91,10 @@ def test_a_run_gives_the_segmentation_and_what_is_needed_to_draw_the_rest() -> N
     assert [box.label for box in diagram.boxes] == [stage.label for stage in NETWORKS[DEFAULT].stages]
     assert all(box.thumbnail is not None for box in diagram.boxes)
     assert wish.layer == menu.value == NETWORKS[DEFAULT].stages[0].label
-    assert {"Stem", "stem.conv", "logits"} <= {value for _, value in menu.choices} | {"logits"}
+    labels = {stage.layer: stage.label for stage in NETWORKS[DEFAULT].every_stage()}
+    modules = [name for name, _ in get_segmenter(DEFAULT).network.named_modules() if name]
+    assert sorted(value for _, value in menu.choices) == sorted(labels.get(name, name) for name in modules)
+    assert {"Stem", "stem.conv"} <= {value for _, value in menu.choices}
     sheet = answers.draw_sheet(view, wish, request=visitor())
     assert sheet is not None
     assert sheet.label == wish.layer
@@ -197,10 +201,20 @@ def test_files_to_save_hold_the_mask_in_the_pictures_own_size(cat_view: View) ->
     data = answers.hand_over(view, shown, picked(kind="data", hidden=[], opacity=1), request=visitor()).download
     with np.load(data[1]) as saved:
         assert np.array_equal(saved["mask"], result.mask)
-    overlay = answers.hand_over(
-        view, shown, picked(kind="overlay", hidden=[0], opacity=0.5), request=visitor()
-    ).download
-    assert load_picture(overlay[1]).size == cat_view.picture.size
+
+
+@pytest.mark.parametrize(("hidden", "opacity"), [([0], 0.5), ([8], 0.25), ([], 1)])
+def test_the_overlay_to_save_is_the_picture_under_the_colours_that_are_switched_on(
+    cat_view: View, hidden: list[int], opacity: float
+) -> None:
+    result = get_segmenter(DEFAULT).run(cat_view.picture, 257)
+    _, view, shown, _ = answers.segment(str(example("chelsea")), DEFAULT, 257, 0, request=visitor())
+    asked = picked(kind="overlay", hidden=hidden, opacity=opacity)
+    colours = [share.colour for share in result.classes]
+    expected = mixed_by_hand(cat_view.picture, result.mask, colours, opacity, set(hidden))
+    with Image.open(answers.hand_over(view, shown, asked, request=visitor()).download[1]) as saved:
+        assert saved.mode == "RGB"
+        assert np.abs(np.array(saved) - expected).max() <= 0.5  # nothing but rounded
 
 
 def test_the_first_tabs_examples_exist() -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
+import io
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -18,7 +17,7 @@ from segdemo.examples import EXAMPLES, example
 from segdemo.images import check_side, load_picture
 from segdemo.inference import Superseded, get_segmenter
 from segdemo.networks import DEFAULT, NETWORKS, find
-from segdemo.ui import controls, session
+from segdemo.ui import controls, folder, session
 from segdemo.ui.components.channel_sheet import SheetValue
 from segdemo.ui.components.network_diagram import DiagramValue
 from segdemo.ui.components.segmentation_view import SegmentationValue
@@ -278,23 +277,25 @@ def show_probability(
 def hand_over(view: session.View, shown: SegmentationValue, event: gr.EventData, request: gr.Request) -> Any:
     """Write the file that was asked for, in the picture's own size, for the browser to save."""
     result = result_of(view)
-    folder = Path(tempfile.mkdtemp(prefix="segdemo-"))
+    file = io.BytesIO()
     stem = f"{'' if result.trained else 'untrained-'}{result.network}"
     colours = [share.colour for share in result.classes]
     if event.kind == "mask":
-        path = folder / f"{stem}-mask.png"
-        rendering.palette_mask(result.mask, colours).save(path)
+        name = f"{stem}-mask.png"
+        rendering.palette_mask(result.mask, colours).save(file, "PNG")
     elif event.kind == "overlay":
-        path = folder / f"{stem}-overlay.png"
+        name = f"{stem}-overlay.png"
         hidden = frozenset(int(index) for index in event.hidden)
-        rendering.overlay(view.picture, result.mask, colours, float(event.opacity), hidden).save(path, compress_level=1)
+        rendering.overlay(view.picture, result.mask, colours, float(event.opacity), hidden).save(
+            file, "PNG", compress_level=1
+        )
     else:
-        path = folder / f"{stem}-data.npz"
+        name = f"{stem}-data.npz"
         facts = {"classes": np.array(result.names), "logits": result.logits, "trained": np.array(result.trained)}
         if not result.answer:
             facts["mask"] = result.mask
             facts["confidence"] = result.confidence.astype(np.float16)
             facts["entropy"] = result.entropy.astype(np.float16)
-        np.savez_compressed(path, **facts)  # type: ignore[arg-type]
-    value = shown.with_download(str(event.kind), path, path.name)
+        np.savez_compressed(file, **facts)  # type: ignore[arg-type]
+    value = shown.with_download(str(event.kind), folder.claim().keep(file.getvalue(), name), name)
     return value if session.shows(request.session_hash or "", view) else SKIP[0]

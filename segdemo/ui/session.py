@@ -52,6 +52,12 @@ def stop(session: str) -> None:
         _newest.pop(session, None)
 
 
+def stop_all() -> None:
+    """End everybody's run."""
+    with _lock:
+        _newest.clear()
+
+
 def show(session: str, view: View) -> None:
     """Remember what the visitor's page is about to show; the run is over."""
     with _lock:

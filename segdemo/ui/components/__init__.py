@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
+import gradio as gr
+from gradio.context import LocalContext
+
+from segdemo.errors import InputError
+from segdemo.ui import folder
+from segdemo.ui.messages import sentence_of
 from segdemo.ui.texts import TEXTS
 
 HERE = Path(__file__).parent
@@ -32,3 +39,20 @@ def read_js(name: str) -> str:
         "  return text.replace(/\\{(\\w+)\\}/g, (whole, name) => name in values ? String(values[name]) : whole);\n"
         "};\n" + (HERE / f"{name}.js").read_text(encoding="utf-8")
     )
+
+
+def store(content: bytes, name: str) -> str:
+    """Store a file for the page to load, and return its path.
+
+    Args:
+        content: of the file.
+        name: the file's own name.
+
+    Raises:
+        gr.Error: the disk is full.
+    """
+    try:
+        return folder.claim().keep(content, name)
+    except InputError as error:
+        said = html.escape(sentence_of(error, LocalContext.request.get(None)))
+        raise gr.Error(said, duration=None, print_exception=False) from error

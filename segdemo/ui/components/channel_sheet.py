@@ -13,12 +13,11 @@ from typing import Any, Literal
 import gradio as gr
 import numpy as np
 from gradio.data_classes import FileData, GradioModel
-from gradio.processing_utils import save_bytes_to_cache
 from numpy.typing import NDArray
 from PIL import Image
 
 from segdemo.rendering import Scale, channel_sheet, colour_values, encode_png
-from segdemo.ui.components import HERE, read_css, read_js
+from segdemo.ui.components import HERE, read_css, read_js, store
 
 COLUMNS = 8  # of the sprite; how many tiles stand in a row of the page, the style sheet decides
 _SERIALS = count(1)
@@ -206,7 +205,7 @@ class ChannelSheet(gr.HTML):
         return SheetData.model_json_schema()
 
     def _file(self, content: bytes, name: str) -> FileData:
-        return FileData(path=save_bytes_to_cache(content, name, self.GRADIO_CACHE))
+        return FileData(path=store(content, name))
 
 
 def _script() -> str:

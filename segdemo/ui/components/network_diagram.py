@@ -8,13 +8,12 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from gradio import processing_utils
 from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
 
 from segdemo.rendering import encode_png
-from segdemo.ui.components import HERE, read_css, read_js
+from segdemo.ui.components import HERE, read_css, read_js, store
 
 Pixels = NDArray[np.uint8]
 Rectangle = tuple[int, int, int, int]
@@ -159,7 +158,7 @@ class NetworkDiagram(gr.HTML):
 
     def _save(self, sheet: Pixels) -> FileData:
         encoded = encode_png(Image.fromarray(sheet))
-        path = processing_utils.save_bytes_to_cache(encoded, "network_diagram.png", self.GRADIO_CACHE)
+        path = store(encoded, "network_diagram.png")
         return FileData(path=path, mime_type="image/png")
 
 

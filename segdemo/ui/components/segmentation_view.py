@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
-from gradio import processing_utils
 from gradio.data_classes import FileData, GradioModel
 from numpy.typing import NDArray
 from PIL import Image
 
 from segdemo.rendering import encode_png
-from segdemo.ui.components import read_css, read_js
+from segdemo.ui.components import read_css, read_js, store
 
 NAME = "segmentation_view"
 
@@ -268,7 +267,7 @@ class SegmentationView(gr.HTML):
         return Download(kind=kind, file=self._file(Path(path).read_bytes(), name), stamp=uuid.uuid4().hex)
 
     def _file(self, data: bytes, name: str) -> FileData:
-        return FileData(path=processing_utils.save_bytes_to_cache(data, name, self.GRADIO_CACHE), orig_name=name)
+        return FileData(path=store(data, name), orig_name=name)
 
 
 def _to_bytes(shares: NDArray[np.float32]) -> NDArray[np.uint8]:

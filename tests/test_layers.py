@@ -43,7 +43,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"torch", "torchvision", "PIL", "numpy", "safetensors", "matplotlib", "torchmetrics", "tqdm"},
     ),
     "service": ({"inference", "errors"}, {"ray", "httpx", "PIL", "numpy"}),
-    "ui": (ABOVE | {"ui", "explain", "labs", "service"}, {"gradio", "PIL", "numpy", "starlette"}),
+    "ui": (ABOVE | {"ui", "explain", "labs", "service"}, {"gradio", "PIL", "numpy", "starlette", "fastapi"}),
     "__init__": (CORE, set()),
     "commands": (ABOVE | {"commands", "training", "ui"}, {"PIL", "numpy", "torch", "tqdm"}),
     "__main__": ({"commands", "errors", "training.arguments"}, set()),

@@ -20,10 +20,9 @@ def train(arguments: Namespace) -> int:
 
 def app(arguments: Namespace) -> int:
     """Start the page; returns when it is stopped."""
-    from segdemo.ui import launch
+    from segdemo.ui import serve
 
-    launch()
-    return 0
+    return serve()
 
 
 COMMANDS: dict[str, Callable[[Namespace], int]] = {

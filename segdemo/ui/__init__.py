@@ -1,40 +1,27 @@
-"""The page: its tabs, and how it is put together and started."""
+"""The page: how it is put together and started."""
 
 from __future__ import annotations
 
-import getpass
 import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
-# Read once, when gradio is imported. Its own choice of a folder belongs to whoever used it first on this machine.
+# Gradio reads both when it is imported; a port that is none would end it with a traceback.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(tempfile.gettempdir()) / f"segdemo-{getpass.getuser()}"))
+if not (os.environ.get("GRADIO_SERVER_PORT") or "0").isdecimal():
+    os.environ["PORT"] = os.environ.pop("GRADIO_SERVER_PORT")  # where ``server`` finds it, to say so
 
 import gradio as gr
-from gradio.themes.utils.fonts import LocalFont
-from starlette.middleware import Middleware
 
 from segdemo.engine import Engine, LocalEngine
-from segdemo.examples import FIRST, example
-from segdemo.ui import api
-from segdemo.ui.first import FirstScript
+from segdemo.ui import api, folder, queue, server, uploads
 from segdemo.ui.guard import GuardedBlocks
-from segdemo.ui.javascript import Modules, first_script
 from segdemo.ui.page import Page
 from segdemo.ui.panels.header import Header
+from segdemo.ui.server import mount, serve
 from segdemo.ui.tabs import TABS
 from segdemo.ui.texts import TEXTS
 
-HERE = Path(__file__).parent
-# Fonts that come with Gradio, from this host; their weight 600 is cut down to a few letters there.
-THEME = gr.themes.Default(
-    primary_hue="teal",
-    neutral_hue="slate",
-    font=[LocalFont("Source Sans Pro", weights=(400, 700)), "Noto Sans CJK SC", "PingFang SC", "sans-serif"],
-    font_mono=[LocalFont("IBM Plex Mono", weights=(400, 700)), "monospace"],
-)
+__all__ = ["TABS", "build_app", "launch", "mount", "serve"]
 
 
 def build_app(engine: Engine | None = None) -> gr.Blocks:
@@ -44,6 +31,8 @@ def build_app(engine: Engine | None = None) -> gr.Blocks:
         engine: what answers its questions; None takes one of its own, in this process.
     """
     engine = LocalEngine() if engine is None else engine
+    folder.claim()
+    uploads.install()
     i18n = gr.I18n(**TEXTS)
     with GuardedBlocks(title="segdemo", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as blocks:
         api.build(engine)  # first, so that the endpoints get their names
@@ -56,7 +45,7 @@ def build_app(engine: Engine | None = None) -> gr.Blocks:
                     with gr.Tab(i18n(tab.TITLE), elem_id=tab.__name__.rpartition(".")[2]):
                         tab.build(page)
         page.connect()
-    blocks.queue(max_size=32, default_concurrency_limit=4)
+    queue.install(blocks)
     return blocks
 
 
@@ -66,19 +55,8 @@ def launch(page: gr.Blocks | None = None, **settings: Any) -> Any:
     Args:
         page: as built by :func:`build_app`; built when None.
         settings: passed on to ``gr.Blocks.launch``.
+
+    Raises:
+        InputError: the page cannot listen there.
     """
-    page = build_app() if page is None else page
-    defaults: dict[str, Any] = {
-        "theme": THEME,
-        "css": (HERE / "style.css").read_text(encoding="utf-8"),
-        "app_kwargs": {"middleware": [Middleware(FirstScript, script=first_script()), Middleware(Modules)]},
-        "i18n": gr.I18n(**TEXTS),
-        "allowed_paths": [str(example(FIRST).parent)],  # wherever scikit-image is installed
-        "max_file_size": "40mb",
-        "ssr_mode": False,
-        "run_history": False,
-        "enable_monitoring": False,
-        "footer_links": ["api", "settings"],
-        "mcp_server": os.environ.get("SEGDEMO_MCP") == "1",
-    }
-    return page.launch(**{**defaults, **settings})
+    return server.launch(build_app() if page is None else page, **settings)

@@ -19,7 +19,7 @@ class FirstScript:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or scope["path"] != "/":
+        if scope["type"] != "http" or scope["path"].removeprefix(scope.get("root_path", "")) != "/":
             await self.app(scope, receive, send)
             return
         start: Message = {}

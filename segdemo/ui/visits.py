@@ -28,3 +28,9 @@ def end(session: str) -> None:
     """End the visitor's run, if there is one: it is complete, was stopped, or its visitor left."""
     with _lock:
         _newest.pop(session, None)
+
+
+def end_all() -> None:
+    """End everybody's run."""
+    with _lock:
+        _newest.clear()

@@ -14,12 +14,10 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from segdemo.errors import InputError
 from segdemo.questions import Run
-from segdemo.ui import checks
+from segdemo.ui import checks, folder
 
 HERE = Path(__file__).parent
 
@@ -38,8 +36,11 @@ def store(content: bytes, name: str) -> dict[str, str]:
 
     Returns:
         ``name``, and ``url``, relative to the page's own.
+
+    Raises:
+        InputError: the disk is full.
     """
-    return {"name": name, "url": f"gradio_api/file={quote(save_bytes_to_cache(content, name, get_upload_folder()))}"}
+    return {"name": name, "url": f"gradio_api/file={quote(folder.claim().keep(content, name))}"}
 
 
 def asked_run(asked: dict[str, Any]) -> Run:

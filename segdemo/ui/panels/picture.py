@@ -6,13 +6,12 @@ from pathlib import Path
 
 import gradio as gr
 from gradio.data_classes import ImageData
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from segdemo.cache import Cache
 from segdemo.engine import Engine
 from segdemo.rendering import encode_jpeg
+from segdemo.ui import folder
 
 MOST = 1024  # files whose fingerprints are remembered
 THUMBNAIL = 128  # shorter side of an example on its button, pixels: twice what it takes there
@@ -63,4 +62,4 @@ def thumbnail(path: Path) -> str:
         if scale >= 1:
             return str(path)
         small = picture.convert("RGB").resize([round(side * scale) for side in picture.size], Image.Resampling.LANCZOS)
-    return save_bytes_to_cache(encode_jpeg(small), f"{path.stem}.jpg", get_upload_folder())
+    return folder.claim().keep(encode_jpeg(small), f"{path.stem}.jpg")

@@ -1,0 +1,137 @@
+"""Whose turn it is on the page: runs wait in a bounded line, fairly; what a page does besides never waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+import fastapi
+from gradio import queueing, route_utils
+from gradio.block_function import BlockFunction
+from gradio.blocks import Blocks
+from gradio.data_classes import PredictBodyInternal
+from gradio.queueing import Event, Queue
+from gradio.server_messages import ProcessCompletedMessage
+
+from segdemo.errors import InputError
+from segdemo.ui.messages import sentence_of
+
+MOST_WAITING = 64  # runs, of all visitors
+MOST_OF_ADDRESS = 32  # of them, from one address: a class behind one router is one
+MOST_OF_VISITOR = 8  # of them, from one page, or from one address through the API
+MOST_QUICK = 64  # other events of one page
+UNREAD_SECONDS = 600  # an answer that nobody fetches through the API is kept no longer
+THREADS = 64  # more than all runs take; not 40, which Gradio would share with the page and its files
+AT_ONCE = 8  # events of one kind
+
+Pushed = tuple[bool, Any, Literal["success", "error", "queue_full", "validator_error"]]
+
+
+class RunQueue(Queue):
+    """Gradio's queue, in which runs have a bounded place and every visitor a share of it."""
+
+    async def push(self, body: PredictBodyInternal, request: fastapi.Request, username: str | None) -> Pushed:
+        """Put an event in its line, or say how many wait already."""
+        fn = route_utils.get_fn(self.blocks, None, body)
+        refusal = self._refusal(fn, body.session_hash, request)
+        if refusal is None:
+            return await super().push(body=body, request=request, username=username)
+        sentence = sentence_of(refusal, request)  # type: ignore[arg-type] # all it needs is headers and cookies
+        if body.session_hash is None:
+            return False, sentence, "queue_full"
+        # The page shows a text of its own for any other answer than an event.
+        return True, await self._refuse(Event(body.session_hash, fn, request, username), sentence), "success"
+
+    def get_events(self) -> tuple[list[Event], bool, str] | None:
+        """Choose what runs next: first those who have nothing running yet."""
+        busy = {_visitor(event) for job in self.active_jobs if job for event in job}
+        for line in self.event_queue_per_concurrency_id.values():
+            first = next((event for event in line.queue if _visitor(event) not in busy), None)
+            if first is not None:
+                line.queue.remove(first)
+                line.queue.insert(0, first)
+        return super().get_events()
+
+    async def process_events(self, events: list[Event], batch: bool, begin_time: float, fn: BlockFunction) -> None:
+        """Answer events; what Gradio would remember of a request through the API for ever is forgotten."""
+        try:
+            await super().process_events(events, batch, begin_time, fn)
+        finally:
+            for event in events:
+                if event.session_hash == event._id and self.server_app is not None:  # it came without a session
+                    self.server_app.state_holder.session_data.pop(event._id, None)
+                    self.server_app.state_holder.time_last_used.pop(event._id, None)
+                    asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._forget, event._id)
+
+    def waiting(self) -> list[Event]:
+        """Return the runs that wait for their turn."""
+        return [e for line in self.event_queue_per_concurrency_id.values() for e in line.queue if _is_run(e.fn)]
+
+    def _refusal(self, fn: BlockFunction, session: str | None, request: fastapi.Request) -> InputError | None:
+        if not _is_run(fn):
+            lines = self.event_queue_per_concurrency_id.values()
+            own = sum(event.session_hash == session and not _is_run(event.fn) for line in lines for event in line.queue)
+            return _busy(own) if own >= MOST_QUICK else None
+        waiting = self.waiting()
+        address = _address(request)
+        visitor = session or address
+        if len(waiting) >= MOST_WAITING or sum(_address(e.request) == address for e in waiting) >= MOST_OF_ADDRESS:
+            return _busy(len(waiting))
+        own = sum(_visitor(event) == visitor for event in waiting)
+        if own >= MOST_OF_VISITOR:
+            return InputError(
+                "own_runs_waiting",
+                "{count} of your runs are waiting already, and there is a limit for each visitor. "
+                "Please wait until one of them is done.",
+                count=own,
+            )
+        return None
+
+    async def _refuse(self, event: Event, sentence: str) -> str:
+        session = event.session_hash
+        async with self.pending_message_lock:
+            if session not in self.pending_messages_per_session:
+                self.pending_messages_per_session[session] = queueing.AsyncQueue()
+            self.pending_event_ids_session.setdefault(session, set()).add(event._id)
+        output = {"error": sentence, "visible": True, "duration": None, "title": "Error"}
+        self.send_message(event, ProcessCompletedMessage(output=output, title="Error", success=False))
+        return event._id
+
+    def _forget(self, session: str) -> None:
+        self.pending_messages_per_session.pop(session, None)
+        self.pending_event_ids_session.pop(session, None)
+
+
+def install(page: Blocks) -> None:
+    """Give a page its queue; nothing passes it by.
+
+    Args:
+        page: complete, but not yet started.
+    """
+    page.max_threads = THREADS
+    page.queue(api_open=False, default_concurrency_limit=AT_ONCE)
+    page._queue = RunQueue(
+        live_updates=True,
+        concurrency_count=THREADS,
+        update_intervals=1,
+        max_size=None,
+        blocks=page,
+        default_concurrency_limit=AT_ONCE,
+    )
+
+
+def _is_run(fn: BlockFunction) -> bool:
+    """Say whether an event runs a network: Run and what acts like it, and the public endpoints."""
+    return fn.concurrency_id == "segment" or fn.api_visibility == "public"
+
+
+def _visitor(event: Event) -> str:
+    return _address(event.request) if event.session_hash == event._id else event.session_hash
+
+
+def _address(request: fastapi.Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _busy(count: int) -> InputError:
+    return InputError("queue_full", "Many visitors are here: {count} runs are waiting. Please try again.", count=count)

@@ -1,0 +1,74 @@
+"""Reading uploads: whatever way one ends, it leaves no part behind, and no other upload is spoilt by it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from gradio import route_utils
+from gradio.route_utils import GradioMultiPartParser, GradioUploadFile
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect, HTTPConnection
+
+from segdemo.errors import InputError
+from segdemo.ui import folder
+from segdemo.ui.messages import sentence_of
+
+MOST_FILES = 16  # in one request; the page sends one
+
+
+class CarefulParser(GradioMultiPartParser):
+    """Gradio's reader of uploads, which by itself tidies up after some endings only, and after none of a full disk."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **{**settings, "max_files": MOST_FILES, "max_fields": MOST_FILES})
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """Take a piece of a file, when there is room for it."""
+        folder.claim().reserve(end - start)
+        super().on_part_data(data, start, end)
+
+    async def parse(self) -> FormData:
+        """Read the whole request.
+
+        Raises:
+            MultiPartException: it cannot be used; the text says why in the visitor's language.
+        """
+        try:
+            form = await super().parse()
+        except BaseException as error:
+            self._discard()
+            if self.upload_progress is not None and self.upload_id:
+                self.upload_progress.set_done(self.upload_id)
+            if isinstance(error, Exception) and not isinstance(error, MultiPartException):
+                raise MultiPartException(self._sentence(error)) from error
+            raise
+        for field, value in form.multi_items():
+            if field != "files" and isinstance(value, GradioUploadFile):  # nobody would take them
+                _remove(value.file)
+        return form
+
+    def _discard(self) -> None:
+        for file in self._files_to_close_on_error:
+            _remove(file)
+
+    def _sentence(self, error: Exception) -> str:
+        if isinstance(error, OSError) and not isinstance(error, ClientDisconnect):
+            error = folder.disk_full()
+        if isinstance(error, InputError):
+            visitor: Any = HTTPConnection({"type": "http", "headers": self.headers.raw})
+            return sentence_of(error, visitor)
+        return "The upload broke off before its end."
+
+
+def _remove(file: Any) -> None:
+    with suppress(OSError):
+        file.close()
+    Path(file.name).unlink(missing_ok=True)
+
+
+def install() -> None:
+    """Let Gradio read uploads with our parser."""
+    route_utils.GradioMultiPartParser = CarefulParser  # type: ignore[misc]

@@ -285,6 +285,11 @@ class LocalEngine:
         """As :class:`Engine` says."""
         return deque(self.ask(question, should_continue), maxlen=1)[0]  # the last event is the answer
 
+    def forget(self) -> None:
+        """Forget all answers and close all networks, as if none had been asked for yet; pictures are kept."""
+        self._answers.clear()
+        self._modules.clear()
+
     def close(self) -> None:
         """End all work before its next layer, and the thread that does it; nothing can be asked any more."""
         with self._lock:

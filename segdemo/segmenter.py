@@ -1,0 +1,119 @@
+"""Segmenter: picture in, Result out. The friendly face of an engine, for Python."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from segdemo.engine import LocalEngine, ShouldContinue, always
+from segdemo.networks import DEFAULT, NetworkSpec, find
+from segdemo.pictures import PictureSource
+from segdemo.questions import Activation, Layers, LayerSummary, Run
+from segdemo.results import LayerInfo, Result
+from segdemo.summaries import Summary
+
+
+class Segmenter:
+    """A network with its embedded weights, ready for pictures. Safe to share between threads.
+
+    It computes in float32 and in evaluation mode whatever defaults, autocast or modes a program has set. Pickled or
+    copied it is its name and step; a network that was changed or put in its place goes along.
+
+    Args:
+        network: name in ``NETWORKS``, or a specification of your own.
+        step: take the weights as they were at this step of the training, for networks with snapshots.
+
+    Raises:
+        InputError: no such network or step, or its checkpoint is missing or altered.
+    """
+
+    def __init__(self, network: str | NetworkSpec = DEFAULT, step: int | None = None) -> None:
+        self.spec = network if isinstance(network, NetworkSpec) else find(network)
+        self.step = step
+        self.classes = self.spec.classes
+        self._engine = LocalEngine({self.spec.name: self.spec})
+        self.trained = self._engine.open(self.spec.name, step).trained
+
+    @property
+    def network(self) -> nn.Module:
+        """The module. Another may be put in its place; what it answers is then answered anew."""
+        return self._engine.open(self.spec.name, self.step).module
+
+    @network.setter
+    def network(self, module: nn.Module) -> None:
+        self._engine.adopt(replace(self._engine.open(self.spec.name, self.step), module=module))
+
+    def run(
+        self, picture: PictureSource, size: int | None = None, *, should_continue: ShouldContinue = always
+    ) -> Result:
+        """Segment a picture and summarise what every stage put out, in one forward pass.
+
+        Args:
+            picture: path, encoded bytes, open binary file, PIL picture, array or tensor.
+            size: input size in pixels; None takes the network's own.
+            should_continue: asked before every layer, and while the run waits for its turn; False stops the run.
+
+        Returns:
+            The result; maps in the picture's own size.
+
+        Raises:
+            InputError: the picture or the input size cannot be used.
+            Cancelled: ``should_continue`` said False.
+        """
+        return self._ask(Run(self.spec.name, self._engine.keep(picture), size, self.step), should_continue)
+
+    def activation(
+        self, picture: PictureSource, layer: str | nn.Module, channel: int | None = None, size: int | None = None
+    ) -> np.ndarray:
+        """Return exactly what a layer put out, running the network no further than that.
+
+        Args:
+            picture: as for :meth:`run`.
+            layer: label of a stage, dotted name of a module, ``"name:2"`` for its second call, or the module itself.
+            channel: one channel, or None for all.
+            size: input size in pixels; None takes the network's own.
+
+        Returns:
+            float32, (h, w) for one channel, else the activation without the batch dimension. It cannot be written.
+
+        Raises:
+            InputError: no such layer or channel, or the picture or the input size cannot be used.
+        """
+        name = self.layer_of(layer)
+        return self._ask(Activation(self.spec.name, self._engine.keep(picture), name, channel, size, self.step))
+
+    def summary(self, picture: PictureSource, layer: str | nn.Module, size: int | None = None) -> Summary:
+        """Summarise what any layer put out, as ``Result.layers`` does for the stages of the figure.
+
+        Args:
+            picture: as for :meth:`run`.
+            layer: as for :meth:`activation`.
+            size: input size in pixels; None takes the network's own.
+
+        Raises:
+            InputError: no such layer, or the picture or the input size cannot be used.
+        """
+        name = self.layer_of(layer)
+        return self._ask(LayerSummary(self.spec.name, self._engine.keep(picture), name, size, self.step))
+
+    def layers(
+        self, size: int | None = None, *, picture_size: tuple[int, int] | None = None
+    ) -> tuple[LayerInfo, ...]:
+        """List every module call in the order in which they finish, computing nothing.
+
+        Args:
+            size: input size in pixels; None takes the network's own.
+            picture_size: (width, height) in pixels of a picture, which decides the shapes; None stands for a square.
+        """
+        return self._ask(Layers(self.spec.name, size, picture_size, self.step))
+
+    def layer_of(self, layer: str | nn.Module) -> str:
+        """Return the dotted name for a stage's label, or for itself if it is one, as :meth:`layers` writes it.
+
+        Raises:
+            InputError: neither a stage nor a module of this network; the text names the nearest.
+        """
+        return self._engine.open(self.spec.name, self.step).layer_of(layer)

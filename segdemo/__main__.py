@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -33,20 +35,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: words after the program's name; None takes those it was started with.
 
     Returns:
-        Exit code: 0 when all is done, 2 when something given cannot be used (said on stderr), 130 when interrupted.
+        Exit code: 0 when all is done, 2 when something given cannot be used (said on stderr), 130 when interrupted,
+        141 when nobody reads what is printed any more, as after ``| head -1``.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a console need not know every letter
     arguments = _parser().parse_args(argv)
     from segdemo import commands  # only now: it brings torch, and --help should not wait for that
     from segdemo.errors import InputError
 
     try:
-        return commands.COMMANDS[arguments.command](arguments)
+        code = commands.COMMANDS[arguments.command](arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except InputError as error:
         print(f"segdemo: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("segdemo: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more when it ends
+        return 141
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from segdemo.encoded import is_hidden
 from segdemo.errors import InputError
 from segdemo.images import load_picture
 
@@ -123,7 +124,7 @@ def _grey(code: np.ndarray) -> Image.Image:
 
 def _read_folders(folder: Path, classes: Sequence[str]) -> list[Labelled]:
     """List the pictures of a folder with a folder for each class."""
-    found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    found = sorted(path for path in _shown_in(folder) if path.is_dir()) if folder.is_dir() else []
     unknown = [path.name for path in found if path.name not in classes]
     if not found or unknown:
         raise InputError(
@@ -134,7 +135,12 @@ def _read_folders(folder: Path, classes: Sequence[str]) -> list[Labelled]:
             came=f"there is no class {unknown[0]}" if unknown else "it holds no folders",
             classes=", ".join(classes),
         )
-    files = [(path, classes.index(inner.name)) for inner in found for path in sorted(inner.iterdir())]
+    files = [(path, classes.index(inner.name)) for inner in found for path in sorted(_shown_in(inner))]
     if not files:
         raise InputError("labelled_empty", "The folders of {source} hold no pictures. Put some in.", source=folder)
     return [(partial(load_picture, path), index) for path, index in files]
+
+
+def _shown_in(folder: Path) -> list[Path]:
+    """List a folder without what systems and notebooks leave in it."""
+    return [path for path in folder.iterdir() if not is_hidden(path.name)]

@@ -9,6 +9,7 @@ import re
 import stat
 import struct
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import IO, BinaryIO
 
 from PIL import Image
@@ -17,8 +18,23 @@ from segdemo.errors import InputError
 
 # What is opened, wherever a picture comes from: Pillow's other formats start programs or decode before they can be
 # checked. Where Pillow or a plugin of it lacks AVIF or HEIF, which phones write, those are refused like any other.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF", "TGA")
-NAMED = "PNG, JPEG, WebP, GIF, BMP, TIFF, PNM, TGA, JPEG 2000, AVIF or HEIC"  # as people call them
+# For each: what people call it, and how its files end.
+KINDS = {
+    "PNG": ("PNG", ".png .apng"),
+    "JPEG": ("JPEG", ".jpg .jpeg .jpe .jfif .jif"),
+    "MPO": ("MPO", ".mpo"),
+    "WEBP": ("WebP", ".webp"),
+    "GIF": ("GIF", ".gif"),
+    "BMP": ("BMP", ".bmp"),
+    "DIB": ("DIB", ".dib"),
+    "TIFF": ("TIFF", ".tif .tiff"),
+    "PPM": ("PNM", ".pbm .pgm .ppm .pnm .pfm"),
+    "JPEG2000": ("JPEG 2000", ".jp2 .j2k .jpx .jpf .j2c .jpc"),
+    "AVIF": ("AVIF", ".avif .avifs"),
+    "HEIF": ("HEIC", ".heic .heics .heif .heifs .hif"),
+    "TGA": ("TGA", ".tga"),  # last: it has no mark of its own at its start
+}
+FORMATS = tuple(KINDS)
 MAX_SIDE = 12_000  # pixels; a 10000 x 20 strip is fine
 MAX_PIXELS = 40_000_000  # about 120 MB as RGB
 MAX_BYTES = 250_000_000  # of the file; 40 million pixels of 16-bit RGB, uncompressed
@@ -29,12 +45,39 @@ _MAX_EXIF_PARTS = 64  # of 64 kB each, which Pillow joins
 _MAX_TAG_NUMBERS = 1_000_000  # in one tag of a TIFF, each of which Pillow makes an object
 
 # Bytes per pixel that a decoder takes at its peak, the decoded picture included; measured on Pillow 12.
-_BYTES_PER_PIXEL = {"WEBP": 24, "AVIF": 24, "HEIF": 24, "JPEG2000": 32}
+_BYTES_PER_PIXEL = {"WEBP": 18, "AVIF": 24, "HEIF": 24, "JPEG2000": 32}
+_SYSTEM_NAMES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "system volume information"}
 _ORIENTATION = 0x0112
 _TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 
 
-def open_file(path: str, name: str) -> BinaryIO:
+def formats() -> tuple[str, ...]:
+    """Return those of ``FORMATS`` that Pillow has here, in their order."""
+    Image.init()
+    return tuple(kind for kind in FORMATS if kind in Image.OPEN)
+
+
+def formats_named() -> str:
+    """Return how people call the formats that are opened here, as a list in words' order."""
+    return ", ".join(KINDS[kind][0] for kind in formats())
+
+
+def suffixes() -> set[str]:
+    """Return how files of the formats that are opened here end, in lower case, with the dot."""
+    return {suffix for kind in formats() for suffix in KINDS[kind][1].split()}
+
+
+def is_hidden(name: str) -> bool:
+    """Say whether a file or folder is one that systems leave beside pictures, or that people hide.
+
+    Args:
+        name: without its folder.
+    """
+    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
+
+
+@contextmanager
+def open_file(path: str, name: str) -> Iterator[BinaryIO]:
     """Open a picture file for reading, without waiting for anything and whatever else may lie at the path.
 
     Args:
@@ -44,9 +87,23 @@ def open_file(path: str, name: str) -> BinaryIO:
     Raises:
         InputError: there is nothing, no right to read it, or it is no file or too large a one.
     """
+    with ExitStack() as stack:
+        with _opening(name):
+            _check_kind(os.stat(path), name)  # before opening: to open a device may already do something
+            file = stack.enter_context(open(path, "rb", opener=_at_once))
+            _check_kind(os.fstat(file.fileno()), name)
+        yield file
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # should a pipe have come there since
+
+
+@contextmanager
+def _opening(name: str) -> Iterator[None]:
+    """Say why a file cannot be opened."""
     try:
-        _check_kind(os.stat(path), name)  # before opening: to open a device may already do something
-        file = open(path, "rb", opener=lambda path, flags: os.open(path, flags | getattr(os, "O_NONBLOCK", 0)))
+        yield
     except (FileNotFoundError, NotADirectoryError):
         raise InputError("picture_missing", "There is no file {name}; give the path of a picture.", name=name) from None
     except OSError as error:
@@ -56,12 +113,6 @@ def open_file(path: str, name: str) -> BinaryIO:
             name=name,
             reason=os.strerror(error.errno) if error.errno else type(error).__name__,
         ) from error
-    try:
-        _check_kind(os.fstat(file.fileno()), name)
-    except InputError:
-        file.close()
-        raise
-    return file
 
 
 def _check_kind(found: os.stat_result, name: str) -> None:
@@ -97,9 +148,9 @@ def unreadable(name: str) -> InputError:
     return InputError(
         "picture_unreadable",
         "{name} cannot be read as a picture: it is empty, damaged or of another kind. "
-        "Give a {formats} file that opens in a picture viewer.",
+        "Give a file that opens in a picture viewer, in one of these formats: {formats}.",
         name=name,
-        formats=NAMED,
+        formats=formats_named(),
     )
 
 
@@ -150,14 +201,12 @@ def open_picture(file: IO[bytes], name: str) -> Image.Image:
     elif start[:2] in (b"II", b"MM"):
         _check_tiff(file, name)
     file.seek(0)
-    Image.init()  # all formats, so that those that are not there are known
-    known = [kind for kind in FORMATS if kind in Image.OPEN]
     try:
-        opened = Image.open(file, formats=known)
+        opened = Image.open(file, formats=formats())
     except ValueError:  # a PNG with more text than Pillow reads
         if not start.startswith(b"\x89PNG"):
             raise
-        opened = Image.open(_without_text(file), formats=known)
+        opened = Image.open(_without_text(file), formats=formats())
     check_size(*opened.size)
     needed = _memory(opened, scans)
     if opened.format in ("WEBP", "AVIF", "HEIF", "TIFF"):  # their libraries hold the whole file too
@@ -327,6 +376,8 @@ def decode(opened: Image.Image) -> bool:
         opened.tile = []  # type: ignore[attr-defined] # what was decoded so far stays
         opened.load()
         return not whole  # a whole picture, and something odd behind it
+    finally:
+        vars(opened).pop("load_read", None)  # else the picture refers to itself and outlives its last use
     return ended
 
 

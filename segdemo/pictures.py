@@ -6,6 +6,7 @@ import io
 import os
 import re
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,8 +28,37 @@ PictureSource: TypeAlias = (
 )
 
 MAX_MISSING = 0.1  # share of a picture cut short that may be missing
-_DECODING = threading.BoundedSemaphore(2)  # pictures decoded at a time, whoever asks
+_AT_A_TIME = 2  # pictures decoded, whoever asks
 _NAMELESS = "The picture"
+
+
+class _Turns:
+    """Let a few threads in at a time, and keep Pillow from warning, or raising a warning, while any is inside."""
+
+    def __init__(self, count: int) -> None:
+        self._free = threading.BoundedSemaphore(count)
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._quiet = warnings.catch_warnings()  # of the whole process: entered once, not by each thread
+
+    def __enter__(self) -> None:
+        self._free.acquire()
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._quiet = warnings.catch_warnings()
+                self._quiet.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._quiet.__exit__(None, None, None)
+        self._free.release()
+
+
+_DECODING = _Turns(_AT_A_TIME)
 
 
 @dataclass(frozen=True)
@@ -102,14 +132,24 @@ def read_picture(source: PictureSource) -> Read:
     )
 
 
-def shown(name: str) -> str:
-    """Make a name printable and short: bytes that are no UTF-8, and control characters, as escapes.
+def readable(name: str) -> str:
+    """Return a file's name as text that can be written anywhere: bytes that are no UTF-8 as escapes.
 
     Args:
-        name: of a file, as the system gave it.
+        name: as the system gave it.
     """
-    name = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in name)
-    return name if len(name) <= 300 else f"{name[:200]}…{name[-90:]}"
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def shown(name: str) -> str:
+    """Return a name for a message: readable, in one line, and short.
+
+    Args:
+        name: of a file, or its path, as the system gave it.
+    """
+    letters = (letter if letter.isprintable() else repr(letter)[1:-1] for letter in readable(name))
+    line = "".join(letters)
+    return line if len(line) <= 300 else f"{line[:200]}…{line[-90:]}"
 
 
 def _read_path(source: str | os.PathLike[str] | os.PathLike[bytes]) -> Read:

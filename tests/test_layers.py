@@ -11,16 +11,21 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-FREE = {"errors", "cache", "summaries", "networks", "rendering"}
-CORE = FREE | {"images", "activations", "checkpoints", "results", "inference", "examples"}
-ABOVE = CORE | {"archives", "classification", "evaluation", "pairing"}
+FREE = {"errors", "notes", "cache", "summaries", "networks", "rendering"}
+PICTURES = {"encoded", "pixels", "pictures", "images", "examples"}
+CORE = FREE | PICTURES | {"activations", "checkpoints", "results", "opened", "engine", "questions", "segmenter"}
+ABOVE = CORE | {"archives", "classification", "evaluation", "masks", "pairing"}
 # part of the package: what it may import from segdemo, and from others
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "cache": (set(), set()),
     "rendering": (set(), {"numpy", "PIL", "matplotlib"}),
     "networks": ({"networks", "errors"}, {"torch", "torchvision"}),
-    "images": ({"errors", "networks.spec"}, {"torch", "PIL", "numpy"}),
+    "notes": (set(), set()),
+    "encoded": ({"errors"}, {"PIL"}),
+    "pixels": ({"notes"}, {"PIL", "numpy"}),
+    "pictures": ({"encoded", "errors", "notes", "pixels"}, {"torch", "PIL", "numpy"}),
+    "images": ({"encoded", "errors", "networks.spec", "pictures"}, {"torch", "PIL", "numpy"}),
     "activations": ({"errors"}, {"torch"}),
     "summaries": ({"errors"}, {"torch", "numpy"}),
     "checkpoints": ({"errors", "networks.spec"}, {"torch", "safetensors"}),
@@ -35,7 +40,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "masks": ({"errors", "images"}, {"PIL", "numpy"}),
     "archives": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy"}),
     "evaluation": ({"archives", "errors", "images", "inference"}, {"PIL", "numpy"}),
-    "classification": ({"errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
+    "classification": ({"encoded", "errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
     "explain": (CORE, {"torch", "PIL", "numpy"}),
     "labs": (CORE, {"torch", "PIL", "numpy"}),
     "training": (

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import warnings
+import hashlib
+import json
+import os
+import sys
+import unicodedata
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
+from segdemo.encoded import is_hidden, suffixes
 from segdemo.errors import InputError
-from segdemo.images import check_side, load_picture
+from segdemo.images import check_side
 from segdemo.inference import Segmenter
 from segdemo.networks import DEFAULT
+from segdemo.pictures import read_picture, shown
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm"}
 ENDINGS = ("-mask.png", "-overlay.png", ".json")
+MADE_BY = "segdemo"  # in the PNGs that are saved, by which they are known again
 UNTRAINED = "untrained: the weights are random and the result means nothing"
+_LONGEST_NAME = 255  # bytes, of a file on nearly every system
+_LONGEST_ENDING = 100  # bytes kept for what is hung on the name of a picture
 
 
 def segmenter_for(arguments: Namespace) -> Segmenter:
@@ -37,46 +46,122 @@ def listed(given: list[str]) -> list[Path]:
         )
     pictures: list[Path] = []
     for path in map(Path, given):
-        inside = sorted(entry for entry in path.iterdir() if _looks_like_a_picture(entry)) if path.is_dir() else []
+        inside = _inside(path) if os.path.isdir(path) else []
         pictures.extend(inside or [path])
     return pictures
 
 
-def _looks_like_a_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _inside(folder: Path) -> list[Path]:
+    """List the pictures of a folder, and say in one line what else is there; what is hidden is not spoken of."""
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not is_hidden(entry.name))
+    except OSError as error:
+        raise InputError(
+            "folder_unreadable",
+            "The folder {path} cannot be read: {reason}. Give one that you may read, or the files themselves.",
+            path=shown(str(folder)),
+            reason=error.strerror or str(error),
+        ) from error
+    folders = [entry for entry in entries if os.path.isdir(entry)]
+    others = [entry for entry in entries if entry.suffix.lower() not in suffixes() and entry not in folders]
+    results = [entry for entry in entries if entry not in folders and entry not in others and _is_ours(entry)]
+    passed_over = {"subfolders": folders, "files of other kinds": others, "results of segdemo": results}
+    said = ", ".join(f"{what} ({len(found)})" for what, found in passed_over.items() if found)
+    if said:
+        say(f"segdemo: passed over in {shown(str(folder))}: {said}", error=True)
+    passed = {*folders, *others, *results}
+    return [entry for entry in entries if entry not in passed]
 
 
-def open_picture(path: Path) -> Image.Image:
-    """Read a picture, or refuse it in one sentence."""
-    if path.is_dir():
+def _is_ours(path: Path) -> bool:
+    """Say whether a file is one that a command has saved."""
+    mark = {".png": f"tEXtSoftware\0{MADE_BY}".encode(), ".json": b'"trained": '}.get(path.suffix)
+    try:
+        if mark is None or not path.is_file():
+            return False
+        with open(path, "rb") as file:
+            return mark in file.read(4096)
+    except OSError:
+        return False
+
+
+def open_picture(path: Path) -> tuple[Image.Image, list[str]]:
+    """Read a picture, or refuse it in one sentence; with it, what should be known about how it was read."""
+    if os.path.isdir(path):
         raise InputError(
             "folder_without_pictures",
             "The folder {path} holds no picture. Files ending in {endings} are looked for. Give another folder, or the "
             "files themselves.",
-            path=path,
-            endings=", ".join(sorted(SUFFIXES)),
+            path=shown(str(path)),
+            endings=", ".join(sorted(suffixes())),
         )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it is refused by its size, in our words
-        return load_picture(path)
+    read = read_picture(path)
+    return read.picture, [str(note) for note in read.notes]
 
 
-def names(pictures: list[Path], out: Path) -> Iterator[str]:
-    """Name the results of each picture after it, so that none overwrites another's, or a picture."""
-    inputs = {path.resolve() for path in pictures}
+def names(pictures: list[Path], out: Path, endings: Sequence[str]) -> Iterator[str]:
+    """Name the results of each picture after it, so that none overwrites another's, a picture, or anybody's file.
+
+    A name too long for the endings of its results is cut, and told apart by a few letters of its digest.
+
+    Args:
+        pictures: their paths.
+        out: the folder for results.
+        endings: of the files written for each picture.
+    """
+    inputs = {os.path.realpath(path) for path in pictures}
     used: set[str] = set()
     for path in pictures:
-        number, name = 1, path.stem
-        while name.casefold() in used or {(out / f"{name}{end}").resolve() for end in ENDINGS} & inputs:
+        stem = _short(path.stem)
+        if stem != path.stem:
+            say(
+                f"segdemo: {shown(path.name)}: the name is too long for results; they are called {shown(stem)}",
+                error=True,
+            )
+        number, name = 1, stem
+        while _same(name) in used or any(_taken(out / f"{name}{end}", inputs) for end in endings):
             number += 1
-            name = f"{path.stem}-{number}"
-        used.add(name.casefold())
+            name = f"{stem}-{number}"
+        used.add(_same(name))
         yield name
+
+
+def _same(name: str) -> str:
+    """Return what names have in common that some systems take for one."""
+    return unicodedata.normalize("NFC", name.casefold())
+
+
+def _taken(path: Path, inputs: set[str]) -> bool:
+    """Say whether something stands at a path that is not a result of an earlier run."""
+    return os.path.realpath(path) in inputs or (
+        path.suffix in (".png", ".json") and os.path.lexists(path) and not _is_ours(path)
+    )
+
+
+def _short(stem: str) -> str:
+    """Cut a name to what leaves room for an ending; whole letters, and bytes that are no letters."""
+    encoded = os.fsencode(stem)
+    room = _LONGEST_NAME - _LONGEST_ENDING
+    if len(encoded) <= room:
+        return stem
+    digest = hashlib.sha256(encoded).hexdigest()[:8]
+    while len(os.fsencode(stem)) > room - len(digest) - 1:
+        stem = stem[:-1]
+    return f"{stem}-{digest}"
 
 
 def about(path: Path, error: InputError) -> str:
     """Make sure that a message says which file it speaks of."""
-    return str(error) if str(path) in str(error) else f"{path}: {error}"
+    file = shown(str(path))
+    return str(error) if file in str(error) else f"{file}: {error}"
+
+
+def say(line: str, *, error: bool = False) -> None:
+    """Print a line at once, above a progress bar if there is one."""
+    stream = sys.stderr if error else sys.stdout
+    if stream is not None:
+        tqdm.write(line, file=stream)
+        stream.flush()
 
 
 def folder_for(name: str) -> Path:
@@ -91,12 +176,14 @@ def writing(folder: Path) -> Iterator[None]:
     """Refuse a folder that cannot be written to."""
     try:
         yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise InputError(
             "out_unwritable",
             "Nothing can be written to {folder}: {reason}. A folder with room and permission to write is needed. "
             "Choose another with --out.",
-            folder=folder,
+            folder=shown(str(folder)),
             reason=error.strerror or str(error),
         ) from error
 
@@ -104,9 +191,28 @@ def writing(folder: Path) -> Iterator[None]:
 def save(picture: Image.Image, path: str, facts: dict[str, Any]) -> None:
     """Write a PNG that carries what it is."""
     info = PngInfo()
-    info.add_text("Software", "segdemo")
+    info.add_text("Software", MADE_BY)
     info.add_text("Comment", f"{facts['network']}, {'trained' if facts['trained'] else UNTRAINED}")
-    picture.save(path, "PNG", pnginfo=info, compress_level=3)
+    with new_file(path) as beside:
+        picture.save(beside, "PNG", pnginfo=info, compress_level=3)
+
+
+def save_facts(facts: dict[str, Any], path: str) -> None:
+    """Write facts as JSON."""
+    with new_file(path) as beside:
+        beside.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+
+
+@contextmanager
+def new_file(path: str) -> Iterator[Path]:
+    """Give a name to write to, and put the file in its place once it is whole; a full disk leaves no half of one."""
+    target = Path(path)
+    beside = target.with_name(f".segdemo-{os.getpid()}{target.suffix}")
+    try:
+        yield beside
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def print_table(rows: list[list[str]]) -> None:

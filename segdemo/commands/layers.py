@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,18 @@ from segdemo.commands.files import (
     folder_for,
     listed,
     names,
+    new_file,
     open_picture,
     save,
+    save_facts,
+    say,
     segmenter_for,
     writing,
 )
 from segdemo.errors import InputError
 from segdemo.images import check_side
 from segdemo.inference import Segmenter
+from segdemo.pictures import readable, shown
 
 
 def layers(arguments: Namespace) -> int:
@@ -38,36 +41,45 @@ def layers(arguments: Namespace) -> int:
     wanted = [arguments.stage] if arguments.stage else [stage.label for stage in segmenter.spec.stages]
     for stage in wanted:
         segmenter.layer_of(stage)  # refuses an unknown one before anything is written
+    endings = [f"-{_slug(stage)}.{kind}" for stage in wanted for kind in ("png", "npz", "json")]
     out, code = None, 0
-    for path, name in zip(pictures, names(pictures, Path(arguments.out)), strict=True):
+    for path, name in zip(pictures, names(pictures, Path(arguments.out), endings), strict=True):
         try:
-            picture = open_picture(path)
+            picture, notes = open_picture(path)
         except InputError as error:
-            print(f"segdemo: {about(path, error)}", file=sys.stderr)
+            say(f"segdemo: {about(path, error)}", error=True)
             code = 2
             continue
+        for note in notes:
+            say(f"segdemo: {note}", error=True)
         out = out or folder_for(arguments.out)
+        known = {"picture": readable(path.name)} | ({"notes": notes} if notes else {})
         for stage in wanted:
-            _write(
-                segmenter,
-                picture,
-                stage,
-                out / name,
-                {"picture": path.name} | _facts(segmenter, picture, stage, arguments),
-            )
+            facts = known | _facts(segmenter, picture, stage, arguments)
+            try:
+                _write(segmenter, picture, stage, out / name, facts)
+            except InputError as error:
+                say(f"segdemo: {about(path, error)}", error=True)
+                code = 2
+                break  # what cannot be written for one stage cannot for the next
     return code
+
+
+def _slug(stage: str) -> str:
+    """Return a stage's part of the names of its files."""
+    return re.sub(r"[^\w]+", "-", stage.lower()).strip("-")[:60] or "network"
 
 
 def _write(segmenter: Segmenter, picture: Image.Image, stage: str, target: Path, facts: dict[str, Any]) -> None:
     """Write the sheet, the exact values and the facts of one stage, and say what they are."""
     values = segmenter.activation(picture, stage, side=facts["side"])
-    slug = re.sub(r"[^\w]+", "-", stage.lower()).strip("-") or "network"
-    target = target.with_name(f"{target.name}-{slug}")
+    target = target.with_name(f"{target.name}-{_slug(stage)}")
     with writing(target.parent):
         save(_sheet(values, facts), f"{target}.png", facts)
-        np.savez(f"{target}.npz", activation=values, metadata=np.array(json.dumps(facts)))
-        Path(f"{target}.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
-    print(_in_words(facts, f"{target}.png"))
+        with new_file(f"{target}.npz") as beside:
+            np.savez(beside, activation=values, metadata=np.array(json.dumps(facts)))
+        save_facts(facts, f"{target}.json")
+    say(_in_words(facts, shown(f"{target}.png")))
 
 
 def _facts(segmenter: Segmenter, picture: Image.Image, stage: str, arguments: Namespace) -> dict[str, Any]:

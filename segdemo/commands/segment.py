@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -12,6 +11,7 @@ from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
 from segdemo import rendering
 from segdemo.commands.files import (
+    ENDINGS,
     UNTRAINED,
     about,
     folder_for,
@@ -19,11 +19,14 @@ from segdemo.commands.files import (
     names,
     open_picture,
     save,
+    save_facts,
+    say,
     segmenter_for,
     writing,
 )
 from segdemo.errors import InputError
 from segdemo.inference import Segmenter
+from segdemo.pictures import readable, shown
 
 
 def segment(arguments: Namespace) -> int:
@@ -32,12 +35,13 @@ def segment(arguments: Namespace) -> int:
     segmenter = segmenter_for(arguments)
     out = folder_for(arguments.out)
     code = 0
-    with tqdm(total=len(pictures), disable=len(pictures) < 2, unit="picture", file=sys.stderr) as bar:
-        for path, name in zip(pictures, names(pictures, out), strict=True):
+    silent = len(pictures) < 2 or sys.stderr is None
+    with tqdm(total=len(pictures), disable=silent, unit="picture", file=sys.stderr) as bar:
+        for path, name in zip(pictures, names(pictures, out, ENDINGS), strict=True):
             try:
-                tqdm.write(_segment_one(segmenter, path, out / name, arguments.side), file=sys.stdout)
+                say(_segment_one(segmenter, path, out / name, arguments.side))
             except InputError as error:
-                tqdm.write(f"segdemo: {about(path, error)}", file=sys.stderr)
+                say(f"segdemo: {about(path, error)}", error=True)
                 code = 2
             bar.update()
     return code
@@ -45,32 +49,37 @@ def segment(arguments: Namespace) -> int:
 
 def _segment_one(segmenter: Segmenter, path: Path, target: Path, side: int | None) -> str:
     """Segment one picture, write its files, and say what was found."""
-    picture = open_picture(path)
+    picture, notes = open_picture(path)
+    for note in notes:
+        say(f"segdemo: {note}", error=True)
     result = segmenter.run(picture, side)
     colours = [share.colour for share in result.classes]
     facts: dict[str, Any] = {
-        "picture": path.name,
+        "picture": readable(path.name),
         "network": result.network,
         "trained": result.trained,
         "side": result.side,
         "size": picture.size,
         "shares": {share.name: share.percent for share in result.classes},
-    }
+    } | ({"notes": notes} if notes else {})
     if result.answer:
         return _classified(path, target, facts, result.answer)
     with writing(target.parent):
         save(rendering.palette_mask(result.mask, colours), f"{target}-mask.png", facts)
         save(rendering.overlay(picture, result.mask, colours), f"{target}-overlay.png", facts)
-        Path(f"{target}.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+        save_facts(facts, f"{target}.json")
     found = sorted((share for share in result.classes if share.percent), key=lambda share: -share.percent)
     shares = ", ".join(f"{share.name} {share.percent:.1f} %" for share in found)
-    return f"{path}: {shares} → {target}-mask.png" + ("" if result.trained else f" ({UNTRAINED})")
+    return f"{shown(str(path))}: {shares} → {shown(str(target))}-mask.png" + (
+        "" if result.trained else f" ({UNTRAINED})"
+    )
 
 
 def _classified(path: Path, target: Path, facts: dict[str, Any], answer: dict[str, float]) -> str:
     """Write and say what a classifier answers; there is no mask."""
     facts = {name: value for name, value in facts.items() if name != "shares"} | {"probabilities": answer}
     with writing(target.parent):
-        Path(f"{target}.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+        save_facts(facts, f"{target}.json")
     best = max(answer, key=lambda name: answer[name])
-    return f"{path}: {best}, {answer[best]:.1%} → {target}.json" + ("" if facts["trained"] else f" ({UNTRAINED})")
+    said = f"{shown(str(path))}: {best}, {answer[best]:.1%} → {shown(str(target))}.json"
+    return said + ("" if facts["trained"] else f" ({UNTRAINED})")

@@ -8,7 +8,6 @@ used, before any of them is.
 from __future__ import annotations
 
 import sys
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,6 +63,8 @@ class Reading:
             said.append(f"The masks of {archive} leave {share:.1%} of the area out, by 255: it is not judged.")
         if not self.white and not any(self.counts[1:]):
             said.append(f"The masks of {archive} hold nothing but class 0: no other class can be found right.")
+        if not self.counts[0]:
+            said.append(f"The masks of {archive} hold no class 0, the background: classes count from 0.")
         if self.turned:
             said.append(
                 f"The masks of {archive} lie as their pictures are stored: {self.turned} are turned as EXIF turns "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,9 +12,11 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from segdemo.encoded import is_hidden
+from segdemo.containers import MAX_FILE
 from segdemo.errors import InputError
 from segdemo.images import load_picture
+from segdemo.masks import layout
+from segdemo.pairing import left_behind
 
 DIGITS = "digits"
 Labelled = tuple[Callable[[], Image.Image], int]  # what reads a picture, and the index of its class
@@ -64,6 +67,10 @@ def evaluate(
         InputError: the source cannot be used; names the file or the folder.
     """
     labelled = _read_digits(classifier.classes) if source == DIGITS else _read_folders(Path(source), classifier.classes)
+    if limit is not None and limit < 1:
+        raise InputError(
+            "limit_too_small", "A limit of {limit} leaves no picture. Give at least 1, or no limit.", limit=limit
+        )
     if limit is not None and limit < len(labelled):
         labelled = [labelled[index * len(labelled) // limit] for index in range(limit)]
     right, seen = np.zeros((2, len(classifier.classes)), np.int64)
@@ -123,9 +130,11 @@ def _grey(code: np.ndarray) -> Image.Image:
 
 
 def _read_folders(folder: Path, classes: Sequence[str]) -> list[Labelled]:
-    """List the pictures of a folder with a folder for each class."""
-    found = sorted(path for path in _shown_in(folder) if path.is_dir()) if folder.is_dir() else []
-    unknown = [path.name for path in found if path.name not in classes]
+    """List the pictures of a folder with a folder for each class; what no picture can be read from is refused now."""
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = [path for path in inside if path.is_dir() and not left_behind(path.name)]
+    names = {unicodedata.normalize("NFC", name): index for index, name in enumerate(classes)}
+    unknown = [path.name for path in found if unicodedata.normalize("NFC", path.name) not in names]
     if not found or unknown:
         raise InputError(
             "labelled_folders",
@@ -135,12 +144,34 @@ def _read_folders(folder: Path, classes: Sequence[str]) -> list[Labelled]:
             came=f"there is no class {unknown[0]}" if unknown else "it holds no folders",
             classes=", ".join(classes),
         )
-    files = [(path, classes.index(inner.name)) for inner in found for path in sorted(_shown_in(inner))]
+    files = [
+        (path, names[unicodedata.normalize("NFC", inner.name)])
+        for inner in found
+        for path in sorted(inner.iterdir())
+        if not left_behind(path.name)
+    ]
     if not files:
         raise InputError("labelled_empty", "The folders of {source} hold no pictures. Put some in.", source=folder)
+    for path, _ in files:
+        _check_picture(path)
     return [(partial(load_picture, path), index) for path, index in files]
 
 
-def _shown_in(folder: Path) -> list[Path]:
-    """List a folder without what systems and notebooks leave in it."""
-    return [path for path in folder.iterdir() if not is_hidden(path.name)]
+def _check_picture(path: Path) -> None:
+    """Refuse a file whose head is not that of a picture, before any picture is judged."""
+    try:
+        if not path.is_file():
+            raise ValueError("it is no file")
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+        if len(data) > MAX_FILE:
+            raise ValueError(f"it takes more than {MAX_FILE // 1_000_000} million bytes")
+        layout(data)
+    except Exception as error:  # a damaged file can make the reader raise anything
+        raise InputError(
+            "labelled_unreadable",
+            "{path} cannot be read as a picture: {reason}. The folders of the classes hold pictures alone. Replace it, "
+            "or remove it.",
+            path=path,
+            reason=(str(error) or type(error).__name__).rstrip("."),
+        ) from error

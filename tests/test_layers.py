@@ -40,7 +40,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "masks": ({"errors", "images"}, {"PIL", "numpy"}),
     "archives": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy"}),
     "evaluation": ({"archives", "errors", "images", "inference"}, {"PIL", "numpy"}),
-    "classification": ({"encoded", "errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
+    "classification": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
     "explain": (CORE, {"torch", "PIL", "numpy"}),
     "labs": (CORE, {"torch", "PIL", "numpy"}),
     "training": (

@@ -12,6 +12,7 @@ from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
 from segdemo import classification
 from segdemo.commands.files import UNTRAINED, print_table, segmenter_for
+from segdemo.errors import InputError
 from segdemo.evaluation import ClassMap, evaluate, read_map
 from segdemo.inference import Segmenter
 
@@ -20,6 +21,13 @@ def score(arguments: Namespace) -> int:
     """Print the scores of a network on an archive, or of a classifier on labelled pictures."""
     segmenter = segmenter_for(arguments)
     if segmenter.spec.task == "classification":
+        if arguments.map:
+            raise InputError(
+                "map_for_classifier",
+                "--map is for networks that segment; {network} classifies, and its folders are named as its classes "
+                "are. Leave --map out.",
+                network=segmenter.spec.name,
+            )
         return _score_classifier(segmenter, arguments)
     mapping = read_map(arguments.map) if arguments.map else None
     _say_how_classes_are_read(segmenter, mapping)

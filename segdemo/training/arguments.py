@@ -18,6 +18,24 @@ Several GPUs, or several machines: torchrun --nproc-per-node N -m segdemo train 
 """
 
 
+# Smallest and largest number that each option takes.
+RANGES: dict[str, tuple[float, float]] = {
+    "val_limit": (1, 1_000_000_000),
+    "minutes": (1e-6, 1_000_000),
+    "epochs": (1, 1_000_000),
+    "side": (1, 2048),
+    "batch": (1, 1_000_000),
+    "rate": (1e-12, 10),
+    "init_rate": (0, 10),
+    "teacher_side": (1, 2048),
+    "teacher_finds": (0, 1),
+    "snapshots": (0, 1000),
+    "seed": (0, 2**63 - 1),
+    "threads": (1, 1024),
+    "save_every": (0, 1_000_000),
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe what ``segdemo train`` takes."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from segdemo.archives import IGNORED
+from segdemo.errors import InputError
 from segdemo.networks.spec import InputRule
 from segdemo.training.data import Bytes, Sample
 from segdemo.training.transforms import augment, augmentation, normalise
@@ -41,6 +42,9 @@ class Batches:
         size: pictures in a batch, over all processes together.
         seed: of all that is random.
         part: which part of each batch is made here, and of how many equal parts.
+
+    Raises:
+        InputError: there are fewer pictures than parts.
     """
 
     def __init__(
@@ -56,6 +60,14 @@ class Batches:
         self._samples, self._labels, self._rule = samples, labels, rule
         self._seed, self._part = seed, part
         self.size = min(size, len(samples)) // part[1] * part[1]
+        if not self.size:
+            raise InputError(
+                "train_few",
+                "{count} pictures in a step cannot be shared by {processes} processes. Each needs one. Give more "
+                "pictures, raise --batch, or start fewer processes.",
+                count=min(size, len(samples)),
+                processes=part[1],
+            )
         self.per_epoch = len(samples) // self.size
 
     def make(self, step: int, side: int) -> Batch:

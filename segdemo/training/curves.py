@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from segdemo.training.batches import Batches
 from segdemo.training.schedule import Clock
+from segdemo.training.state import replacing
 
 EVERY = 10  # steps of which one row is the mean
 Row = dict[str, float | None]
@@ -54,12 +55,13 @@ class Curves:
     def write(self, folder: Path) -> None:
         """Write ``curves.csv`` and ``curves.png`` into a folder."""
         names = ("step", "epoch", "minutes", "loss", "rate", "side", "speed", "miou")
-        with (folder / "curves.csv").open("w", encoding="utf-8", newline="") as file:
+        with replacing(folder / "curves.csv") as partial, partial.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, names, lineterminator="\n")
             writer.writeheader()
             for row in self.rows:
                 writer.writerow({name: _short(row[name]) for name in names})
-        self._draw().savefig(folder / "curves.png", dpi=100)
+        with replacing(folder / "curves.png") as partial:
+            self._draw().savefig(partial, dpi=100, format="png")
 
     def _draw(self) -> Figure:
         figure = Figure(figsize=(8, 7), layout="constrained")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,40 @@ def read_pictures(source: str, short_side: int) -> Iterator[Sample]:
             yield Sample(f"{Path(source).name}/{image}", np.array(small), None)
 
 
+def check_source(source: str, *, masked: bool) -> None:
+    """Make sure that an archive can be opened and its names make pairs, before any of its pictures is read.
+
+    Raises:
+        InputError: it cannot be used.
+    """
+    kind, _, root = source.partition(":")
+    if not (masked and kind in DOWNLOADS and root):
+        with Archive(source, masked=masked):
+            pass
+
+
+def check_masks(samples: Sequence[Sample], *, alone: bool) -> None:
+    """Make sure that there is something to learn from masks.
+
+    Args:
+        samples: with masks.
+        alone: whether nothing else is learned from, so that a class beside the background has to occur.
+
+    Raises:
+        InputError: every pixel is 255, or nothing but the background occurs.
+    """
+    masks = [sample.mask for sample in samples if sample.mask is not None]
+    beyond = int(alone)
+    if not any(((mask != IGNORED) & (mask >= beyond)).any() for mask in masks):
+        raise InputError(
+            "train_masks_empty",
+            "The {count} masks of --data hold nothing to learn: every pixel is {values}. Needed are masks in which "
+            "classes are drawn. Check how they were saved.",
+            count=len(masks),
+            values="0, the background, or 255, not known" if alone else "255, not known",
+        )
+
+
 def fingerprint(samples: Sequence[Sample]) -> str:
     """Return a checksum of the samples' pictures, hex, by which a cache knows them again."""
     digest = hashlib.blake2b(digest_size=16)
@@ -117,7 +152,8 @@ def _voc(root: str, classes: Sequence[str]) -> Iterator[tuple[str, Image.Image, 
             table[index] = list(classes).index(name)
         elif len(classes) == 2:  # one foreground: everything that VOC has a name for
             table[index] = 1
-    dataset = VOCSegmentation(root, image_set="train", download=_missing(root, "VOCdevkit"))
+    with _fetching(f"voc:{root}"):
+        dataset = VOCSegmentation(root, image_set="train", download=_missing(root, "VOCdevkit"))
     for path, (picture, mask) in zip(dataset.images, dataset, strict=True):
         yield Path(path).name, load_picture(picture), table[np.array(mask)]
 
@@ -127,7 +163,8 @@ def _pets(root: str, classes: Sequence[str]) -> Iterator[tuple[str, Image.Image,
     from torchvision.datasets import OxfordIIITPet
 
     targets = ["binary-category", "segmentation"]
-    dataset = OxfordIIITPet(root, target_types=targets, download=_missing(root, "oxford-iiit-pet"))
+    with _fetching(f"pets:{root}"):
+        dataset = OxfordIIITPet(root, target_types=targets, download=_missing(root, "oxford-iiit-pet"))
     for path, (picture, (species, trimap)) in zip(dataset._images, dataset, strict=True):
         name = ("cat", "dog")[species]
         index = list(classes).index(name) if name in classes else 1
@@ -140,6 +177,21 @@ def _pets(root: str, classes: Sequence[str]) -> Iterator[tuple[str, Image.Image,
             )
         table = np.array([0, index, 0, IGNORED], np.uint8)  # of the trimap: 1 animal, 2 background, 3 outline
         yield Path(path).name, load_picture(picture), table[np.array(trimap)]
+
+
+@contextmanager
+def _fetching(source: str) -> Iterator[None]:
+    """Say that a data set cannot be downloaded or read, should that fail."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(
+            "train_download",
+            "{source} cannot be downloaded or read: {reason}. Needed is a folder with the whole data set, or one to "
+            "download it into. Check the connection and the folder, or remove what is left of it there.",
+            source=source,
+            reason=(str(error) or type(error).__name__).rstrip("."),
+        ) from error
 
 
 def _missing(root: str, folder: str) -> bool:

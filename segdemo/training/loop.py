@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +18,19 @@ from segdemo.errors import InputError
 from segdemo.training.batches import Batches
 from segdemo.training.curves import Curves
 from segdemo.training.losses import segmentation_loss
-from segdemo.training.parameters import freeze, sort_parameters
+from segdemo.training.parameters import check_batch, learning_mode, optimiser_for
 from segdemo.training.processes import Processes
 from segdemo.training.schedule import Clock, rate_at, side_at, snapshot_at
 from segdemo.training.settings import Settings
-from segdemo.training.state import Average, averaged, load_state, save_state, save_weights
+from segdemo.training.state import (
+    Average,
+    averaged,
+    finite,
+    load_state,
+    restore_state,
+    save_state,
+    save_weights,
+)
 
 Score = Callable[[nn.Module, int], float]  # mIoU of a network at a working size
 
@@ -51,16 +60,17 @@ class Trainer:
         self.settings, self.batches, self.score = settings, batches, score
         self.processes = processes or Processes()
         self.network = network.to(self.processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        freeze(self.network, settings.freeze)
+        self.optimiser = optimiser_for(self.network, settings, started)
         self.learner: nn.Module = self.network
         if self.processes.count > 1:
             self.learner = DistributedDataParallel(self.network)
-        self.optimiser = torch.optim.AdamW(sort_parameters(self.network, settings, started), lr=settings.rate)
+        check_batch(self.network, settings, batches.size // self.processes.count)
         steps = None if settings.minutes is not None else settings.epochs * batches.per_epoch
         self.clock = Clock(settings.minutes, steps)
         self.average = Average(self.network)
         self.curves = Curves()
         self.snapshots = 0
+        self._saved: int | None = None  # the step at which the state was saved last
         self._stop = False
 
     def run(self) -> bool:
@@ -68,10 +78,11 @@ class Trainer:
 
         Returns:
             True when the budget is used and the weights are written, False when stopped before.
+
+        Raises:
+            InputError: the loss or a weight is no finite number any more, or what came of the run cannot be written;
+                what was saved before stays as it is.
         """
-        out = self.settings.out
-        if self.processes.first:
-            out.mkdir(parents=True, exist_ok=True)
         saved = self.clock.elapsed
         with _stopping(self), self._bar() as bar:
             while not self._finished():
@@ -94,21 +105,13 @@ class Trainer:
         """
         path = self.settings.out / "state.pt"
         state = load_state(path)
-        try:
-            self.network.load_state_dict(state["network"])
-            self.optimiser.load_state_dict(state["optimiser"])
-        except (RuntimeError, ValueError) as error:
-            raise InputError(
-                "state_of_another",
-                "{path} is from a run with another network or other modules frozen. To resume, a run needs the "
-                "--network, --init and --freeze it was started with; run.json beside it has its command.",
-                path=path,
-            ) from error
+        restore_state(state, self.network, self.optimiser, path)
         for name, tensor in state["average"].items():  # copied, so that they stay on the device they are on
             self.average.tensors[name].copy_(tensor)
         self.average.steps = state["average_steps"]
         self.clock.elapsed, self.clock.step = state["elapsed"], state["step"]
         self.snapshots, self.curves.rows = state["snapshots"], state["curves"]
+        self._saved = self.clock.step
 
     def _finished(self) -> bool:
         """Agree with the other processes on whether to go on, and on how much of the budget is used."""
@@ -127,40 +130,63 @@ class Trainer:
         pictures = batch.pictures.to(device).contiguous(memory_format=torch.channels_last)
         soft = None if batch.soft is None else batch.soft.to(device)
         torch.manual_seed(hash((settings.seed, self.clock.step, self.processes.number)) & 0x7FFFFFFF)  # for dropout
-        self._train_mode()
+        learning_mode(self.learner, self.network, settings.freeze)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
             logits: Tensor = self.learner(pictures)
         loss = segmentation_loss(logits.float(), batch.truth.to(device), soft, settings.loss)
+        value = self.processes.mean(loss.detach())  # the same in every process, so that all stop together
+        if not math.isfinite(value):
+            self._refuse_diverged(f"the loss is {value}")
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), 5.0))
+        if not math.isfinite(norm):
+            self._refuse_diverged(f"the gradient is {norm}")
         self.optimiser.step()
         self.average.update(self.network)
-        value = self.processes.mean(loss.detach())
         seconds = time.perf_counter() - started
         self.clock.count(seconds)
         rate = settings.rate * rate_at(progress)
         self.curves.add(self.clock, self.batches, value, rate, side, seconds)
         self._show(bar, seconds)
 
-    def _train_mode(self) -> None:
-        """Let batch normalisation learn, but not in modules that are frozen."""
-        self.learner.train()
-        for name in self.settings.freeze:
-            self.network.get_submodule(name).eval()
+    def _refuse_diverged(self, came: str) -> NoReturn:
+        """End a run that learns nonsense, before it is saved over what was learned before."""
+        if self._saved is None:
+            raise InputError(
+                "train_diverged_unsaved",
+                "At step {step} {came}: the network has run away, before anything was saved. Start anew with a lower "
+                "--rate.",
+                step=self.clock.step,
+                came=came,
+            )
+        raise InputError(
+            "train_diverged",
+            "At step {step} {came}: the network has run away. What was saved at step {saved} stays as it is. Go on "
+            "from there with --resume and a lower --rate.",
+            step=self.clock.step,
+            came=came,
+            saved=self._saved,
+        )
+
+    def _check_finite(self) -> None:
+        if not finite(self.network.state_dict(), self.average.tensors):
+            self._refuse_diverged("weights are no finite numbers")
 
     def _snapshot(self) -> None:
         count = self.settings.snapshots
         if count and self.snapshots < count and self.clock.progress >= snapshot_at(self.snapshots, count):
+            self._check_finite()
             if self.processes.first:
                 folder = self.settings.out / "snapshots"
-                folder.mkdir(exist_ok=True)
                 path = folder / f"{self.clock.step:06}.safetensors"
                 save_weights(self.average.tensors, path, half=True)
             self.snapshots += 1
 
     def _save(self, *, scored: bool) -> None:
         """Write weights, state and curves; the score is that of the averaged weights."""
+        self._check_finite()
+        self._saved = self.clock.step
         if not self.processes.first:
             return
         out, settings = self.settings.out, self.settings

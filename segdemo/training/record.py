@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,9 +13,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from segdemo.errors import InputError
 from segdemo.training.batches import Batches
 from segdemo.training.data import Sample
 from segdemo.training.processes import Processes
+from segdemo.training.state import replacing
 
 
 def write_record(
@@ -31,9 +34,8 @@ def write_record(
     """
     if not processes.first:
         return
-    out.mkdir(parents=True, exist_ok=True)
     path = out / "run.json"
-    entries: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
+    entries = read_record(path)
     entry = {
         "command": command(sys.argv[1:], processes.count),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
@@ -46,7 +48,31 @@ def write_record(
         "device": processes.device.type,
         "torch": torch.__version__,
     }
-    path.write_text(json.dumps([*entries, entry], indent=1) + "\n", "utf-8")
+    with replacing(path) as partial:
+        partial.write_text(json.dumps([*entries, entry], indent=1) + "\n", "utf-8")
+
+
+def read_record(path: Path) -> list[dict[str, Any]]:
+    """Read the entries of ``run.json``; none where there is no such file.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    if not os.path.lexists(path):
+        return []
+    try:
+        entries = json.loads(path.read_text("utf-8")) if path.is_file() else None
+        if not isinstance(entries, list):
+            raise ValueError("it is no list of runs")
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            "record_unreadable",
+            "{path} cannot be read: {reason}. It tells how the run in its folder was started. Remove or mend it, or "
+            "name another folder with --out.",
+            path=path,
+            reason=str(error),
+        ) from error
+    return entries
 
 
 def command(words: Sequence[str], processes: int = 1) -> str:

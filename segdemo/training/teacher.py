@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from segdemo.errors import InputError
 from segdemo.images import check_side, to_batch
 from segdemo.networks import NetworkSpec, find
 from segdemo.training.data import Bytes, Sample, fingerprint
+from segdemo.training.state import replacing
 
 CHUNK = 256  # pictures in one file of the cache: an interruption loses no more than these
 SHORT_SIDE = 64  # of the soft labels kept, in pixels: objects, not outlines, are what a teacher is asked for
@@ -104,16 +106,16 @@ def teach(teacher: Teacher, samples: Sequence[Sample], cache: Path) -> list[Byte
         For each sample (K, short h, short w) uint8.
     """
     folder = cache / f"{teacher.spec.name}-{teacher.side}-{fingerprint(samples)}"
-    folder.mkdir(parents=True, exist_ok=True)
     labels: list[Bytes] = []
     with tqdm(total=len(samples), desc=f"soft labels of {teacher.spec.name}", unit="picture") as bar:
         for start in range(0, len(samples), CHUNK):
             path = folder / f"{start:06}.npz"
-            if not path.exists():
-                chunk = list(teacher.labels([sample.picture for sample in samples[start : start + CHUNK]]))
-                _write(path, chunk)
-            with np.load(path) as stored:
-                labels.extend(stored[f"{index:06}"] for index in range(len(stored)))
+            part = samples[start : start + CHUNK]
+            found_before = _read(path, len(part))
+            if found_before is None:
+                found_before = list(teacher.labels([sample.picture for sample in part]))
+                _write(path, found_before)
+            labels.extend(found_before)
             bar.update(len(labels) - bar.n)
     return labels
 
@@ -127,9 +129,16 @@ def found(label: Bytes) -> float:
     return float((label.argmax(0) > 0).mean())
 
 
+def _read(path: Path, count: int) -> list[Bytes] | None:
+    """Read so many labels from a file of the cache; None where it is missing or damaged."""
+    try:
+        with np.load(path) as stored:
+            return [stored[f"{index:06}"] for index in range(count)]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
 def _write(path: Path, chunk: list[Bytes]) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         labels: dict[str, Any] = {f"{index:06}": label for index, label in enumerate(chunk)}
         np.savez(file, **labels)
-    partial.replace(path)

@@ -20,7 +20,7 @@ from segdemo.examples import example
 from segdemo.ui import api, catalogue, controls, look
 from segdemo.ui.components.header import Header
 from segdemo.ui.first import FirstScript
-from segdemo.ui.guard import GuardedBlocks
+from segdemo.ui.guard import HANDLERS, GuardedBlocks
 from segdemo.ui.texts import TEXTS
 
 HERE = Path(__file__).parent
@@ -62,7 +62,10 @@ def launch(page: gr.Blocks | None = None, **settings: Any) -> Any:
     defaults: dict[str, Any] = {
         "theme": THEME,
         "css": (HERE / "style.css").read_text(encoding="utf-8"),
-        "app_kwargs": {"middleware": [Middleware(FirstScript, script=(HERE / "first.js").read_text(encoding="utf-8"))]},
+        "app_kwargs": {
+            "middleware": [Middleware(FirstScript, script=(HERE / "first.js").read_text(encoding="utf-8"))],
+            "exception_handlers": HANDLERS,
+        },
         "i18n": gr.I18n(**TEXTS),
         "allowed_paths": [str(example(controls.FIRST_EXAMPLE).parent)],  # wherever scikit-image is installed
         "max_file_size": "40mb",

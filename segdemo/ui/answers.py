@@ -37,7 +37,7 @@ def open_address(request: gr.Request) -> tuple[Any, ...]:
 
     What it does not name is as on a first visit, and so is what it names wrongly, with a sentence that says so.
     """
-    asked = {name: word[: checks.LONGEST] for name, word in request.query_params.items()}
+    asked: dict[str, Any] = {name: word[: checks.LONGEST] for name, word in request.query_params.items()}
     network = asked.get("network") if asked.get("network") in NETWORKS else DEFAULT
     name = asked.get("example") if asked.get("example") in EXAMPLES else controls.FIRST_EXAMPLE
     side = controls.suitable_side(network, _number(asked.get("side")))

@@ -6,7 +6,8 @@ import logging
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import Block, BlockFunction
+from gradio.block_function import BlockFunction
+from gradio.blocks import Block
 from gradio.route_utils import FnIndexInferError
 from gradio.state_holder import SessionState
 from starlette.requests import Request
@@ -26,7 +27,7 @@ class GuardedBlocks(gr.Blocks):
     leads through :meth:`process_api`.
     """
 
-    async def process_api(  # type: ignore[override]
+    async def process_api(
         self, block_fn: BlockFunction | int, inputs: list[Any], *arguments: Any, **settings: Any
     ) -> dict[str, Any]:
         """Answer one request; an error becomes a sentence, and one that nobody expected stands in the log as well."""

@@ -91,6 +91,12 @@ class Stranger(NamedTuple):
         return kind, json.loads([line.removeprefix("data: ") for line in lines if line.startswith("data: ")][-1])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def connections() -> Iterator[None]:
+    yield
+    HTTP.close()
+
+
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     _, address, _ = launch(PAGE, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
@@ -168,7 +174,7 @@ def test_wrong_values_for_any_function_are_answered_with_a_sentence(
     expect_calm(capfd, caplog)
 
 
-EVENTS = {
+EVENTS: dict[str, dict[str, Any]] = {
     "pick_stage": {"index": "Encoder 1", "value": "Encoder 1"},
     "pick_channel": {"index": 1, "value": 1},
     "change_view": {"ranking": "variance", "scope": "layer", "page": 0, "channel": None},
@@ -231,10 +237,10 @@ def test_a_state_sent_along_is_not_taken_and_another_visitors_is_not_shown(settl
     assert NOT_UPLOADED in said(other.ask(number_of("draw_sheet"), [forged, forged]))
 
 
-def disguises(path: Path) -> Iterator[Any]:
+def disguises(path: Path) -> Iterator[dict[str, Any]]:
     """Ways to name a file of the server's."""
     inside = Path(get_upload_folder())
-    marked = {"meta": {"_type": "gradio.FileData"}}
+    marked: dict[str, Any] = {"meta": {"_type": "gradio.FileData"}}
     for place in (
         path,
         inside / os.path.relpath(path, inside),
@@ -407,3 +413,15 @@ def test_what_nobody_expected_is_a_general_sentence_and_stands_once_in_the_log(
 def test_the_page_starts_untrained_where_its_address_names_step_0(stranger: Stranger) -> None:
     request = gr.Request(session_hash="step", query_params={"network": NETWORK, "step": "0"}, cookies={}, headers={})
     assert answers.open_address(request=request)[-1].untrained is True
+
+
+@pytest.mark.parametrize(
+    "query", [{"side": "9" * 5000}, {"channel": "٣" * 50}, {"step": "²"}, {"stage": "Stem" * 9999}, {"example": "\0"}]
+)
+def test_an_address_with_odd_words_opens_the_page(
+    query: dict[str, str], address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"{address}gradio_api/call/open_address"
+    event = HTTP.post(url, json={"data": []}, params=query).json()["event_id"]
+    assert "event: complete" in HTTP.get(f"{url}/{event}").text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

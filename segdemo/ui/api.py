@@ -35,7 +35,7 @@ class Endpoints:
         A network that classifies gives the probability of each class instead.
 
         Args:
-            picture: picture file of any common kind.
+            picture: picture file of any common kind, uploaded; over MCP, its bytes as data:image/png;base64,….
             network: name of the network.
             side: working size in pixels; 0 takes the network's own.
         """
@@ -63,7 +63,7 @@ class Endpoints:
         """Describe what every stage of a network puts out for one picture: shape, range, zeros, strongest channels.
 
         Args:
-            picture: picture file of any common kind.
+            picture: picture file of any common kind, uploaded; over MCP, its bytes as data:image/png;base64,….
             network: name of the network.
             side: working size in pixels; 0 takes the network's own.
         """

@@ -87,6 +87,6 @@ def _not_uploaded() -> InputError:
     """Say the same whether there is such a file or not."""
     return InputError(
         "not_uploaded",
-        "The request names a file that was not uploaded to this page, or was removed since. Addresses of pictures and "
-        "pictures written as text are not fetched or read. Upload the file, once more if need be, and try again.",
+        "The request names a file that was not uploaded to this page, or was removed since; addresses are not fetched. "
+        "Upload the file, once more if need be, and try again.",
     )

@@ -6,12 +6,16 @@ import logging
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import Block, BlockFunction
+from gradio.block_function import BlockFunction
+from gradio.blocks import Block
+from gradio.route_utils import FnIndexInferError
 from gradio.state_holder import SessionState
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from segdemo.errors import InputError
 from segdemo.ui.files import checked_files
-from segdemo.ui.messages import error_of, failure
+from segdemo.ui.messages import error_of, failure, text
 
 LOG = logging.getLogger(__name__)
 
@@ -23,18 +27,20 @@ class GuardedBlocks(gr.Blocks):
     leads through :meth:`process_api`.
     """
 
-    async def process_api(  # type: ignore[override]
+    async def process_api(
         self, block_fn: BlockFunction | int, inputs: list[Any], *arguments: Any, **settings: Any
     ) -> dict[str, Any]:
         """Answer one request; an error becomes a sentence, and one that nobody expected stands in the log as well."""
-        request = settings.get("request")
+        request, event = settings.get("request"), settings.get("event_data")
         try:
+            if event is not None:
+                checked_files(event._data)
             return await super().process_api(block_fn, inputs, *arguments, **settings)
-        except gr.Error:
-            raise
         except InputError as error:
             raise error_of(error, request) from error
         except Exception as error:
+            if isinstance(error, gr.Error) and not error.print_exception:
+                raise  # a handler's own sentence
             LOG.exception("A request failed.")
             raise failure(request) from error
 
@@ -73,6 +79,28 @@ class GuardedBlocks(gr.Blocks):
                 "The request holds a value that the page cannot use: none of its inputs has such. "
                 "Reload the page and try again.",
             ) from error
+
+
+def _answer(status: int, sentence: str) -> JSONResponse:
+    """Write a sentence where both Gradio's client and its page look for it."""
+    return JSONResponse({"detail": sentence, "error": sentence}, status)
+
+
+def _refuse(request: Request, error: Exception) -> JSONResponse:
+    LOG.warning("A request was refused: %r", error)
+    return _answer(400, text(request, "page.no_such_request"))
+
+
+def _fail(request: Request, error: Exception) -> JSONResponse:
+    return _answer(500, text(request, "page.failed"))  # the server writes the log
+
+
+# What is answered where a request fails before it reaches the page: Gradio looks up functions, components and names of
+# arguments without asking whether there are such. For FastAPI's ``exception_handlers``.
+HANDLERS: dict[Any, Any] = {
+    **dict.fromkeys((FnIndexInferError, LookupError, TypeError, ValueError), _refuse),
+    Exception: _fail,
+}
 
 
 def _takes_files(block: Block) -> bool:

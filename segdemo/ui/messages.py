@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import gradio as gr
+from starlette.requests import Request
 
 from segdemo.errors import InputError
 from segdemo.ui.checks import checked_inputs
@@ -19,7 +20,7 @@ LOG = logging.getLogger(__name__)
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
-def language_of(request: gr.Request | None) -> str:
+def language_of(request: gr.Request | Request | None) -> str:
     """Return the language of a visitor's page: the one it chose, else the browser's; ``"en"`` or ``"zh"``.
 
     Args:
@@ -34,7 +35,7 @@ def language_of(request: gr.Request | None) -> str:
     return "zh" if accepted.lower().startswith("zh") else "en"
 
 
-def text(request: gr.Request | None, key: str, **values: object) -> str:
+def text(request: gr.Request | Request | None, key: str, **values: object) -> str:
     """Return a text of the page in the visitor's language.
 
     Args:

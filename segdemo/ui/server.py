@@ -24,6 +24,7 @@ from segdemo.examples import FIRST, example
 from segdemo.ui import folder, memory, visits
 from segdemo.ui.first import FirstScript
 from segdemo.ui.gate import Gate
+from segdemo.ui.guard import HANDLERS
 from segdemo.ui.javascript import Modules, first_script
 from segdemo.ui.texts import TEXTS
 
@@ -51,7 +52,10 @@ def _settings() -> dict[str, Any]:
     return {
         "theme": THEME,
         "css": (HERE / "style.css").read_text(encoding="utf-8"),
-        "app_kwargs": {"middleware": [Middleware(FirstScript, script=first_script()), Middleware(Modules)]},
+        "app_kwargs": {
+            "middleware": [Middleware(FirstScript, script=first_script()), Middleware(Modules)],
+            "exception_handlers": HANDLERS,
+        },
         "i18n": gr.I18n(**TEXTS),
         "allowed_paths": [str(example(FIRST).parent)],  # wherever scikit-image is installed
         "max_file_size": "40mb",

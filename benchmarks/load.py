@@ -82,7 +82,8 @@ def main(words: list[str] | None = None) -> int:
     options = parser.parse_args(words)
     print(report.machine(), flush=True)
     with tempfile.TemporaryDirectory(prefix="segdemo-load-") as folder:
-        asked = questions(pictures(Path(folder)))
+        possible, chance = questions(pictures(Path(folder))), random.Random(0)
+        asked = [chance.choice(possible) for _ in range(options.requests)]
         views = [(name, network, side) for name in PHOTOGRAPHS for network, side in
                  (("deeplabv3_mobilenet_v2", 257), ("u2netp", 192), ("unet_narrow", 64))]  # fmt: skip
         whole = [(one.picture, one.network, one.side) for one in asked]
@@ -103,9 +104,7 @@ def _load(
     views: dict[View, Alone],
 ) -> tuple[Book, list[tuple[float, float]]]:
     """Let clients and pages ask; returns what became of it, and (seconds, MB) of the server's memory."""
-    book, over = Book(), threading.Event()
-    chance = random.Random(0)
-    todo = [chance.choice(asked) for _ in range(options.requests)]
+    book, over, todo = Book(), threading.Event(), list(asked)
     deadline = time.monotonic() + 60 * options.minutes
     lock = threading.Lock()
 

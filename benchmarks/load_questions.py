@@ -41,7 +41,7 @@ class Alone:
     Args:
         names: of the classes.
         mask: (H, W) uint8.
-        confidence: (H, W) float32.
+        confidence: (H, W) float32; of large pictures, which no page shows, it is left out: (0, 0).
         percent: share of each class that the answer names.
         facts: network, trained, width, height, side.
         layers: a row of figures for each stage.
@@ -109,4 +109,5 @@ def _alone(asked: tuple[Path, str, int]) -> Alone:
     facts = {"network": network, "trained": result.trained, "side": result.side}
     facts |= {"width": result.size[0], "height": result.size[1]}
     percent = {share.name: round(share.percent, 4) for share in result.classes}
-    return Alone(result.names, result.mask, result.confidence, percent, facts, rows)
+    confidence = result.confidence if result.mask.size < 1 << 20 else np.empty((0, 0), np.float32)
+    return Alone(result.names, result.mask, confidence, percent, facts, rows)

@@ -1,6 +1,7 @@
 # make run    start the app                     make bench        measure it beside its peers
 # make test   lint, types and every test        make screenshots  renew the pictures in docs/
 # make clean  remove what the above made        make test-oldest  every test with the oldest versions allowed
+# make load   32 clients and 8 pages at once, each answer compared with what a Segmenter alone says: make load REQUESTS=10000
 # make train  train a network: make train NETWORK=unet DATA=foreground-train.zip VAL=foreground-val.zip MINUTES=60
 # make train-lenet  train LeNet on scikit-learn's digits, in a minute
 # make scores score every network and write the table in README.md: make scores DATA=FOLDER (with the two -val.zip)
@@ -13,7 +14,7 @@ BIN   := $(VENV)/bin
 PIP   := $(BIN)/python -m pip --disable-pip-version-check install --no-input
 
 .DEFAULT_GOAL := run
-.PHONY: run test test-oldest bench screenshots train train-lenet scores clean
+.PHONY: run test test-oldest bench load screenshots train train-lenet scores clean
 
 run: $(VENV)/.app
 	@$(BIN)/python app.py
@@ -28,6 +29,11 @@ test-oldest: $(VENV)-oldest/.dev
 
 bench: $(VENV)/.dev
 	@CHROMIUM="$$(scripts/find-chromium)" && export CHROMIUM && $(BIN)/python -m benchmarks.run
+
+REQUESTS ?= 300
+load: $(VENV)/.dev
+	@CHROMIUM="$$(scripts/find-chromium)" && export CHROMIUM && \
+	    $(BIN)/python -m benchmarks.load --requests $(REQUESTS) $(MORE)
 
 screenshots: $(VENV)/.dev
 	@CHROMIUM="$$(scripts/find-chromium)" && export CHROMIUM && $(BIN)/python -m scripts.screenshots

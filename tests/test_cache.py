@@ -29,3 +29,12 @@ def test_a_value_put_again_replaces_the_old_one_and_its_size() -> None:
     assert (cache.get("a"), cache.used) == (2, 3)
     cache.clear()
     assert (cache.get("a"), cache.used) == (None, 0)
+
+
+def test_the_limit_itself_may_be_used_up() -> None:
+    cache = Cache(limit=10)
+    cache.put("a", 1, 4)
+    cache.put("b", 2, 6)
+    assert (cache.get("a"), cache.get("b"), cache.used) == (1, 2, 10)
+    cache.put("whole", 3, 10)
+    assert (cache.get("a"), cache.get("b"), cache.get("whole"), cache.used) == (None, None, 3, 10)

@@ -183,7 +183,7 @@ def command(name: str) -> list[str]:
 def test_the_listing_shows_every_command_there_is() -> None:
     listed = re.findall(r"^segdemo (\w+)", fenced("On the command line", ""), re.MULTILINE)
     ended = process("-m", "segdemo", "--help", folder=ROOT)
-    assert set(listed) == set(re.search(r"\{([\w,]+)\}", ended.stdout)[1].split(","))  # type: ignore[index]
+    assert set(listed) == set(re.findall(r"^ {4}(\w+) {2,}", ended.stdout, re.MULTILINE))
 
 
 def test_the_listed_segment_and_layers_write_what_the_package_computes(studio: Path) -> None:
@@ -215,15 +215,13 @@ def test_the_listed_networks_evaluate_and_train_do_what_their_lines_say(studio: 
     assert ended.returncode == 0 and all(name in ended.stdout for name in NETWORKS), ended.stderr
     ended = process("-m", "segdemo", *command("evaluate"), folder=studio)
     assert ended.returncode == 0, ended.stderr
-    found = get_segmenter().run(load_picture(studio / "one.png").convert("RGB")).mask  # any picture of that size
-    assert found.shape == (60, 90)
     scores = json.loads(ended.stdout)
     with zipfile.ZipFile(studio / "set.zip") as archive, archive.open("images/one.png") as file:
         found = get_segmenter().run(load_picture(file.read())).mask == 8
     truth = np.pad(np.ones((30, 50), bool), ((15, 15), (20, 20)))
     cat = (found & truth).sum() / (found | truth).sum()
     background = (~found & ~truth).sum() / (~found | ~truth).sum()
-    assert scores["mean_iou"] == pytest.approx((cat + background) / 2, abs=1e-6)
+    assert (scores["miou"], scores["pictures"]) == (pytest.approx((cat + background) / 2, abs=1e-6), 1)
     ended = process("-m", "segdemo", *command("train"), "--epochs", "1", folder=studio)
     assert ended.returncode == 0, ended.stderr
     assert {"weights.safetensors", "curves.csv", "curves.png"} <= {one.name for one in (studio / "runs/unet").iterdir()}
@@ -262,7 +260,7 @@ def test_every_file_and_make_target_that_is_named_exists() -> None:
     tree = fenced("Where things are", "")
     folder = ""
     for name in re.findall(r"^( *[\w./]+?)(?= {2,}|$)", tree, re.MULTILINE):
-        folder = folder if name.startswith(" ") else name if name == "segdemo/" else ""
-        assert (ROOT / (folder + name.strip())).exists(), name
+        assert (ROOT / (folder if name.startswith(" ") else "") / name.strip()).exists(), name
+        folder = folder if name.startswith(" ") else name
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     assert set(re.findall(r"(?:`|^)make ([\w-]+)", README, re.MULTILINE)) <= set(targets)

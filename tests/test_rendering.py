@@ -57,7 +57,8 @@ def test_scale_refuses_a_low_above_its_high() -> None:
     [
         ((0.0, 5e-6), (0.0, 1.0), True),
         ((3.0, 3.0005), (0.0, 1.0), True),
-        ((0.0, 0.0011), (0.0, 1.0), False),
+        ((0.0, 0.0009995), (0.0, 1.0), True),
+        ((0.0, 0.001), (0.0, 1.0), False),
         ((0.0, 1.0), (0.0, 1.0), False),
         ((0.0, 5e-6), (0.0, 5e-6), False),
         ((2.0, 2.0), (2.0, 2.0), True),
@@ -214,6 +215,8 @@ def test_colour_bar_runs_from_left_to_right_and_from_bottom_to_top() -> None:
     assert lying.size == (5, 2) and standing.size == (2, 5)
     assert [lying.getpixel((x, 1)) for x in (0, 2, 4)] == [rgb("RdBu_r", 0.0), WHITE, rgb("RdBu_r", 1.0)]
     assert [standing.getpixel((1, y)) for y in (0, 4)] == [rgb("viridis", 1.0), rgb("viridis", 0.0)]
+    square = rendering.colour_bar(Scale(0.0, 2.0, False), 3, 3)
+    assert [square.getpixel((x, 1)) for x in (0, 2)] == [rgb("viridis", 0.0), rgb("viridis", 1.0)]
     assert rendering.colour_bar(Scale(3.0, 3.0, False), 1, 1).getpixel((0, 0)) == rgb("viridis", 0.0)
 
 

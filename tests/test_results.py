@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from segdemo import InputError, Result, results
 from segdemo.images import Placement
+from segdemo.summaries import glimpse, summarise
 
 NAMES = ("background", "cat", "dog")
 
@@ -119,3 +120,19 @@ def test_maps_that_were_handed_out_do_not_change_what_the_next_one_gets() -> Non
         if first.flags.writeable:
             first[:] = -1
         assert np.array_equal(read(), before)
+
+
+def test_only_a_classifier_answers_once_for_the_whole_picture() -> None:
+    logits = np.log([[[0.5]], [[0.25]], [[0.25]]])
+    assert result(logits, (4, 3)).answer == {}
+    answer = dataclasses.replace(result(logits, (4, 3)), task="classification").answer
+    assert answer == pytest.approx({"background": 0.5, "cat": 0.25, "dog": 0.25})
+
+
+def test_the_memory_of_a_result_counts_all_that_it_holds() -> None:
+    shown = result(random_logits(5, 6), (40, 30))
+    assert shown.nbytes == 4 * 3 * 5 * 6 + 40 * 30 + 3 * 5 * 6  # logits, mask, picture
+    summary, small = summarise(torch.ones(1, 2, 7, 9)), glimpse(torch.ones(1, 2, 7, 9))
+    more = dataclasses.replace(shown, layers={"one": summary, "two": summary}, glimpses={"three": small})
+    assert more.nbytes == shown.nbytes + 2 * summary.nbytes + 7 * 9
+    assert summary.nbytes > 2 * 7 * 9 + 2 * 8 * 4

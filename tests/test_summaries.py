@@ -64,6 +64,13 @@ def test_the_histogram_of_a_large_activation_counts_every_nth_value_of_all_colum
     assert summary.counts.max() - summary.counts.min() <= 1
 
 
+def test_the_histogram_skips_over_a_step_that_would_see_every_other_column_only() -> None:
+    values = np.tile(np.arange(64, dtype=np.float32), (1, 4, 600, 1))
+    summary = summarise(torch.from_numpy(values))
+    assert summary.counted_step == 3  # 153,600 values would be few enough at 2, which divides 64
+    assert summary.counts.tolist() == [800] * 64
+
+
 def test_a_constant_activation_has_one_full_bin_around_its_value() -> None:
     summary = summarise(torch.full((1, 2, 3, 3), 7.0))
     assert summary.counts.sum() == summary.counts[32] == 18
@@ -93,6 +100,14 @@ def test_a_channel_without_one_finite_value_does_not_spoil_the_others() -> None:
     assert (summary.thumbnails[0] == 255).all()
     assert np.isnan(summary.channels.maximum[0])
     assert summary.channels.ranked("variance").tolist() == [1, 0]
+
+
+def test_an_activation_without_one_finite_value_has_no_range_and_an_empty_histogram() -> None:
+    summary = summarise(torch.full((1, 2, 2, 2), float("nan")))
+    assert (summary.minimum, summary.maximum, summary.nans, summary.dead) == (0, 0, 8, ())
+    assert (summary.mean, summary.std, summary.zero_share) == (0, 0, 0)
+    assert summary.counts.sum() == 0
+    assert (summary.thumbnails == 255).all()
 
 
 def test_thumbnails_of_large_maps_are_means_of_squares_also_at_uneven_borders() -> None:

@@ -15,8 +15,8 @@ from segdemo.examples import example
 from segdemo.images import load_picture
 from segdemo.inference import get_segmenter
 from segdemo.results import Result
-from tests.conftest import mixed_by_hand
 from tests.browser.visitor import Visitor, painted
+from tests.conftest import mixed_by_hand
 
 VIEWS = ("mask", "compare", "probability", "confidence", "entropy", "seen")
 CAT = 8

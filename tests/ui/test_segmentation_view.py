@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +76,16 @@ def test_labels_carry_class_confidence_and_entropy_without_loss(
 
 
 def test_values_out_of_range_by_rounding_do_not_wrap_around(view: SegmentationView, value: SegmentationValue) -> None:
-    value.confidence[0, 0], value.entropy[0, 0] = 1.0000002, -0.0000001
+    value.confidence[0, 0], value.entropy[0, 0] = 1.003, -0.01  # would be levels 256 and -2
     assert pixels(sent(view, value).labels.path)[0, 0].tolist() == [0, 255, 0]
+
+
+@pytest.mark.parametrize(("count", "bits"), [(1, 1), (2, 1), (3, np.log2(3)), (21, np.log2(21))])
+def test_the_scale_of_the_entropy_ends_where_all_classes_are_equally_probable(
+    value: SegmentationValue, count: int, bits: float
+) -> None:
+    classes = [(index, str(index), "#000000", 0.0) for index in range(count)]
+    assert replace(value, classes=classes).most_bits == pytest.approx(bits)
 
 
 def test_pictures_and_facts_arrive(view: SegmentationView, value: SegmentationValue) -> None:

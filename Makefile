@@ -53,7 +53,7 @@ scores: $(VENV)/.dev
 	@$(BIN)/python -m scripts.scores --data $(DATA)
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest build dist .pytest_cache .mypy_cache .ruff_cache .gradio
+	rm -rf $(VENV) $(VENV)-oldest node_modules build dist .pytest_cache .mypy_cache .ruff_cache .gradio
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find segdemo -name '*.pyi' -delete
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segdemo import rendering
 from segdemo.ui.components.channel_sheet import (
     ChannelSheet,
     Enlarged,
@@ -21,7 +18,6 @@ from segdemo.ui.components.channel_sheet import (
     SheetValue,
     TileFacts,
 )
-from segdemo.ui.texts import LANGUAGES, TEXTS
 
 COMPONENTS = Path(__file__).parents[2] / "segdemo/ui/components"
 STATISTICS = SheetStatistics(
@@ -156,31 +152,5 @@ def test_outputs_that_are_no_maps_are_drawn_as_maps(
     assert (facts["shape"], facts["map"]) == (told, drawn)
 
 
-def test_page_and_server_colour_alike(sheet: ChannelSheet) -> None:
-    found = re.match(r"const TABLES = (.*);\n", str(sheet.js_on_load))
-    assert found is not None
-    fractions = np.linspace(0, 1, 257)
-    for name, coded in json.loads(found[1]).items():
-        table = np.frombuffer(base64.b64decode(coded), np.uint8).reshape(260, 3)
-        scale = rendering.Scale(-1.0, 1.0, diverging=name == "true")
-        np.testing.assert_array_equal(table[:257], rendering.colour_values(2 * fractions - 1, scale))
-        not_finite = np.array([-np.inf, np.inf, np.nan])
-        np.testing.assert_array_equal(table[257:], rendering.colour_values(not_finite, scale))
-    assert tuple(table[259]) == rendering.NAN_COLOUR
-    assert tuple(table[258]) == rendering.INF_COLOUR
-
-
 def test_events_exist(sheet: ChannelSheet) -> None:
     assert callable(sheet.select) and callable(sheet.view)
-
-
-def test_every_text_of_the_scripts_is_in_every_language() -> None:
-    scripts = "".join(
-        (COMPONENTS / f"{name}.js").read_text(encoding="utf-8") for name in ("channel_sheet", "channel_enlarged")
-    )
-    keys = set(re.findall(r"\bt\('(\w+)'", scripts))
-    keys |= {f"ranking_{key}" for key in ("mean_abs", "variance", "sparsity", "index")}
-    keys |= {f"{part}_{key}" for part in ("scope", "means") for key in ("channel", "layer", "network")}
-    keys |= {f"flag_{key}" for key in ("dead", "flat", "nan", "inf")}
-    for language in LANGUAGES:
-        assert {f"channel_sheet.{key}" for key in keys} <= TEXTS[language].keys()

@@ -43,8 +43,8 @@ export const toPixel = (hex) => (0xff000000 | parseInt(hex.slice(5, 7) + hex.sli
 
 export const toCss = (pixel) => `rgb(${pixel & 255}, ${pixel >>> 8 & 255}, ${pixel >>> 16 & 255})`;
 
-// The pixels of 256 levels between 0 and 1.
-export const heatTable = () => colourValues(Float64Array.from({length: 256}, (_, level) => level / 255), [0, 1, false]);
+// The pixels of 256 levels between 0 and 1: viridis has 256 colours of its own, and the last is in the table twice.
+export const heatTable = () => SEQUENTIAL.slice(0, 256);
 
 // The sequential table as a background from left to right.
 export const gradient = (stops = 33) => {

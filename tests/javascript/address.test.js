@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+import {change, changed, go, read} from '../../build/javascript/static/address.js';
+
+const PAGE = 'http://localhost/demo/?network=unet&stage=En_1#part';
+
+test('a parameter is set or replaced, the rest of the address stays', () => {
+  assert.equal(changed(PAGE, {stage: 'Up 1 & 2', channel: 3}), 'http://localhost/demo/?network=unet&stage=Up+1+%26+2&channel=3#part');
+});
+
+test('null and undefined take a parameter away, 0 does not', () => {
+  assert.equal(changed(PAGE, {network: null, stage: undefined}), 'http://localhost/demo/#part');
+  assert.equal(changed(PAGE, {network: null, stage: 0}), 'http://localhost/demo/?stage=0#part');
+});
+
+test('changes replace the entry of the history and keep its state', (context) => {
+  const written = [];
+  globalThis.location = {href: PAGE};
+  globalThis.history = {state: {kept: true}, replaceState: (...entry) => written.push(entry)};
+  context.after(() => { delete globalThis.location; delete globalThis.history; });
+  assert.equal(read('stage'), 'En_1');
+  assert.equal(read('channel'), null);
+  change({stage: null});
+  assert.deepEqual(written, [[{kept: true}, '', 'http://localhost/demo/?network=unet#part']]);
+  go({network: null, stage: null});
+  assert.equal(globalThis.location.href, 'http://localhost/demo/#part');
+});

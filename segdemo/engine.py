@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from segdemo.cache import Cache, freeze, size_of
 from segdemo.errors import InputError
-from segdemo.images import PictureSource, Placement, check_side, load_picture, to_batch
+from segdemo.images import Placement, check_side, to_batch
 from segdemo.networks import NETWORKS, NetworkSpec, find
 from segdemo.opened import Opened, open_network
+from segdemo.pictures import PictureSource, Read, read_picture
 
 ANSWERS = 512 << 20  # bytes of answers remembered
 PICTURES = 256 << 20  # bytes of pictures kept: seven of 12 megapixels, two of the largest
@@ -86,8 +87,8 @@ class Engine(Protocol):
     def keeps(self, fingerprint: str) -> bool:
         """Say whether a picture is still kept."""
 
-    def picture(self, fingerprint: str) -> Image.Image:
-        """Return a picture that is kept; PIL, RGB, 8 bits; not to be changed.
+    def picture(self, fingerprint: str) -> Read:
+        """Return a picture that is kept, with notes on how it was read; not to be changed.
 
         Raises:
             InputError: ``picture_forgotten``, when it is kept no longer.
@@ -155,7 +156,7 @@ class Bench:
     @property
     def picture(self) -> Image.Image:
         """The picture of the question, PIL, RGB."""
-        return self._engine.picture(self._question.picture)  # type: ignore[attr-defined]
+        return self._engine.picture(self._question.picture).picture  # type: ignore[attr-defined]
 
     @property
     def size(self) -> int:
@@ -220,6 +221,7 @@ class LocalEngine:
     ) -> None:
         self.networks = networks
         self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules)
+        self._adopted: dict[tuple[str, int | None], Opened] = {}
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="segdemo-engine")
         self._jobs: dict[Hashable, _Job] = {}
         self._lock = Lock()  # of _jobs; held for no longer than a look
@@ -228,24 +230,25 @@ class LocalEngine:
 
     def keep(self, picture: PictureSource) -> str:
         """As :class:`Engine` says."""
-        pixels = load_picture(picture)
-        fingerprint = hashlib.blake2b(pixels.tobytes(), digest_size=16, key=repr(pixels.size).encode()).hexdigest()
-        self._pictures.put(fingerprint, pixels, 3 * pixels.width * pixels.height)
+        read = read_picture(picture)
+        size = read.picture.size
+        fingerprint = hashlib.blake2b(read.picture.tobytes(), digest_size=16, key=repr(size).encode()).hexdigest()
+        self._pictures.put(fingerprint, read, 3 * size[0] * size[1])
         return fingerprint
 
     def keeps(self, fingerprint: str) -> bool:
         """As :class:`Engine` says."""
         return self._pictures.get(fingerprint) is not None
 
-    def picture(self, fingerprint: str) -> Image.Image:
+    def picture(self, fingerprint: str) -> Read:
         """As :class:`Engine` says."""
-        pixels: Image.Image | None = self._pictures.get(fingerprint)
-        if pixels is None:
+        read: Read | None = self._pictures.get(fingerprint)
+        if read is None:
             raise InputError(
                 "picture_forgotten",
                 "The picture is no longer kept: others have come since. Choose it again, and run it once more.",
             )
-        return pixels
+        return read
 
     def open(self, network: str, step: int | None = None) -> Opened:
         """Return a network with its weights, opened when it is first asked for.
@@ -258,7 +261,7 @@ class LocalEngine:
             InputError: no such network or step, or its checkpoint is missing or altered.
         """
         with self._opening:
-            opened: Opened | None = self._modules.get((network, step))
+            opened: Opened | None = self._adopted.get((network, step)) or self._modules.get((network, step))
             if opened is None:
                 opened = open_network(find(network, self.networks), step)
                 self._modules.put((network, step), opened, opened.nbytes)
@@ -284,6 +287,11 @@ class LocalEngine:
     def answer(self, question: Question, should_continue: ShouldContinue = always) -> Any:
         """As :class:`Engine` says."""
         return deque(self.ask(question, should_continue), maxlen=1)[0]  # the last event is the answer
+
+    def adopt(self, opened: Opened) -> None:
+        """Take over a network as it is, in place of the one of its name and step; what that answered is forgotten."""
+        self._adopted[opened.spec.name, opened.step] = opened
+        self._answers.clear()
 
     def forget(self) -> None:
         """Forget all answers and close all networks, as if none had been asked for yet; pictures are kept."""

@@ -13,6 +13,7 @@ import gradio as gr
 from starlette.requests import Request
 
 from segdemo.errors import InputError
+from segdemo.notes import Note
 from segdemo.ui.checks import checked_inputs
 from segdemo.ui.texts import TEXTS
 
@@ -51,6 +52,12 @@ def sentence_of(error: InputError, request: gr.Request | None) -> str:
     table = TEXTS[language_of(request)]
     translated = table.get(f"error.{error.code}")
     return translated.format(**error.values) if translated else str(error)
+
+
+def note_text(note: Note, request: gr.Request | None) -> str:
+    """Return a note on how a picture was read in the visitor's language, as Markdown that shows it as it is."""
+    translated = TEXTS[language_of(request)].get(f"note.{note.code}")
+    return html.escape(translated.format(**note.values) if translated else str(note))
 
 
 def warn(error: InputError, request: gr.Request | None) -> None:

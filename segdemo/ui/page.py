@@ -17,7 +17,7 @@ from segdemo.examples import EXAMPLES, example
 from segdemo.questions import Catalogue, Run, facts_of
 from segdemo.results import NetworkFacts, Result
 from segdemo.ui import address, visits
-from segdemo.ui.messages import polite, text, warn
+from segdemo.ui.messages import note_text, polite, text, warn
 from segdemo.ui.panels.menu import Menu, PlainSlider
 from segdemo.ui.panels.picture import Fingerprints, Picture, thumbnail
 
@@ -176,7 +176,8 @@ class Page:
         if not wanted():
             return SKIP
         visits.end(session)
-        return question, done(event, facts, request)
+        notes = [note_text(note, request) for note in self.engine.picture(question.picture).notes]
+        return question, "\n\n".join([done(event, facts, request), *notes])
 
     def segment_if_given(
         self,

@@ -139,7 +139,7 @@ def payload(engine: Engine, run: Run, keep: Callable[[bytes, str], Any]) -> dict
         InputError: the picture is kept no longer.
     """
     result: Result = engine.answer(run)
-    picture = engine.picture(run.picture)
+    picture = engine.picture(run.picture).picture
     shown = result.at(display_size(picture.size))
     bits = math.log2(max(2, len(result.classes)))
     labels = np.stack([shown.mask, _to_bytes(shown.confidence), _to_bytes(shown.entropy / bits)], axis=-1)  # (H, W, 3)
@@ -252,7 +252,7 @@ def file_to_save(engine: Engine, asked: File) -> tuple[str, bytes]:
         rendering.palette_mask(result.mask, colours).save(content, "PNG")
         return f"{stem}-mask.png", content.getvalue()
     if asked.kind == "overlay":
-        picture = engine.picture(asked.run.picture)
+        picture = engine.picture(asked.run.picture).picture
         drawn = rendering.overlay(picture, result.mask, colours, asked.opacity, asked.hidden)
         drawn.save(content, "PNG", compress_level=1)
         return f"{stem}-overlay.png", content.getvalue()

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-FREE = {"errors", "cache", "summaries", "networks", "rendering"}
+FREE = {"errors", "cache", "leaves", "hooks", "ambient", "weights", "summaries", "networks", "rendering"}
 CORE = FREE | {"images", "activations", "checkpoints", "results", "inference", "examples"}
 ABOVE = CORE | {"archives", "classification", "evaluation"}
 # part of the package: what it may import from segdemo, and from others
@@ -21,12 +21,17 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "rendering": (set(), {"numpy", "PIL", "matplotlib"}),
     "networks": ({"networks", "errors"}, {"torch", "torchvision"}),
     "images": ({"errors", "networks.spec"}, {"torch", "PIL", "numpy"}),
-    "activations": ({"errors"}, {"torch"}),
+    "ambient": ({"errors"}, {"torch"}),
+    "leaves": (set(), {"torch"}),
+    "hooks": ({"errors"}, {"torch"}),
+    "activations": ({"errors", "hooks", "leaves"}, {"torch"}),
     "summaries": ({"errors"}, {"torch", "numpy"}),
-    "checkpoints": ({"errors", "networks.spec"}, {"torch", "safetensors"}),
+    "weights": ({"errors"}, {"torch", "numpy", "safetensors"}),
+    "checkpoints": ({"errors", "networks.spec", "weights"}, {"torch", "safetensors"}),
     "results": ({"errors", "images", "networks", "summaries"}, {"torch", "PIL", "numpy"}),
     "inference": (
-        {"activations", "cache", "checkpoints", "errors", "images", "networks", "results", "summaries"},
+        {"activations", "ambient", "cache", "checkpoints", "errors", "hooks", "images", "leaves", "networks"}
+        | {"results", "summaries"},
         {"torch", "PIL", "numpy"},
     ),
     "examples": ({"errors"}, {"skimage"}),

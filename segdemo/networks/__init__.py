@@ -45,9 +45,9 @@ def find(name: str) -> NetworkSpec:
     Raises:
         InputError: ``unknown_network``, when the table has no such name; names the nearest ones.
     """
-    if name in NETWORKS:
+    if isinstance(name, str) and name in NETWORKS:
         return NETWORKS[name]
-    near = get_close_matches(name, NETWORKS, n=3, cutoff=0.4) or list(NETWORKS)
+    near = get_close_matches(str(name), NETWORKS, n=3, cutoff=0.4) or list(NETWORKS)
     raise InputError(
         "unknown_network",
         "There is no network called “{name}”. The name has to be in the table of networks. Try {nearest}.",

@@ -12,14 +12,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segdemo.activations import capture
+    from segdemo.activations import capture, replace
     from segdemo.errors import InputError
     from segdemo.inference import Segmenter, Superseded
     from segdemo.networks import NETWORKS
     from segdemo.results import Result
 
 __version__ = "0.1.0"
-__all__ = ["NETWORKS", "InputError", "Result", "Segmenter", "Superseded", "capture"]
+__all__ = ["NETWORKS", "InputError", "Result", "Segmenter", "Superseded", "capture", "replace"]
 
 _HOMES = {
     "NETWORKS": "networks",
@@ -28,6 +28,7 @@ _HOMES = {
     "Segmenter": "inference",
     "Superseded": "inference",
     "capture": "activations",
+    "replace": "activations",
 }
 
 

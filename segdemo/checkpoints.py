@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from segdemo.errors import InputError
 from segdemo.networks.spec import NetworkSpec
+from segdemo.weights import check_file, read, refusals
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def sha256_of(spec: NetworkSpec, step: int | None = None) -> str:
     if step is None:
         return spec.sha256
     for snapshot in spec.snapshots:
-        if snapshot.step == step:
+        if type(step) is int and snapshot.step == step:
             return snapshot.sha256
     raise InputError(
         "unknown_step",
@@ -102,14 +103,15 @@ def load(network: nn.Module, spec: NetworkSpec, step: int | None = None) -> bool
         True when trained weights are loaded, False when the network has none and keeps its random start.
 
     Raises:
-        InputError: ``checkpoint_missing``, ``checkpoint_altered`` or ``checkpoint_mismatch``; the network is unchanged.
+        InputError: ``checkpoint_missing``, ``checkpoint_altered`` or ``checkpoint_mismatch``, and as for
+            :func:`load_partial`; the network is unchanged.
     """
     expected = sha256_of(spec, step)
     if not expected:
         return False
     path = path_of(spec, step)
     try:
-        content = path.read_bytes()
+        path.stat()
     except FileNotFoundError:
         raise InputError(
             "checkpoint_missing",
@@ -118,6 +120,11 @@ def load(network: nn.Module, spec: NetworkSpec, step: int | None = None) -> bool
             path=path,
             network=spec.name,
         ) from None
+    except OSError:
+        pass  # the reader says why
+    with refusals(path):
+        check_file(path)
+        content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise InputError(
@@ -129,7 +136,9 @@ def load(network: nn.Module, spec: NetworkSpec, step: int | None = None) -> bool
             found=found,
             expected=expected,
         )
-    tensors = safetensors.torch.load(content)
+    with refusals(path):
+        tensors = safetensors.torch.load(content)
+    tensors = {name: _usable(network, name, tensor, path) for name, tensor in tensors.items()}
     report = _compare(network, tensors)
     if report.missing or report.unexpected or report.mismatched:
         raise InputError(
@@ -151,9 +160,7 @@ def load(network: nn.Module, spec: NetworkSpec, step: int | None = None) -> bool
 def load_partial(network: nn.Module, path: Path) -> Report:
     """Load from a file whatever fits the network by name and shape; leave everything else as it is.
 
-    Understands ``.safetensors``, and what ``torch.save`` writes (``.pth``, ``.pt``), read so that no code in the file
-    runs. A state dict may be wrapped (``state_dict``, ``model_state_dict``, ``model``), and its names may start with
-    ``module.``, as after training on several devices.
+    Reads what :mod:`segdemo.weights` says, whatever the file is called.
 
     Args:
         network: changed in place.
@@ -164,11 +171,13 @@ def load_partial(network: nn.Module, path: Path) -> Report:
 
     Raises:
         InputError: ``checkpoint_unreadable``, when the file is missing, damaged, or holds anything but tensors and
-            plain values; ``checkpoint_empty``, when no tensor in it fits. The network is unchanged.
+            plain values; ``checkpoint_empty``, when no tensor in it fits; ``checkpoint_tensor`` and
+            ``checkpoint_not_finite``, when one that fits cannot serve as weights. The network is unchanged.
     """
-    values = _read(path)
+    values = read(Path(path), network.state_dict())
     tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
-    report = _compare(network, values)
+    usable = {name: _usable(network, name, tensor, path) for name, tensor in tensors.items()}
+    report = _compare(network, {**values, **usable})
     if not report.loaded:
         raise InputError(
             "checkpoint_empty",
@@ -177,32 +186,66 @@ def load_partial(network: nn.Module, path: Path) -> Report:
             count=len(tensors),
             path=path,
         )
-    network.load_state_dict({name: tensors[name] for name in report.loaded}, strict=False)
+    network.load_state_dict({name: usable[name] for name in report.loaded}, strict=False)
     return report
 
 
-def _read(path: Path) -> Mapping[str, Any]:
-    """Read the state dict of a file without running any code in it."""
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        values = torch.load(path, map_location="cpu", weights_only=True)
-        for key in ("state_dict", "model_state_dict", "model"):
-            if isinstance(values, Mapping) and isinstance(values.get(key), Mapping):
-                values = values[key]
-        if not isinstance(values, Mapping):
-            raise TypeError(f"a state dict was expected, not {type(values).__name__}")
-    except Exception as error:  # a damaged or hostile file can make the readers raise anything
+def _usable(network: nn.Module, name: str, tensor: Tensor, path: Path) -> Tensor:
+    """Return a tensor as it can be copied into the network, if the network wants it; refuse what is no plain array.
+
+    Args:
+        network: says what is wanted.
+        name: of the tensor.
+        tensor: from a file.
+        path: of the file, for the sentence.
+
+    Raises:
+        InputError: the network has a tensor of that name, and this one cannot serve for it.
+    """
+    wanted = network.state_dict().get(name)
+    if not isinstance(wanted, Tensor):
+        return tensor
+    came = _unlike(tensor, wanted)
+    if came:
         raise InputError(
-            "checkpoint_unreadable",
-            "The file {path} cannot be read as weights: {reason}. It has to be .safetensors, or a state dict saved "
-            "with torch.save that holds only tensors. Save it as one of these.",
+            "checkpoint_tensor",
+            "The tensor {name} in {path} is {came}, which cannot be used as weights. Save it as an ordinary tensor of "
+            "floating-point numbers.",
+            name=name,
             path=path,
-            reason=(str(error).splitlines() or [type(error).__name__])[0],
-        ) from error
-    names = [str(name) for name in values]
-    prefix = "module." if names and all(name.startswith("module.") for name in names) else ""
-    return {str(name).removeprefix(prefix): value for name, value in values.items()}
+            came=came,
+        )
+    if tensor.shape != wanted.shape:
+        return tensor
+    usable = tensor.detach().to(wanted.dtype)
+    broken = ~usable.isfinite() if name in dict(network.named_parameters()) else usable.isnan()
+    if bool(broken.any()):
+        raise InputError(
+            "checkpoint_not_finite",
+            "The tensor {name} in {path} has {count} values that are NaN or infinite; nothing can be computed with "
+            "them. Take a checkpoint from before the training broke.",
+            name=name,
+            path=path,
+            count=int(broken.sum()),
+        )
+    return usable
+
+
+def _unlike(tensor: Tensor, wanted: Tensor) -> str:
+    """Say what makes a tensor none that weights can be copied from, or nothing."""
+    if tensor.is_nested:
+        return "nested"
+    if tensor.is_quantized:
+        return "quantised"
+    if tensor.layout != torch.strided:
+        return "sparse"
+    if tensor.is_meta:
+        return "without values, on the meta device"
+    if tensor.is_complex() and not wanted.is_complex():
+        return "of complex numbers"
+    if wanted.is_floating_point() and not tensor.is_floating_point():
+        return f"of {str(tensor.dtype).removeprefix('torch.')} numbers"
+    return ""
 
 
 def _compare(network: nn.Module, values: Mapping[str, Any]) -> Report:

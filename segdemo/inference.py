@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
+import operator
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,21 +16,33 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from segdemo import checkpoints
-from segdemo.activations import KEY, capture, run_until, trace
+from segdemo import ambient, checkpoints
+from segdemo.activations import capture, names_of, run_until, trace
 from segdemo.cache import Cache
 from segdemo.errors import InputError
+from segdemo.hooks import is_changed
 from segdemo.images import check_side, load_picture, place, to_batch, to_picture
-from segdemo.networks import DEFAULT, find
-from segdemo.results import Result
-from segdemo.summaries import Summary, as_maps, glimpse, summarise
+from segdemo.leaves import parse
+from segdemo.networks import DEFAULT, NETWORKS, NetworkSpec, find
+from segdemo.results import Result, freeze
+from segdemo.summaries import Glimpse, Summary, as_maps, glimpse, summarise
 
 CACHE = Cache(limit=512 << 20)
 _ONE_AT_A_TIME = threading.Lock()  # hooks and threads of two passes would mix
 _SHARED: dict[tuple[str, int | None], Segmenter] = {}
 _SHARED_LOCK = threading.Lock()
+
+
+def _unlock() -> None:
+    """Make locks anew in a forked child: who held them is not in it, and may have left things half done."""
+    global _ONE_AT_A_TIME, _SHARED_LOCK
+    _ONE_AT_A_TIME, _SHARED_LOCK = threading.Lock(), threading.Lock()
+    CACHE.__init__(CACHE.limit)  # type: ignore[misc]
+
+
+ambient.in_forked_child(_unlock)
 
 
 class Superseded(Exception):
@@ -53,22 +67,43 @@ class LayerInfo:
 class Segmenter:
     """A network with its embedded weights, ready for pictures. Safe to share between threads.
 
+    It computes in float32 and in evaluation mode whatever defaults, autocast or modes a program has set. Pickled, it
+    is its name and its step; if somebody changed the network, all of it.
+
     Args:
-        network: name in ``NETWORKS``.
+        network: name in ``NETWORKS``, or a specification of your own.
         step: take the weights as they were at this step of the training, for networks with snapshots.
 
     Raises:
         InputError: no such network or step, or its checkpoint is missing or altered.
     """
 
-    def __init__(self, network: str = DEFAULT, step: int | None = None) -> None:
-        self.spec = find(network)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # an untrained network, too, shows everybody the same
-            self.network = self.spec.build(len(self.spec.classes)).eval()
-        self.step = step
-        self.trained = checkpoints.load(self.network, self.spec, step) and step != 0  # at step 0 they are random
+    def __init__(self, network: str | NetworkSpec = DEFAULT, step: int | None = None) -> None:
+        self.spec = network if isinstance(network, NetworkSpec) else find(network)
+        number = _whole(step)
+        self.step = step if number is None else number
+        with ambient.making():
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)  # an untrained network, too, shows everybody the same
+                self.network = self.spec.build(len(self.spec.classes)).eval()
+            loaded = checkpoints.load(self.network, self.spec, self.step)
+        self.trained = loaded and self.step != 0  # at step 0 they are random
         self.classes = self.spec.classes
+        self._made = _fingerprint(self.network)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle name and step if the network is as it was loaded, everything if not."""
+        if self._as_loaded():
+            return type(self), (self.spec.name, self.step)
+        return copyreg.__newobj__, (type(self),), {**self.__dict__, "_made": ()}  # type: ignore[attr-defined]
+
+    def _as_loaded(self) -> bool:
+        """Whether the network is the one of the table with the weights of its file, and nothing changes its outputs."""
+        return (
+            NETWORKS.get(self.spec.name) is self.spec
+            and self._made == _fingerprint(self.network)
+            and not is_changed(_bare(self.network))
+        )
 
     def run(
         self,
@@ -94,7 +129,7 @@ class Segmenter:
             Superseded: ``alive`` said False.
         """
         picture = load_picture(picture)
-        side = check_side(self.spec.rule, side)
+        side = self._side(side)
         return self._remember(("run", side, digest(picture)), lambda: self._run(picture, side, alive, on_layer))
 
     def activation(
@@ -118,15 +153,16 @@ class Segmenter:
         if channel is None:
             return _read_only(values)
         maps = as_maps(values[None])
-        if not 0 <= channel < len(maps):
+        number = _whole(channel)
+        if number is None or not 0 <= number < len(maps):
             raise InputError(
                 "unknown_channel",
                 "{layer} has no channel {channel}; its channels are 0 to {last}.",
                 layer=layer,
-                channel=channel,
+                channel=repr(channel) if number is None else number,
                 last=len(maps) - 1,
             )
-        return _read_only(maps[channel])
+        return _read_only(maps[number])
 
     def summary(self, picture: Image.Image, layer: str, side: int | None = None) -> Summary:
         """Summarise what any layer put out, as ``Result.layers`` does for the stages of the figure.
@@ -141,10 +177,10 @@ class Segmenter:
         """
         name = self.layer_of(layer)
         picture = load_picture(picture)
-        side = check_side(self.spec.rule, side)
+        side = self._side(side)
         return self._remember(
             ("summary", name, side, digest(picture)),
-            lambda: summarise(self._activation(picture, name, side)[None]),
+            lambda: _summarised(self._activation(picture, name, side)[None]),
         )
 
     def layers(self, side: int | None = None, *, size: tuple[int, int] | None = None) -> tuple[LayerInfo, ...]:
@@ -154,41 +190,59 @@ class Segmenter:
             side: working size in pixels; None takes the network's own.
             size: (width, height) in pixels of a picture, which decides the shapes; None stands for a square one.
         """
-        side = check_side(self.spec.rule, side)
+        side = self._side(side)
         width, height = place(size or (side, side), self.spec.rule, side).padded
-        with torch.device("meta"):
+        with ambient.plain(), torch.device("meta"):
             hollow = self.spec.build(len(self.classes)).eval()
             calls = trace(hollow, torch.empty(1, self.spec.rule.channels, height, width))
-        return tuple(LayerInfo(_short(key), kind, shape[1:]) for key, kind, shape in calls)
+        names = [name for name, _ in hollow.named_modules() if name]
+        return tuple(LayerInfo(_short(key, names), kind, shape[1:]) for key, kind, shape in calls)
 
-    def layer_of(self, layer: str) -> str:
+    def layer_of(self, layer: str | nn.Module) -> str:
         """Return the dotted name for a stage's label, or for itself if it is one, as :meth:`layers` writes it.
 
         Raises:
             InputError: neither a stage nor a module of this network; the text names the nearest.
         """
         stages = {stage.label: stage.layer for stage in self.spec.every_stage()}
-        if layer in stages:
+        if isinstance(layer, str) and layer in stages:
             return stages[layer]
-        match = KEY.fullmatch(layer)
-        modules = [name for name, _ in self.network.named_modules() if name]
-        if match is None or match["name"] not in modules:
+        network = _bare(self.network)
+        modules = [name for name, _ in network.named_modules() if name]
+        if isinstance(layer, nn.Module):
+            (layer,) = names_of(dict(network.named_modules()), layer)
+        key = parse(layer, modules) if isinstance(layer, str) else None
+        if key is None:
             raise InputError(
                 "unknown_stage",
                 "{network} has no stage or layer called {layer!r}; the nearest are {nearest}.",
                 network=self.spec.title,
                 layer=layer,
-                nearest=", ".join(get_close_matches(layer, [*stages, *modules], n=4, cutoff=0.3) or [*stages][:4]),
+                nearest=", ".join(get_close_matches(str(layer), [*stages, *modules], n=4, cutoff=0.3) or [*stages][:4]),
             )
-        return _short(layer)
+        return _short(layer, modules)
+
+    def _side(self, side: int | None) -> int:
+        """Return the working size to use, in pixels, refusing what is no whole number."""
+        number = _whole(side)
+        if side is not None and number is None:
+            raise InputError(
+                "side_kind",
+                "A working size is a whole number of pixels, and {came} came. Give one such as {example}, or None for "
+                "the network's own.",
+                came=repr(side),
+                example=self.spec.rule.side,
+            )
+        return check_side(self.spec.rule, number)
 
     def _run(
         self, picture: Image.Image, side: int, alive: Callable[[], bool] | None, on_layer: Callable[[], None] | None
     ) -> Result:
-        batch, placement = to_batch(picture, self.spec.rule, side)
+        network = _bare(self.network)
         outer = {stage.layer: stage.label for stage in self.spec.stages}
         inner = {stage.layer: stage.label for stage in self.spec.every_stage() if stage.layer not in outer}
-        with _turn(alive) as check:
+        with _turn(network, alive) as check:
+            batch, placement = to_batch(picture, self.spec.rule, side)
 
             def before() -> None:
                 check()
@@ -198,11 +252,12 @@ class Segmenter:
             watched = None if alive is None and on_layer is None else before
             started = time.perf_counter()
             with (
-                capture(self.network, outer, reduce=summarise, before=watched) as layers,
-                capture(self.network, inner, reduce=glimpse) as glimpses,
+                capture(network, outer, reduce=_summarised, before=watched) as layers,
+                capture(network, inner, reduce=_glimpsed) as glimpses,
             ):
-                logits = self.network(batch)
+                logits = network(batch.to(ambient.device_of(network)))
             seconds = time.perf_counter() - started
+            seen = to_picture(batch, self.spec.rule)
         width, height = placement.resized
         return Result(
             network=self.spec.name,
@@ -212,8 +267,8 @@ class Segmenter:
             side=side,
             size=picture.size,
             placement=placement,
-            seen=to_picture(batch, self.spec.rule),
-            logits=as_maps(logits)[:, :height, :width].contiguous().numpy(),
+            seen=seen,
+            logits=as_maps(logits)[:, :height, :width].contiguous().cpu().numpy(),
             layers={label: layers[layer] for layer, label in outer.items()},
             glimpses={label: glimpses[layer] for layer, label in inner.items()},
             seconds=seconds,
@@ -223,16 +278,20 @@ class Segmenter:
     def _activation(self, picture: Image.Image, name: str, side: int | None) -> Tensor:
         """Return the activation of a layer by its dotted name, without the batch dimension, float32."""
         picture = load_picture(picture)
-        side = check_side(self.spec.rule, side)
+        side = self._side(side)
 
         def compute() -> Tensor:
-            batch, _ = to_batch(picture, self.spec.rule, side)
-            with _turn(None):
-                return run_until(self.network, batch, name)[0].float().contiguous()
+            network = _bare(self.network)
+            with _turn(network, None):
+                batch, _ = to_batch(picture, self.spec.rule, side)
+                found = run_until(network, batch.to(ambient.device_of(network)), name)
+                return found[0].float().contiguous().cpu()
 
         return self._remember(("activation", name, side, digest(picture)), compute)
 
     def _remember(self, key: tuple[Any, ...], compute: Callable[[], Any]) -> Any:
+        if not self._as_loaded():  # what others computed does not hold for it
+            return compute()
         key = (self.spec.name, self.step, *key)
         value = CACHE.get(key)
         if value is None:
@@ -242,8 +301,8 @@ class Segmenter:
 
 
 @contextmanager
-def _turn(alive: Callable[[], bool] | None) -> Iterator[Callable[[], None]]:
-    """Wait for the turn to use a network, for inference; yields what raises once the run is superseded."""
+def _turn(network: nn.Module, alive: Callable[[], bool] | None) -> Iterator[Callable[[], None]]:
+    """Wait for the turn to use a network, whatever surrounds it; yields what raises once the run is superseded."""
 
     def check() -> None:
         if alive is not None and not alive():
@@ -254,10 +313,41 @@ def _turn(alive: Callable[[], bool] | None) -> Iterator[Callable[[], None]]:
         check()
     try:
         check()
-        with torch.inference_mode():
+        with ambient.passing(network):
             yield check
     finally:
         _ONE_AT_A_TIME.release()
+
+
+def _bare(network: nn.Module) -> nn.Module:
+    """Return the network that was compiled, if one was: to look inside, it has to run as it was."""
+    inner = getattr(network, "_orig_mod", network)
+    return inner if isinstance(inner, nn.Module) else network
+
+
+def _fingerprint(network: nn.Module) -> tuple[object, ...]:
+    """Return what changes when somebody changes a network's modules or weights, in place or not."""
+    network = _bare(network)
+    tensors = (*network.parameters(), *network.buffers())
+    versions = ((tensor.data_ptr(), -1 if tensor.is_inference() else tensor._version) for tensor in tensors)
+    return (*map(id, network.modules()), *versions)
+
+
+def _summarised(tensor: Tensor) -> Summary:
+    """Summarise what a layer put out on whatever device, read-only."""
+    return freeze(summarise(tensor.float().cpu()))
+
+
+def _glimpsed(tensor: Tensor) -> Glimpse:
+    return freeze(glimpse(tensor.float().cpu()))
+
+
+def _whole(value: object) -> int | None:
+    """Return a whole number, also one of NumPy's, as Python's; None for anything else, True and 1.0 included."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
 
 
 def _read_only(values: Tensor) -> np.ndarray:
@@ -267,10 +357,10 @@ def _read_only(values: Tensor) -> np.ndarray:
     return array
 
 
-def _short(key: str) -> str:
+def _short(key: str, names: Iterable[str]) -> str:
     """Leave the call number off where it is the first call and its only tensor: ``"relu:1"`` is ``"relu"``."""
-    match = KEY.fullmatch(key)
-    return match["name"] if match and match["call"] == "1" and not match["leaf"] else key
+    found = parse(key, names)
+    return found.name if found and found.call == 1 and not found.leaf else key
 
 
 def digest(picture: Image.Image) -> bytes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +21,34 @@ from segdemo.networks.spec import Stage
 from segdemo.summaries import Glimpse, Summary
 
 BAND = 1 << 22  # logits worked on at a time: 16 MB
+Frozen = TypeVar("Frozen")
+
+
+def freeze(value: Frozen) -> Frozen:
+    """Make every array in a dataclass read-only, and in those within it; nothing is copied.
+
+    Args:
+        value: a Summary, a Glimpse, or a plain value, which has none.
+    """
+    if isinstance(value, np.ndarray):
+        value.setflags(write=False)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            freeze(getattr(value, field.name))
+    return value
+
+
+class _Copies:
+    """A picture as a field of a dataclass: PIL pictures can be painted on, so everybody gets one of his own."""
+
+    def __get__(self, owner: object, kind: type | None = None) -> Image.Image:
+        if owner is None:
+            raise AttributeError("seen")  # the field has no default
+        picture: Image.Image = owner.__dict__["seen"]
+        return picture.copy()
+
+    def __set__(self, owner: object, picture: Image.Image) -> None:
+        owner.__dict__["seen"] = picture.copy()
 
 
 @dataclass(frozen=True)
@@ -154,6 +184,8 @@ class NetworkFacts:
 class Result:
     """The outcome of one run. All maps are in the size given by ``size``, the picture's own unless changed by ``at``.
 
+    It is remembered and shared, so nothing in it can be changed: arrays are read-only, ``seen`` is a copy each time.
+
     Args:
         network: the network's name.
         names: class names in index order.
@@ -177,12 +209,29 @@ class Result:
     side: int
     size: tuple[int, int]
     placement: Placement
-    seen: Image.Image
+    seen: _Copies = _Copies()
     logits: np.ndarray
     layers: Mapping[str, Summary]
     glimpses: Mapping[str, Glimpse]
     seconds: float
     task: str = "segmentation"
+
+    def __post_init__(self) -> None:
+        """Make what is shared read-only; an array that came stays writable in the hands it came from."""
+        logits = self.logits.view()
+        object.__setattr__(self, "logits", freeze(logits))
+        for name in ("layers", "glimpses"):
+            shared = dict(getattr(self, name))
+            object.__setattr__(self, name, MappingProxyType({label: freeze(value) for label, value in shared.items()}))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what to pickle: the fields, without what was worked out from them."""
+        state = {field.name: self.__dict__[field.name] for field in fields(self)}
+        return {**state, "layers": dict(self.layers), "glimpses": dict(self.glimpses)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
 
     def at(self, size: tuple[int, int]) -> Result:
         """Return the same result with its maps in another size.
@@ -230,12 +279,12 @@ class Result:
         index = self.names.index(name)
         return self._map(lambda logits: logits.softmax(0)[index])
 
-    @cached_property
+    @property
     def answer(self) -> dict[str, float]:
         """What a classifier answers: the probability of each class, in [0, 1], in index order. Empty for others."""
         if self.task != "classification":
             return {}
-        probabilities = torch.from_numpy(self.logits).flatten().softmax(0)
+        probabilities = self._tensor().flatten().softmax(0)
         return dict(zip(self.names, probabilities.tolist(), strict=True))
 
     @property
@@ -256,9 +305,13 @@ class Result:
     @property
     def nbytes(self) -> int:
         """Memory it holds, in bytes, near enough for a cache."""
-        pixels = self.size[0] * self.size[1] + 3 * self.seen.width * self.seen.height
+        pixels = self.size[0] * self.size[1] + 3 * self.placement.padded[0] * self.placement.padded[1]
         summaries = sum(summary.nbytes for summary in self.layers.values())
         return self.logits.nbytes + pixels + summaries + sum(seen.thumbnail.nbytes for seen in self.glimpses.values())
+
+    def _tensor(self) -> Tensor:
+        """Return the logits as a tensor of their own, (K, h, w): PyTorch knows no read-only memory."""
+        return torch.from_numpy(self.logits.copy())
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
         values = np.empty(self.size[::-1], dtype=np.float32)
@@ -271,7 +324,7 @@ class Result:
 
         The outcome is that of one interpolation of the whole; a 40-megapixel picture would take gigabytes at once.
         """
-        logits = torch.from_numpy(self.logits)
+        logits = self._tensor()
         classes, height_in, width_in = logits.shape
         width, height = self.size
         if (width, height) == (width_in, height_in):
@@ -279,7 +332,7 @@ class Result:
             return
         step = max(1, BAND // (classes * max(width, width_in)))
         for top in range(0, height, step):
-            rows = torch.arange(top, min(top + step, height))
+            rows = torch.arange(top, min(top + step, height), dtype=torch.float32, device="cpu")
             source = ((rows + 0.5) * (height_in / height) - 0.5).clamp_(0, height_in - 1)  # half-pixel centres
             above = source.long()
             below = (above + 1).clamp_(max=height_in - 1)
@@ -311,7 +364,7 @@ def _greatest(logits: Tensor) -> Tensor:
         logits: (K, h, w) float32.
     """
     best = logits[0].clone()
-    index = torch.zeros(best.shape, dtype=torch.uint8)
+    index = torch.zeros_like(best, dtype=torch.uint8)
     for number in range(1, len(logits)):
         index.masked_fill_(logits[number] > best, number)
         torch.maximum(best, logits[number], out=best)

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-FREE = {"errors", "notes", "cache", "summaries", "networks", "rendering"}
+FREE = {"errors", "notes", "cache", "leaves", "hooks", "ambient", "weights", "summaries", "networks", "rendering"}
 PICTURES = {"encoded", "pixels", "pictures", "images", "examples"}
 CORE = FREE | PICTURES | {"activations", "checkpoints", "results", "opened", "engine", "questions", "segmenter"}
 ABOVE = CORE | {"archives", "classification", "evaluation", "masks", "pairing"}
@@ -26,12 +26,17 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "pixels": ({"notes"}, {"PIL", "numpy"}),
     "pictures": ({"encoded", "errors", "notes", "pixels"}, {"torch", "PIL", "numpy"}),
     "images": ({"encoded", "errors", "networks.spec", "pictures"}, {"torch", "PIL", "numpy"}),
-    "activations": ({"errors"}, {"torch"}),
+    "ambient": ({"errors"}, {"torch"}),
+    "leaves": (set(), {"torch"}),
+    "hooks": ({"errors"}, {"torch"}),
+    "activations": ({"errors", "hooks", "leaves"}, {"torch"}),
     "summaries": ({"errors"}, {"torch", "numpy"}),
-    "checkpoints": ({"errors", "networks.spec"}, {"torch", "safetensors"}),
+    "weights": ({"errors"}, {"torch", "numpy", "safetensors"}),
+    "checkpoints": ({"errors", "networks.spec", "weights"}, {"torch", "safetensors"}),
     "results": ({"errors", "images", "networks", "summaries"}, {"torch", "PIL", "numpy"}),
     "inference": (
-        {"activations", "cache", "checkpoints", "errors", "images", "networks", "results", "summaries"},
+        {"activations", "ambient", "cache", "checkpoints", "errors", "hooks", "images", "leaves", "networks"}
+        | {"results", "summaries"},
         {"torch", "PIL", "numpy"},
     ),
     "examples": ({"errors"}, {"skimage"}),

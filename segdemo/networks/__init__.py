@@ -49,9 +49,9 @@ def find(name: str, networks: Mapping[str, Entry] = NETWORKS) -> Entry:  # type:
     Raises:
         InputError: ``unknown_network``, when the table has no such name; names the nearest ones.
     """
-    if name in networks:
+    if isinstance(name, str) and name in networks:
         return networks[name]
-    near = get_close_matches(name, networks, n=3, cutoff=0.4) or list(networks)
+    near = get_close_matches(str(name), networks, n=3, cutoff=0.4) or list(networks)
     raise InputError(
         "unknown_network",
         "There is no network called “{name}”. The name has to be in the table of networks. Try {nearest}.",

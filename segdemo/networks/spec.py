@@ -80,7 +80,8 @@ class NetworkSpec:
         title: what people read.
         task: what the logits mean; ``"segmentation"`` returns (B, K, H, W) for a batch (B, 3, H, W),
             ``"classification"`` (B, K): one answer for the whole picture.
-        build: makes the network with random weights, given the number of classes K.
+        build: makes the network with random weights, given the number of classes K; a class or a function of a
+            module, so that the specification can be pickled.
         classes: class names in index order; for segmentation, index 0 is the background.
         stages: viewing points in figure order.
         rule: how a picture becomes a batch.

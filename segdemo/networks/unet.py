@@ -80,11 +80,16 @@ def _decoder(number: int, below: str) -> Stage:
     return Stage(label, layer, row=number - 1, column=2, inputs=(below,), skips=skips, inside=inside)
 
 
+def build(classes: int) -> UNet:
+    """Make the network with random weights; a function of the module, so that it can be pickled."""
+    return UNet(3, classes, width=16)
+
+
 SPEC = NetworkSpec(
     name="unet",
     title="U-Net",
     task="segmentation",
-    build=lambda classes: UNet(3, classes, width=16),
+    build=build,
     classes=SALIENT,
     stages=(
         Stage("Encoder 1", "inc", row=0, column=0, inside=_two_convs("Encoder 1", "inc", column=0)),

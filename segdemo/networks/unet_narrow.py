@@ -8,11 +8,17 @@ from segdemo.networks import unet
 from segdemo.networks.spec import Snapshot
 from segdemo.networks.unet import UNet
 
+
+def build(classes: int) -> UNet:
+    """Make the network with random weights; a function of the module, so that it can be pickled."""
+    return UNet(3, classes, width=8)
+
+
 SPEC = replace(
     unet.SPEC,
     name="unet_narrow",
     title="U-Net, narrow",
-    build=lambda classes: UNet(3, classes, width=8),
+    build=build,
     sha256="11761821a8d95c5050ee76e82c25572586f6b7867e310f4e17dfaa2089f54368",
     snapshots=(
         Snapshot(0, "8016a5b2df39576a52fed2cd52e6ea28fc795df47b31f5c9f7f15a43445d1640"),

@@ -1,0 +1,135 @@
+"""PyTorch's ambient state, held still while this program computes: the same numbers whatever others set."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import chain
+
+import torch
+from torch import nn
+
+from segdemo.errors import InputError
+
+_AT_WORK: set[int] = set()  # threads with a pass going on
+_BORN = os.getpid()
+_torn = False  # whether this process was forked while another thread was in a pass
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Compute on the CPU in float32 unless something else is asked for, without autocast, as long as the block lasts.
+
+    What stood before is back afterwards. The default dtype is one of the whole process, so it is only touched where a
+    program has set another.
+    """
+    dtype = torch.get_default_dtype()
+    with ExitStack() as stack:
+        if dtype != torch.float32:
+            torch.set_default_dtype(torch.float32)
+            stack.callback(torch.set_default_dtype, dtype)
+        stack.enter_context(torch.device("cpu"))
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
+
+
+@contextmanager
+def making() -> Iterator[None]:
+    """Hold still what decides how a network is made: ordinary float32 weights on the CPU, also in inference mode."""
+    with plain(), torch.inference_mode(False):
+        yield
+
+
+@contextmanager
+def passing(network: nn.Module) -> Iterator[None]:
+    """Hold still what decides the outcome of a forward pass: a network in evaluation mode, without gradients.
+
+    Args:
+        network: modules of it that are in training mode are back in it afterwards.
+
+    Raises:
+        InputError: its weights are not float32, or this process was forked at a moment that it cannot recover from.
+    """
+    check_weights(network)
+    with plain(), _alone_after_fork(network), torch.inference_mode():
+        training = [module for module in network.modules() if module.training]
+        network.eval()
+        _AT_WORK.add(threading.get_ident())
+        try:
+            yield
+        finally:
+            _AT_WORK.discard(threading.get_ident())
+            for module in training:
+                module.training = True
+
+
+def check_weights(network: nn.Module) -> None:
+    """Refuse a network whose weights are not float32 numbers.
+
+    Args:
+        network: somebody may have called ``half()`` or ``to("meta")`` on it.
+
+    Raises:
+        InputError: with the name of one such tensor and how to mend it.
+    """
+    for name, tensor in chain(network.named_parameters(), network.named_buffers()):
+        if tensor.is_meta or (tensor.is_floating_point() and tensor.dtype != torch.float32):
+            raise InputError(
+                "weights_changed",
+                "The weights of the network were changed: {name} is {came}, and float32 with values is needed. "
+                "Make the Segmenter anew, or call network.float().",
+                name=name,
+                came="on the meta device" if tensor.is_meta else str(tensor.dtype).removeprefix("torch."),
+            )
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Return where a network's weights are; the CPU where it has none."""
+    return next((tensor.device for tensor in chain(network.parameters(), network.buffers())), torch.device("cpu"))
+
+
+@contextmanager
+def _alone_after_fork(network: nn.Module) -> Iterator[None]:
+    """Compute in one thread where the process was forked: PyTorch's other threads stayed behind in the parent.
+
+    To call on them would wait for ever. Data loaders of PyTorch do the same.
+    """
+    if os.getpid() == _BORN:
+        yield
+        return
+    if _torn or device_of(network).type != "cpu":
+        raise InputError(
+            "forked",
+            "This process was forked while a network was running in its parent, or a network of its parent is not on "
+            "the CPU; neither can be used here. Start processes with multiprocessing.get_context('spawn'), or fork "
+            "before the first run.",
+        )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def in_forked_child(mend: Callable[[], None]) -> None:
+    """Have something mended in every forked child, for instance locks that threads held which it does not have.
+
+    Args:
+        mend: called first thing in the child.
+    """
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(after_in_child=mend)
+
+
+def _look_around() -> None:
+    global _torn
+    _torn = _torn or bool(_AT_WORK - {threading.get_ident()})
+    _AT_WORK.clear()
+
+
+in_forked_child(_look_around)

@@ -1,0 +1,185 @@
+"""Hooks of our own: gone after their block, absent from copies; and modules that run without any."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from segdemo.errors import InputError
+
+_OPEN: dict[RemovableHandle, int] = {}  # of each hook that is on now, the thread that put it there
+_COUNTING = threading.Lock()
+_eager: list[Any] = []  # one entry for each block that has compiled parts run uncompiled; the first knows the way back
+
+
+class Hook:
+    """A function that hangs on a module; a copy of it does nothing.
+
+    Args:
+        function: called as hooks are.
+        changes: whether it may change what the module puts out.
+    """
+
+    def __init__(self, function: Callable[..., Any] = lambda *_: None, *, changes: bool = False) -> None:
+        self.function = function
+        self.changes = changes
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the function."""
+        return self.function(*arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Hook, ()
+
+
+@contextmanager
+def hooked(
+    module: nn.Module,
+    register: Callable[[Hook], RemovableHandle],
+    function: Callable[..., Any],
+    *,
+    changes: bool = False,
+) -> Iterator[None]:
+    """Hang a function on a module as long as the block lasts; copies and pickles of the module are without it.
+
+    Args:
+        module: what it hangs on.
+        register: the module's method that takes a hook.
+        function: called as hooks are.
+        changes: whether it may change what the module puts out.
+    """
+    handle = register(Hook(function, changes=changes))
+    _OPEN[handle] = threading.get_ident()
+    module.__dict__["__reduce_ex__"] = partial(_without_ours, module)  # copy and pickle ask the object before its class
+    try:
+        yield
+    finally:
+        handle.remove()
+        _OPEN.pop(handle, None)
+        if not any(isinstance(hook, Hook) for hook in _hooks_of(module)):
+            module.__dict__.pop("__reduce_ex__", None)
+
+
+def _hooks_of(module: nn.Module) -> list[Any]:
+    return [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
+
+
+def _without_ours(module: nn.Module, protocol: Any) -> Any:
+    """Reduce a module for copy and pickle as its class does, then leave our hooks out."""
+    reduced = type(module).__reduce_ex__(module, protocol)
+    if not (isinstance(reduced, tuple) and len(reduced) > 2 and isinstance(reduced[2], dict)):
+        return reduced
+    state = {name: value for name, value in reduced[2].items() if name != "__reduce_ex__"}
+    for name in ("_forward_hooks", "_forward_pre_hooks"):
+        if name in state:
+            state[name] = OrderedDict((key, hook) for key, hook in state[name].items() if not isinstance(hook, Hook))
+    return (*reduced[:2], state, *reduced[3:])
+
+
+def is_changed(network: nn.Module) -> bool:
+    """Whether hooks other than those that only record hang on a network: then it may put out anything."""
+    hooks = (hook for module in network.modules() for hook in _hooks_of(module))
+    return any(not isinstance(hook, Hook) or hook.changes for hook in hooks)
+
+
+@contextmanager
+def runs_eagerly(network: nn.Module) -> Iterator[None]:
+    """Run compiled parts of a network as they were before compiling: what is compiled knows of no later hooks.
+
+    Args:
+        network: if nothing in it is compiled, nothing is done.
+    """
+    if not any(_is_compiled(module) for module in network.modules()):
+        yield
+        return
+    with _COUNTING:
+        _eager.append(None if _eager else torch.compiler.set_stance("force_eager"))
+        if _eager[-1] is not None:
+            _eager[-1].__enter__()
+    try:
+        yield
+    finally:
+        with _COUNTING:
+            if len(_eager) == 1:
+                _eager[0].__exit__(None, None, None)
+                _eager.clear()
+            else:
+                _eager.remove(None)
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
+
+
+def refuse_hookless(modules: Mapping[str, nn.Module], name: str) -> None:
+    """Refuse a layer that PyTorch runs outside of Python, or in copies of the module.
+
+    Args:
+        modules: the network's modules by dotted name.
+        name: of the layer.
+
+    Raises:
+        InputError: with what to give instead.
+    """
+    parents = [modules[above] for above in _above(name) if above in modules]
+    if isinstance(modules[name], torch.jit.ScriptModule):
+        raise InputError(
+            "layer_scripted",
+            "The layer {name!r} is TorchScript, which runs without hooks. Give the network that it was made from.",
+            name=name,
+        )
+    if any(isinstance(parent, nn.DataParallel) and len(parent.device_ids) > 1 for parent in parents):
+        raise InputError(
+            "layer_replicated",
+            "The layer {name!r} runs in copies, one on each device of a DataParallel. Give the network inside it, "
+            "`network.module`.",
+            name=name,
+        )
+
+
+def why_silent(modules: Mapping[str, nn.Module], name: str) -> str:
+    """Say why a layer may have put nothing out, as what follows its name in a sentence.
+
+    Args:
+        modules: the network's modules by dotted name.
+        name: of the layer.
+    """
+    module = modules[name]
+    parent = modules.get(next(iter(_above(name)), ""))
+    if name and isinstance(parent, nn.MultiheadAttention):
+        return "is never called: MultiheadAttention computes with its weights; ask for the attention itself"
+    if type(module).forward is nn.Module.forward:
+        return f"is never called: a {type(module).__name__} only holds other modules; ask for those"
+    return (
+        "did not run in the block, or ran without its hooks, as where only its weights are used, or where it is "
+        "called through forward() or in a compiled function"
+    )
+
+
+def _above(name: str) -> Iterator[str]:
+    """Yield the dotted names of the modules that a module lies in, the nearest first; names may hold no dot."""
+    while name:
+        name = name.rpartition(".")[0]
+        yield name
+
+
+def _only_mine() -> None:
+    """Take off the hooks of threads that do not exist in a forked child, which nobody would ever take off."""
+    for handle, thread in list(_OPEN.items()):
+        if thread != threading.get_ident():
+            handle.remove()
+            del _OPEN[handle]
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_only_mine)

@@ -1,0 +1,253 @@
+"""The state dict in a file that anybody may have written: no code in it runs, and memory stays near the file's size.
+
+Understood are ``.safetensors`` and what ``torch.save`` writes, told apart by their content. A state dict may be wrapped
+in a dictionary, a list or a tuple, its names may stand behind ``module.`` and the like, and plain values may lie about.
+"""
+
+from __future__ import annotations
+
+import argparse
+import codecs
+import pathlib
+import re
+import stat
+import warnings
+import zipfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from segdemo.errors import InputError
+
+MAX_BYTES = 2 << 30  # a network of half a billion float32 weights
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "ema", "params", "model_state", "generator")
+PREFIXES = ("module.", "_orig_mod.", "model.", "net.")  # of DataParallel, torch.compile, Lightning and people
+ASIDE = ("n_averaged",)  # tensors that averaging keeps beside the weights
+DEEPEST = 8  # wrappers within each other
+KNOWN_AS = {
+    b"": "it is empty",
+    b"version https://git-lfs": "it is a Git LFS pointer, not the weights themselves; run `git lfs pull`",
+    b"<": "it is a web page or XML; download the file itself",
+    b"{": "it is JSON",
+    b"\x1f\x8b": "it is compressed with gzip; unpack it",
+    b"\xfd7zXZ": "it is compressed with xz; unpack it",
+    b"]\x00\x00": "it is compressed with LZMA; unpack it",
+    b"BZh": "it is compressed with bzip2; unpack it",
+    b"\x28\xb5\x2f\xfd": "it is compressed with Zstandard; unpack it",
+    b"7z\xbc\xaf": "it is a 7z archive; unpack it",
+    b"\x89HDF": "it is an HDF5 file of Keras",
+    b"\x89PNG": "it is a picture",
+    b"\xff\xd8\xff": "it is a picture",
+    b"GGUF": "it is a GGUF file",
+}
+
+
+class Unreadable(Exception):
+    """A file holds no state dict; the text says what it is instead."""
+
+
+def read(path: Path, wanted: Collection[str]) -> dict[str, Any]:
+    """Read the state dict of a file.
+
+    Args:
+        path: of the file.
+        wanted: names of the network's tensors; prefixes are taken off names as long as that brings them nearer.
+
+    Returns:
+        Values by name: tensors, and whatever else lay beside them.
+
+    Raises:
+        InputError: ``checkpoint_unreadable``, with what the file is instead.
+    """
+    with refusals(path):
+        check_file(path)
+        with path.open("rb") as file:
+            values = _unwrapped(_read(file))
+        return _named(values, wanted)
+
+
+class refusals:
+    """Turn whatever a reader raises in the block into one sentence about the file.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: object) -> None:
+        """End the block."""
+        if isinstance(error, Exception) and not isinstance(error, InputError):  # readers raise anything
+            raise InputError(
+                "checkpoint_unreadable",
+                "The file {path} cannot be read as weights: {reason}. It has to be .safetensors, or a state dict saved "
+                "with torch.save that holds only tensors. Save it as one of these.",
+                path=self.path,
+                reason=_reason(error),
+            ) from error
+
+
+def check_file(path: Path) -> None:
+    """Refuse what cannot be opened without waiting or read without much memory.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        Unreadable: no regular file, or larger than ``MAX_BYTES``.
+        OSError: there is none, or nobody may see it.
+    """
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise Unreadable("it is a folder")
+    if not stat.S_ISREG(found.st_mode):
+        raise Unreadable("it is no regular file")
+    if found.st_size > MAX_BYTES:
+        raise Unreadable(f"it has {found.st_size / 1e9:.1f} GB, and at most {MAX_BYTES / 1e9:.1f} GB are read")
+
+
+def _read(file: IO[bytes]) -> Any:
+    """Read an open file by what its content is."""
+    head = file.read(64)
+    size = file.seek(0, 2)
+    file.seek(0)
+    if head.startswith(b"PK"):
+        _check_zip(file, size)
+        return _load(file)
+    if head[:1] == b"\x80":  # a pickle
+        return _load(file)
+    if head[8:9] == b"{":
+        length = int.from_bytes(head[:8], "little")
+        if length > size - 8:
+            raise Unreadable(f"it is damaged: its header would have {length} bytes, and the file has {size}")
+        return safetensors.torch.load(file.read())
+    for beginning, what in KNOWN_AS.items():
+        if head.lstrip().startswith(beginning) if beginning else not head:
+            raise Unreadable(what)
+    raise Unreadable("its content is of another kind")
+
+
+def _check_zip(file: IO[bytes], size: int) -> None:
+    """Refuse archives that torch.save did not write, and those that would grow when they are read."""
+    try:
+        members = zipfile.ZipFile(file).infolist()
+    except Exception as error:
+        raise Unreadable("it is damaged or cut off") from error
+    finally:
+        file.seek(0)
+    names = [member.filename.partition("/")[2] for member in members]
+    if "constants.pkl" in names or any(name.startswith("code/") for name in names):
+        raise Unreadable("it is a TorchScript program; save the state_dict() of the network instead")
+    if "data.pkl" not in names:
+        raise Unreadable("it is a zip archive, but not one of torch.save")
+    packed = next((member.filename for member in members if member.compress_type != zipfile.ZIP_STORED), None)
+    if packed is not None or sum(member.file_size for member in members) > size:
+        raise Unreadable(f"its member {packed or members[0].filename} is compressed, which torch.save never does")
+
+
+def _load(file: IO[bytes]) -> Any:
+    """Read what torch.save wrote; of classes, only such that hold plain values are made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about how old the format is
+        with torch.serialization.safe_globals(list(_plain_kinds())):
+            return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _plain_kinds() -> Iterator[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+    """Yield what people's training loops leave in checkpoints and what does nothing when it is made."""
+    yield argparse.Namespace
+    yield pathlib.PurePosixPath
+    yield pathlib.PurePosixPath, "pathlib.PosixPath"
+    yield np.ndarray
+    yield np.dtype
+    yield codecs.encode, "_codecs.encode"
+    yield from {type(np.dtype(kind)) for kind in ("?", *np.typecodes["AllInteger"], *np.typecodes["Float"], "U", "S")}
+    for name, home in (("scalar", np.float64().__reduce__()[0]), ("_reconstruct", np.empty(0).__reduce__()[0])):
+        for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # before and since NumPy 2
+            yield home, f"{module}.{name}"
+
+
+def _reason(error: Exception) -> str:
+    """Say in a few words why a file cannot be read, naming what in it is at fault."""
+    if isinstance(error, Unreadable):
+        return str(error)
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    culprit = re.search(r"(?:GLOBAL|[Cc]lass|[Ff]unction|[Tt]ype) ([A-Za-z_][\w.]*\.\w+)", text)
+    if culprit:
+        return f"it holds {culprit[1]}, which is more than plain values and is not made from a file"
+    if "weights_only" in text.lower().replace(" ", "_"):
+        return "it is damaged, or holds more than plain values"
+    return (text.splitlines() or [""])[0].strip().rstrip(".") or type(error).__name__
+
+
+def _unwrapped(values: Any) -> Mapping[Any, Any]:
+    """Return the state dict within wrappers."""
+    for _ in range(DEEPEST):
+        if isinstance(values, list | tuple):
+            inside = [value for value in values if isinstance(value, Mapping) and _has_tensors(value)]
+            if len(inside) != 1:
+                raise Unreadable(f"a state dict was expected, and it is a {type(values).__name__} with {len(inside)}")
+            values = inside[0]
+        elif not isinstance(values, Mapping):
+            raise Unreadable(f"a state dict was expected, and it is a value of type {type(values).__name__}")
+        else:
+            inner = next((values[key] for key in WRAPPERS if _has_tensors(values.get(key))), None)
+            if inner is None:
+                return values
+            values = inner
+    raise Unreadable(f"its state dict is wrapped more than {DEEPEST} times")
+
+
+def _has_tensors(value: object, depth: int = 0) -> bool:
+    """Whether a value is or holds tensors, so that it may be a state dict or wrap one."""
+    if depth > DEEPEST or not isinstance(value, Mapping | list | tuple):
+        return depth > 0 and isinstance(value, Tensor | np.ndarray)
+    return any(_has_tensors(one, depth + 1) for one in (value.values() if isinstance(value, Mapping) else value))
+
+
+def _named(values: Mapping[Any, Any], wanted: Collection[str]) -> dict[str, Any]:
+    """Return values by the names that the network has for them, as far as taking prefixes off all tensors helps."""
+    named = {str(name): _as_tensor(value) for name, value in values.items()}
+    known = set(wanted)
+    tensors = [name for name, value in named.items() if isinstance(value, Tensor) and not _beside(name, value, known)]
+    best, taken = sum(name in known for name in tensors), 0
+    cut = 0
+    while tensors:
+        prefix = next((one for one in PREFIXES if all(name[cut:].startswith(one) for name in tensors)), None)
+        if prefix is None:
+            break
+        cut += len(prefix)
+        fitting = sum(name[cut:] in known for name in tensors)
+        if fitting > best:
+            best, taken = fitting, cut
+    if not best:
+        taken = cut  # nothing fits either way: name them as short as they are
+    beginning = tensors[0][:taken] if tensors else ""
+    return {name.removeprefix(beginning): value for name, value in named.items()}
+
+
+def _beside(name: str, tensor: Tensor, known: Collection[str]) -> bool:
+    """Whether a tensor is no weight but a count that lies beside them: it says nothing about prefixes."""
+    return name in ASIDE or ("." not in name and name not in known and not tensor.is_nested and tensor.dim() == 0)
+
+
+def _as_tensor(value: Any) -> Any:
+    """Return an array of NumPy as a tensor; anything else as it is."""
+    if isinstance(value, np.ndarray):
+        with suppress(TypeError):  # of words, for instance
+            return torch.from_numpy(value.copy())
+    return value

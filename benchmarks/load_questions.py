@@ -90,11 +90,10 @@ def answers_alone(asked: list[tuple[Path, str, int]]) -> dict[tuple[Path, str, i
 
 def _alone(asked: tuple[Path, str, int]) -> Alone:
     from segdemo.images import load_picture
-    from segdemo.inference import CACHE, get_segmenter
+    from segdemo.segmenter import Segmenter
 
     file, network, side = asked
-    CACHE.clear()
-    segmenter = get_segmenter(network)
+    segmenter = Segmenter(network)
     result = segmenter.run(load_picture(file), side or None)
     rows = []
     for stage in segmenter.spec.stages:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from segdemo.examples import example
 from segdemo.images import to_batch
-from segdemo.inference import CACHE, Segmenter
 from segdemo.networks import NETWORKS, unet
+from segdemo.segmenter import Segmenter
 
 # The U-Net as wide as in the paper, with random weights: what is measured does not depend on them.
 NETWORKS["unet_64"] = replace(
@@ -55,10 +55,10 @@ def bare(case: Case) -> Callable[[], object]:
 
 
 def run(case: Case) -> Callable[[], object]:
-    """Run the Segmenter from picture to result with every stage summarised, nothing taken from its cache."""
+    """Run the Segmenter from picture to result with every stage summarised, nothing remembered."""
 
     def call() -> object:
-        CACHE.clear()
+        case.segmenter.forget()
         return case.segmenter.run(case.picture, case.side)
 
     return call
@@ -68,7 +68,7 @@ def run_and_mask(case: Case) -> Callable[[], object]:
     """Run the Segmenter, then ask for the mask in the picture's own size."""
 
     def call() -> object:
-        CACHE.clear()
+        case.segmenter.forget()
         result = case.segmenter.run(case.picture, case.side)
         return result, result.mask
 

@@ -21,7 +21,7 @@ from segdemo import checkpoints, classification
 from segdemo.evaluation import evaluate, read_map
 from segdemo.examples import PHOTOGRAPHS, example
 from segdemo.images import load_picture, to_batch
-from segdemo.inference import get_segmenter
+from segdemo.segmenter import Segmenter
 from segdemo.networks import NETWORKS, NetworkSpec
 from segdemo.networks.classes import ANIMALS, SALIENT
 from segdemo.training.validation import Learner
@@ -51,7 +51,7 @@ def row(spec: NetworkSpec, folder: Path, limit: int | None) -> tuple[str, ...]:
 def judge(network: torch.nn.Module, spec: NetworkSpec, folder: Path, limit: int | None) -> tuple[str, str, str]:
     """Return what a network is good for, its score, and what that was taken on."""
     if spec.task == "classification":
-        reached = classification.evaluate(get_segmenter(spec.name), classification.DIGITS, limit)
+        reached = classification.evaluate(Segmenter(spec.name), classification.DIGITS, limit)
         return "one digit", f"accuracy {reached.accuracy:.3f}", f"digits, {reached.pictures} pictures"
     salient = spec.classes == SALIENT
     archive = folder / ("foreground-val.zip" if salient else "people-animals-val.zip")

@@ -1,9 +1,10 @@
 """Look inside a segmentation network.
 
 ``networks`` says which networks there are and what is worth looking at in them, ``checkpoints`` loads their weights
-safely, ``images`` turns pictures into batches, ``activations`` records what layers put out and ``summaries`` reduces it
-to figures and thumbnails; ``inference`` joins these into the Segmenter, whose ``results`` are complete without a page;
-``rendering`` draws arrays honestly, ``evaluation`` measures, and ``ui`` is the page.
+safely, ``pictures`` reads any picture and ``images`` turns it into a batch, ``activations`` records what layers put out
+and ``summaries`` reduces it to figures and thumbnails. An ``engine`` answers ``questions`` about all this, with
+``results`` that are complete without a page; ``segmenter`` is its friendly face. ``rendering`` draws arrays honestly,
+``evaluation`` measures, and ``ui`` is the page.
 """
 
 from __future__ import annotations
@@ -13,20 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from segdemo.activations import capture, replace
+    from segdemo.engine import Cancelled, LocalEngine
     from segdemo.errors import InputError
-    from segdemo.inference import Segmenter, Superseded
     from segdemo.networks import NETWORKS
     from segdemo.results import Result
+    from segdemo.segmenter import Segmenter
 
 __version__ = "0.1.0"
-__all__ = ["NETWORKS", "InputError", "Result", "Segmenter", "Superseded", "capture", "replace"]
+__all__ = ["NETWORKS", "Cancelled", "InputError", "LocalEngine", "Result", "Segmenter", "capture", "replace"]
 
 _HOMES = {
     "NETWORKS": "networks",
     "InputError": "errors",
     "Result": "results",
-    "Segmenter": "inference",
-    "Superseded": "inference",
+    "Segmenter": "segmenter",
+    "Cancelled": "engine",
+    "LocalEngine": "engine",
     "capture": "activations",
     "replace": "activations",
 }

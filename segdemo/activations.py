@@ -401,3 +401,14 @@ def trace(network: nn.Module, batch: Tensor) -> list[tuple[str, str, tuple[int, 
     with torch.no_grad(), capture(network, names, reduce=lambda tensor: tuple(tensor.shape)) as seen:
         network(batch)
     return [(key, type(modules[seen._spoken[key].name]).__name__, shape) for key, shape in seen.items()]
+
+
+def short_key(key: str, names: Iterable[str]) -> str:
+    """Leave the call number off where it is the first call and its only tensor: ``"relu:1"`` is ``"relu"``.
+
+    Args:
+        key: as in :class:`Seen`.
+        names: of the modules there are.
+    """
+    found = parse(key, names)
+    return found.name if found and found.call == 1 and not found.leaf else key

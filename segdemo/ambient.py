@@ -45,17 +45,18 @@ def making() -> Iterator[None]:
 
 
 @contextmanager
-def passing(network: nn.Module) -> Iterator[None]:
-    """Hold still what decides the outcome of a forward pass: a network in evaluation mode, without gradients.
+def passing(network: nn.Module, *, grad: bool = False) -> Iterator[None]:
+    """Hold still what decides the outcome of a forward pass: a network in evaluation mode, gradients or none.
 
     Args:
         network: modules of it that are in training mode are back in it afterwards.
+        grad: whether gradients can be taken.
 
     Raises:
         InputError: its weights are not float32, or this process was forked at a moment that it cannot recover from.
     """
     check_weights(network)
-    with plain(), _alone_after_fork(network), torch.inference_mode():
+    with plain(), _alone_after_fork(network), torch.inference_mode(not grad), torch.set_grad_enabled(grad):
         training = [module for module in network.modules() if module.training]
         network.eval()
         _AT_WORK.add(threading.get_ident())

@@ -47,6 +47,12 @@ class Cache:
             while self.used > self.limit:
                 self.used -= self._entries.popitem(last=False)[1][1]
 
+    def renew(self) -> None:
+        """Begin anew in a forked child: another thread may have held the lock, and left the entries half changed."""
+        self._lock = threading.Lock()
+        self._entries = OrderedDict()
+        self.used = 0
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:

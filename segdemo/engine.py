@@ -11,21 +11,22 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 from typing import Any, ClassVar, Protocol
+from weakref import WeakSet
 
-import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from segdemo import ambient
 from segdemo.cache import Cache, freeze, size_of
 from segdemo.errors import InputError
 from segdemo.images import Placement, check_side, to_batch
 from segdemo.networks import NETWORKS, NetworkSpec, find
-from segdemo.opened import Opened, open_network
+from segdemo.opened import Opened, bare, open_network
 from segdemo.pictures import PictureSource, Read, read_picture
 
 ANSWERS = 512 << 20  # bytes of answers remembered
@@ -124,48 +125,55 @@ class _Job:
 class Bench:
     """What a question finds when it answers itself.
 
+    As soon as it asks for the network, the network is in evaluation mode, in float32, on its own device, with gradients
+    or without as the question says, until the answer is there.
+
     Args:
         engine: whose bench it is.
         question: decides which network, which picture and which input size the bench holds ready.
         job: whom to report to.
+        stack: closed when the answer is there.
     """
 
-    def __init__(self, engine: LocalEngine, question: Question, job: _Job) -> None:
-        self._engine, self._question, self._job = engine, question, job
+    def __init__(self, engine: LocalEngine, question: Any, job: _Job, stack: ExitStack) -> None:
+        self._engine, self._question, self._job, self._stack = engine, question, job, stack
 
     @property
     def networks(self) -> Mapping[str, NetworkSpec]:
         """All networks of the engine, by name."""
         return self._engine.networks
 
-    @cached_property
-    def opened(self) -> Opened:
-        """The network of the question."""
-        return self._engine.open(self._question.network, self._question.step)  # type: ignore[attr-defined]
-
     @property
     def spec(self) -> NetworkSpec:
-        """What is known of the network."""
-        return self.opened.spec
+        """What is known of the network of the question."""
+        return find(self._question.network, self.networks)
+
+    @cached_property
+    def opened(self) -> Opened:
+        """The network of the question, with its weights."""
+        opened = self._engine.open(self._question.network, self._question.step)
+        self._stack.enter_context(ambient.passing(bare(opened.module), grad=self._question.grad))
+        return opened
 
     @property
     def module(self) -> nn.Module:
-        """The network's module, in evaluation mode."""
-        return self.opened.module
+        """The network's module."""
+        return bare(self.opened.module)
 
     @property
     def picture(self) -> Image.Image:
         """The picture of the question, PIL, RGB."""
-        return self._engine.picture(self._question.picture).picture  # type: ignore[attr-defined]
+        return self._engine.picture(self._question.picture).picture
 
     @property
     def size(self) -> int:
         """The input size, pixels."""
-        return check_side(self.spec.rule, self._question.size)  # type: ignore[attr-defined]
+        return check_side(self.spec.rule, self._question.size)
 
     @cached_property
     def _placed(self) -> tuple[Tensor, Placement]:
-        return to_batch(self.picture, self.spec.rule, self.size)
+        batch, placement = to_batch(self.picture, self.spec.rule, self.size)
+        return batch.to(ambient.device_of(self.module)), placement
 
     @property
     def batch(self) -> Tensor:
@@ -222,11 +230,18 @@ class LocalEngine:
         self.networks = networks
         self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules)
         self._adopted: dict[tuple[str, int | None], Opened] = {}
+        self._closed = False
+        self._renew()
+        _ENGINES.add(self)
+
+    def _renew(self) -> None:
+        """Take a worker and locks; those of the process that this one was forked from stayed there."""
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="segdemo-engine")
         self._jobs: dict[Hashable, _Job] = {}
         self._lock = Lock()  # of _jobs; held for no longer than a look
         self._opening = Lock()
-        self._closed = False
+        for memory in (self._answers, self._pictures, self._modules):
+            memory.renew()
 
     def keep(self, picture: PictureSource) -> str:
         """As :class:`Engine` says."""
@@ -331,8 +346,7 @@ class LocalEngine:
         try:
             if not job.should_continue():
                 raise Cancelled
-            with torch.inference_mode(not question.grad), torch.set_grad_enabled(question.grad):
-                return self._recall_or(question, job)
+            return self._recall_or(question, job)
         finally:
             with self._lock:
                 if self._jobs.get(question) is job:
@@ -342,6 +356,18 @@ class LocalEngine:
         """Return what is remembered of a question, else work it out and remember it."""
         answer = self._answers.get(question)
         if answer is None:
-            answer = freeze(question.answer(Bench(self, question, job)))
+            with ExitStack() as stack:
+                answer = freeze(question.answer(Bench(self, question, job, stack)))
             self._answers.put(question, answer, size_of(answer))
         return answer
+
+
+_ENGINES: WeakSet[LocalEngine] = WeakSet()
+
+
+def _renew_all() -> None:
+    for engine in list(_ENGINES):
+        engine._renew()
+
+
+ambient.in_forked_child(_renew_all)

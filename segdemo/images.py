@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,14 @@ class Placement:
         return self.resized[0] / self.padded[0], self.resized[1] / self.padded[1]
 
 
+def whole(value: object) -> int | None:
+    """Return a whole number, also one of NumPy's, as Python's; None for anything else, True and 1.0 included."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+
+
 def check_side(rule: InputRule, side: int | None) -> int:
     """Return the working size to use, in pixels.
 
@@ -63,9 +72,18 @@ def check_side(rule: InputRule, side: int | None) -> int:
         side: asked-for working size in pixels, or None for the network's own.
 
     Raises:
-        InputError: not of the form stride * n + remainder, or outside the range worked on.
+        InputError: no whole number, not of the form stride * n + remainder, or outside the range worked on.
     """
-    side = rule.side if side is None else side
+    number = rule.side if side is None else whole(side)
+    if number is None:
+        raise InputError(
+            "side_kind",
+            "A working size is a whole number of pixels, and {came} came. Give one such as {example}, or None for "
+            "the network's own.",
+            came=repr(side),
+            example=rule.side,
+        )
+    side = number
     smallest = rule.stride + rule.remainder
     largest = (MAX_WORKING_SIDE - rule.remainder) // rule.stride * rule.stride + rule.remainder
     if len(rule.sides) == 1:  # the network fits no other

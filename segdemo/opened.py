@@ -8,9 +8,11 @@ from difflib import get_close_matches
 import torch
 from torch import nn
 
-from segdemo import checkpoints
-from segdemo.activations import KEY, short_key
+from segdemo import ambient, checkpoints
+from segdemo.activations import names_of, short_key
 from segdemo.errors import InputError
+from segdemo.hooks import is_changed
+from segdemo.leaves import parse
 from segdemo.networks import NetworkSpec
 
 
@@ -21,40 +23,53 @@ class Opened:
     Args:
         spec: what is known of it.
         step: of the training that the weights are from, None at its end.
-        module: in evaluation mode.
+        module: in evaluation mode, unless somebody changed it.
         trained: False when the weights are random.
+        fingerprint: of the module as it was made; see :meth:`changed`.
     """
 
     spec: NetworkSpec
     step: int | None
     module: nn.Module
     trained: bool
+    fingerprint: tuple[object, ...] = ()
 
     @property
     def nbytes(self) -> int:
         """Memory the weights take, in bytes."""
         return sum(tensor.nbytes for tensor in (*self.module.parameters(), *self.module.buffers()))
 
-    def layer_of(self, layer: str) -> str:
+    @property
+    def changed(self) -> bool:
+        """Whether somebody changed modules or weights, or hung something on it that changes what it puts out."""
+        return self.fingerprint != fingerprint_of(self.module) or is_changed(bare(self.module))
+
+    def layer_of(self, layer: str | nn.Module) -> str:
         """Return the dotted name for a stage's label, or for itself if it is one, as questions name layers.
+
+        Args:
+            layer: label, dotted name, or the module itself.
 
         Raises:
             InputError: neither a stage nor a module of this network; the text names the nearest.
         """
         stages = {stage.label: stage.layer for stage in self.spec.every_stage()}
-        if layer in stages:
+        if isinstance(layer, str) and layer in stages:
             return stages[layer]
-        match = KEY.fullmatch(layer)
-        modules = [name for name, _ in self.module.named_modules() if name]
-        if match is None or match["name"] not in modules:
+        network = bare(self.module)
+        modules = [name for name, _ in network.named_modules() if name]
+        if isinstance(layer, nn.Module):
+            (layer,) = names_of(dict(network.named_modules()), layer)
+        if not isinstance(layer, str) or parse(layer, modules) is None:
+            nearest = get_close_matches(str(layer), [*stages, *modules], n=4, cutoff=0.3)
             raise InputError(
                 "unknown_stage",
                 "{network} has no stage or layer called {layer!r}; the nearest are {nearest}.",
                 network=self.spec.title,
                 layer=layer,
-                nearest=", ".join(get_close_matches(layer, [*stages, *modules], n=4, cutoff=0.3) or [*stages][:4]),
+                nearest=", ".join(nearest or [*stages][:4]),
             )
-        return short_key(layer)
+        return short_key(layer, modules)
 
 
 def open_network(spec: NetworkSpec, step: int | None = None) -> Opened:
@@ -67,8 +82,23 @@ def open_network(spec: NetworkSpec, step: int | None = None) -> Opened:
     Raises:
         InputError: no such step, or its checkpoint is missing or altered.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # an untrained network, too, shows everybody the same
-        module = spec.build(len(spec.classes)).eval()
-    trained = checkpoints.load(module, spec, step) and step != 0  # at step 0 the weights are random
-    return Opened(spec, step, module, trained)
+    with ambient.making():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # an untrained network, too, shows everybody the same
+            module = spec.build(len(spec.classes)).eval()
+        trained = checkpoints.load(module, spec, step) and step != 0  # at step 0 the weights are random
+    return Opened(spec, step, module, trained, fingerprint_of(module))
+
+
+def bare(network: nn.Module) -> nn.Module:
+    """Return the network that was compiled, if one was: to look inside, it has to run as it was."""
+    inner = getattr(network, "_orig_mod", network)
+    return inner if isinstance(inner, nn.Module) else network
+
+
+def fingerprint_of(network: nn.Module) -> tuple[object, ...]:
+    """Return what changes when somebody changes a network's modules or weights, in place or not."""
+    network = bare(network)
+    tensors = (*network.parameters(), *network.buffers())
+    versions = ((tensor.data_ptr(), -1 if tensor.is_inference() else tensor._version) for tensor in tensors)
+    return (*map(id, network.modules()), *versions)

@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from segdemo import ambient
 from segdemo.activations import capture, run_until, short_key, trace
 from segdemo.checkpoints import card_of
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
-from segdemo.images import place, to_picture
+from segdemo.images import place, to_picture, whole
 from segdemo.networks import DEFAULT as DEFAULT
 from segdemo.networks import NetworkSpec, find
 from segdemo.results import LayerInfo, NetworkFacts, Result, maps_of
-from segdemo.summaries import Summary, as_maps, glimpse, summarise
+from segdemo.summaries import Glimpse, Summary, as_maps, glimpse, summarise
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class Run(Question):
 
         started = time.perf_counter()
         with (
-            capture(bench.module, outer, reduce=summarise, before=before) as layers,
-            capture(bench.module, inner, reduce=glimpse) as glimpses,
+            capture(bench.module, outer, reduce=_summarised, before=before) as layers,
+            capture(bench.module, inner, reduce=_glimpsed) as glimpses,
         ):
             logits = bench.module(batch)
         seconds = time.perf_counter() - started
@@ -67,7 +69,7 @@ class Run(Question):
             size=bench.picture.size,
             placement=bench.placement,
             seen=to_picture(batch, spec.rule),
-            logits=as_maps(logits)[:, :height, :width].contiguous().numpy(),
+            logits=as_maps(logits)[:, :height, :width].contiguous().cpu().numpy(),
             layers={label: layers[layer] for layer, label in outer.items()},
             glimpses={label: glimpses[layer] for layer, label in inner.items()},
             seconds=seconds,
@@ -102,7 +104,7 @@ class Activation(Question):
             return _channel(bench.answer(asked), self.channel, self.layer)
         if asked != self:
             return bench.answer(asked)
-        return run_until(bench.module, bench.batch, self.layer, bench.check)[0].float().contiguous().numpy()
+        return run_until(bench.module, bench.batch, self.layer, bench.check)[0].float().contiguous().cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,11 @@ class Layers(Question):
         """Trace the network on PyTorch's meta device."""
         spec = bench.spec
         width, height = place(self.picture_size or (bench.size, bench.size), spec.rule, bench.size).padded
-        with torch.device("meta"):
+        with ambient.plain(), torch.device("meta"):
             hollow = spec.build(len(spec.classes)).eval()
             calls = trace(hollow, torch.empty(1, spec.rule.channels, height, width))
-        return tuple(LayerInfo(short_key(key), kind, shape[1:]) for key, kind, shape in calls)
+        names = [name for name, _ in hollow.named_modules() if name]
+        return tuple(LayerInfo(short_key(key, names), kind, shape[1:]) for key, kind, shape in calls)
 
 
 @dataclass(frozen=True)
@@ -197,12 +200,22 @@ def _facts(spec: NetworkSpec) -> NetworkFacts:
 def _channel(values: np.ndarray, channel: int, layer: str) -> np.ndarray:
     """Take one channel of an activation, (h, w)."""
     maps = maps_of(values)
-    if not 0 <= channel < len(maps):
+    number = whole(channel)
+    if number is None or not 0 <= number < len(maps):
         raise InputError(
             "unknown_channel",
             "{layer} has no channel {channel}; its channels are 0 to {last}.",
             layer=layer,
-            channel=channel,
+            channel=repr(channel) if number is None else number,
             last=len(maps) - 1,
         )
-    return maps[channel].copy()
+    return maps[number].copy()
+
+
+def _summarised(tensor: Tensor) -> Summary:
+    """Summarise what a layer put out, on whatever device."""
+    return summarise(tensor.float().cpu())
+
+
+def _glimpsed(tensor: Tensor) -> Glimpse:
+    return glimpse(tensor.float().cpu())

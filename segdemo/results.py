@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from segdemo.cache import freeze
 from segdemo.errors import InputError
 from segdemo.images import Placement
 from segdemo.networks.classes import COLOURS, NO_COLOUR
@@ -21,21 +22,6 @@ from segdemo.networks.spec import Stage
 from segdemo.summaries import Glimpse, Summary
 
 BAND = 1 << 22  # logits worked on at a time: 16 MB
-Frozen = TypeVar("Frozen")
-
-
-def freeze(value: Frozen) -> Frozen:
-    """Make every array in a dataclass read-only, and in those within it; nothing is copied.
-
-    Args:
-        value: a Summary, a Glimpse, or a plain value, which has none.
-    """
-    if isinstance(value, np.ndarray):
-        value.setflags(write=False)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for field in fields(value):
-            freeze(getattr(value, field.name))
-    return value
 
 
 class _Copies:

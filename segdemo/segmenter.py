@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from torch import nn
 
-from segdemo.engine import LocalEngine, ShouldContinue, always
-from segdemo.networks import DEFAULT, NetworkSpec, find
+from segdemo.engine import LocalEngine, Question, ShouldContinue, always
+from segdemo.errors import InputError
+from segdemo.images import whole
+from segdemo.networks import DEFAULT, NETWORKS, NetworkSpec, find
+from segdemo.opened import Opened
 from segdemo.pictures import PictureSource
 from segdemo.questions import Activation, Layers, LayerSummary, Run
 from segdemo.results import LayerInfo, Result
@@ -31,19 +35,19 @@ class Segmenter:
 
     def __init__(self, network: str | NetworkSpec = DEFAULT, step: int | None = None) -> None:
         self.spec = network if isinstance(network, NetworkSpec) else find(network)
-        self.step = step
+        self.step = None if step is None else _step(step)
         self.classes = self.spec.classes
         self._engine = LocalEngine({self.spec.name: self.spec})
-        self.trained = self._engine.open(self.spec.name, step).trained
+        self.trained = self._opened().trained
 
     @property
     def network(self) -> nn.Module:
         """The module. Another may be put in its place; what it answers is then answered anew."""
-        return self._engine.open(self.spec.name, self.step).module
+        return self._opened().module
 
     @network.setter
     def network(self, module: nn.Module) -> None:
-        self._engine.adopt(replace(self._engine.open(self.spec.name, self.step), module=module))
+        self._engine.adopt(replace(self._opened(), module=module))
 
     def run(
         self, picture: PictureSource, size: int | None = None, *, should_continue: ShouldContinue = always
@@ -98,9 +102,7 @@ class Segmenter:
         name = self.layer_of(layer)
         return self._ask(LayerSummary(self.spec.name, self._engine.keep(picture), name, size, self.step))
 
-    def layers(
-        self, size: int | None = None, *, picture_size: tuple[int, int] | None = None
-    ) -> tuple[LayerInfo, ...]:
+    def layers(self, size: int | None = None, *, picture_size: tuple[int, int] | None = None) -> tuple[LayerInfo, ...]:
         """List every module call in the order in which they finish, computing nothing.
 
         Args:
@@ -115,4 +117,49 @@ class Segmenter:
         Raises:
             InputError: neither a stage nor a module of this network; the text names the nearest.
         """
-        return self._engine.open(self.spec.name, self.step).layer_of(layer)
+        return self._opened().layer_of(layer)
+
+    def forget(self) -> None:
+        """Forget what was answered, to have it worked out anew."""
+        self._engine.forget()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle name and step if the network is as it was loaded, the network too if not."""
+        opened = self._opened()
+        if NETWORKS.get(self.spec.name) is self.spec and not opened.changed:
+            return type(self), (self.spec.name, self.step)
+        return _with, (self.spec, self.step, opened.module, self.trained)
+
+    def _opened(self) -> Opened:
+        return self._engine.open(self.spec.name, self.step)
+
+    def _ask(self, question: Question, should_continue: ShouldContinue = always) -> Any:
+        if self._opened().changed:  # what is remembered may not hold for it
+            self._engine.adopt(self._opened())
+        return self._engine.answer(question, should_continue)
+
+
+def _step(value: object) -> int:
+    """Return a step of a training as Python's whole number.
+
+    Raises:
+        InputError: it is none.
+    """
+    number = whole(value)
+    if number is None:
+        raise InputError(
+            "step_kind",
+            "A step of the training is a whole number, and {came} came. Give one of the network's snapshots, or None "
+            "for its end.",
+            came=repr(value),
+        )
+    return number
+
+
+def _with(spec: NetworkSpec, step: int | None, module: nn.Module, trained: bool) -> Segmenter:
+    """Make a Segmenter with a network of its own again."""
+    segmenter = Segmenter.__new__(Segmenter)
+    segmenter.spec, segmenter.step, segmenter.classes, segmenter.trained = spec, step, spec.classes, trained
+    segmenter._engine = LocalEngine({spec.name: spec})
+    segmenter._engine.adopt(Opened(spec, step, module, trained))
+    return segmenter

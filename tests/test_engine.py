@@ -68,7 +68,11 @@ class Count(Question):
 class InWhatState(Question):
     """The ambient state of PyTorch that passes run in."""
 
+    network: str
+    step: int | None = None
+
     def answer(self, bench: Bench) -> dict[str, Any]:
+        assert not bench.module.training
         return {
             "grad": torch.is_grad_enabled(),
             "autocast": torch.is_autocast_enabled("cpu"),
@@ -197,7 +201,7 @@ def test_a_cancelled_run_stops_before_the_next_layer_and_leaves_no_hook(
 
 def test_passes_run_in_a_state_of_their_own(engine: LocalEngine) -> None:
     with torch.autocast("cpu", torch.bfloat16), torch.device("meta"):
-        assert engine.answer(InWhatState()) == {"grad": False, "autocast": False, "device": "cpu"}
+        assert engine.answer(InWhatState("small")) == {"grad": False, "autocast": False, "device": "cpu"}
 
 
 def test_a_question_that_needs_gradients_gets_them(engine: LocalEngine, picture: Image.Image) -> None:

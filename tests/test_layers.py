@@ -1,4 +1,4 @@
-"""Imports point one way: app → ui → (explain, labs, service) → inference → (networks, activations, images, …)."""
+"""Imports point one way: app → ui → (explain, labs) → questions → engine → (networks, activations, images, …)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ABOVE = CORE | {"archives", "classification", "evaluation", "masks", "pairing"}
 # part of the package: what it may import from segdemo, and from others
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
-    "cache": (set(), set()),
+    "cache": (set(), {"numpy", "PIL"}),
     "rendering": (set(), {"numpy", "PIL", "matplotlib"}),
     "networks": ({"networks", "errors"}, {"torch", "torchvision"}),
     "notes": (set(), set()),
@@ -33,18 +33,23 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "summaries": ({"errors"}, {"torch", "numpy"}),
     "weights": ({"errors"}, {"torch", "numpy", "safetensors"}),
     "checkpoints": ({"errors", "networks.spec", "weights"}, {"torch", "safetensors"}),
-    "results": ({"errors", "images", "networks", "summaries"}, {"torch", "PIL", "numpy"}),
-    "inference": (
-        {"activations", "ambient", "cache", "checkpoints", "errors", "hooks", "images", "leaves", "networks"}
-        | {"results", "summaries"},
-        {"torch", "PIL", "numpy"},
+    "results": ({"cache", "errors", "images", "networks", "summaries"}, {"torch", "PIL", "numpy"}),
+    "opened": ({"activations", "ambient", "checkpoints", "errors", "hooks", "leaves", "networks"}, {"torch"}),
+    "engine": ({"ambient", "cache", "errors", "images", "networks", "opened", "pictures"}, {"torch", "PIL"}),
+    "questions": (
+        {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "results", "summaries"},
+        {"torch", "numpy"},
+    ),
+    "segmenter": (
+        {"engine", "errors", "images", "networks", "opened", "pictures", "questions", "results", "summaries"},
+        {"torch", "numpy"},
     ),
     "examples": ({"errors"}, {"skimage"}),
     "containers": ({"errors"}, set()),
     "pairing": ({"errors"}, set()),
     "masks": ({"errors", "images"}, {"PIL", "numpy"}),
     "archives": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy"}),
-    "evaluation": ({"archives", "errors", "images", "inference"}, {"PIL", "numpy"}),
+    "evaluation": ({"archives", "errors", "images"}, {"PIL", "numpy"}),
     "classification": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
     "explain": (CORE, {"torch", "PIL", "numpy"}),
     "labs": (CORE, {"torch", "PIL", "numpy"}),
@@ -52,8 +57,12 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         ABOVE | {"training"},
         {"torch", "torchvision", "PIL", "numpy", "safetensors", "matplotlib", "torchmetrics", "tqdm"},
     ),
-    "service": ({"inference", "errors"}, {"ray", "httpx", "PIL", "numpy"}),
-    "ui": (ABOVE | {"ui", "explain", "labs", "service"}, {"gradio", "PIL", "numpy", "starlette", "fastapi"}),
+    "service": ({"engine", "errors"}, {"ray", "httpx", "PIL", "numpy"}),
+    "ui": (
+        {"ui", "explain", "labs", "engine", "questions", "results", "rendering", "errors", "notes", "summaries"}
+        | {"cache", "examples"},
+        {"gradio", "PIL", "numpy", "starlette", "fastapi"},
+    ),
     "__init__": (CORE, set()),
     "commands": (ABOVE | {"commands", "training", "ui"}, {"PIL", "numpy", "torch", "tqdm"}),
     "__main__": ({"commands", "errors", "training.arguments"}, set()),

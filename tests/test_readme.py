@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from segdemo.inference import get_segmenter
 from torch.nn import functional as F
 
 from segdemo import NETWORKS, checkpoints
 from segdemo.examples import example
 from segdemo.images import load_picture, to_batch
-from segdemo.inference import get_segmenter
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from segdemo.inference import get_segmenter
 
 from segdemo import NETWORKS
 from segdemo.examples import example
 from segdemo.images import load_picture
-from segdemo.inference import get_segmenter
 
 ROOT = Path(__file__).parents[1]
 ASK = """

@@ -14,7 +14,7 @@ from segdemo import classification
 from segdemo.commands.files import UNTRAINED, print_table, segmenter_for
 from segdemo.errors import InputError
 from segdemo.evaluation import ClassMap, evaluate, read_map
-from segdemo.inference import Segmenter
+from segdemo.segmenter import Segmenter
 
 
 def score(arguments: Namespace) -> int:

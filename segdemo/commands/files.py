@@ -20,9 +20,9 @@ from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 from segdemo.encoded import is_hidden, suffixes
 from segdemo.errors import InputError
 from segdemo.images import check_side
-from segdemo.inference import Segmenter
 from segdemo.networks import DEFAULT
 from segdemo.pictures import read_picture, shown
+from segdemo.segmenter import Segmenter
 
 ENDINGS = ("-mask.png", "-overlay.png", ".json")
 MADE_BY = "segdemo"  # in the PNGs that are saved, by which they are known again

@@ -30,8 +30,8 @@ from segdemo.commands.files import (
 )
 from segdemo.errors import InputError
 from segdemo.images import check_side
-from segdemo.inference import Segmenter
 from segdemo.pictures import readable, shown
+from segdemo.segmenter import Segmenter
 
 
 def layers(arguments: Namespace) -> int:

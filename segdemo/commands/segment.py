@@ -25,8 +25,8 @@ from segdemo.commands.files import (
     writing,
 )
 from segdemo.errors import InputError
-from segdemo.inference import Segmenter
 from segdemo.pictures import readable, shown
+from segdemo.segmenter import Segmenter
 
 
 def segment(arguments: Namespace) -> int:

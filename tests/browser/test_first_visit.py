@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 
 import pytest
 from playwright.sync_api import expect
-
 from segdemo.inference import get_segmenter
+
 from segdemo.networks import NETWORKS
 from tests.browser.visitor import Visitor
 

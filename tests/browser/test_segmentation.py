@@ -10,10 +10,10 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 from playwright.sync_api import expect
+from segdemo.inference import get_segmenter
 
 from segdemo.examples import example
 from segdemo.images import load_picture
-from segdemo.inference import get_segmenter
 from segdemo.results import Result
 from tests.browser.visitor import Visitor, painted
 from tests.conftest import mixed_by_hand

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from playwright.sync_api import expect
+from segdemo.inference import get_segmenter
 
 from segdemo.examples import example
 from segdemo.images import load_picture
-from segdemo.inference import get_segmenter
 from segdemo.rendering import heat_map, scale_for
 from segdemo.summaries import Summary
 from tests.browser.visitor import Visitor, painted

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
+from segdemo.ui.components.network_diagram import NetworkDiagram
+from segdemo.ui.values import diagram_value
 
 from segdemo.networks import NETWORKS, find
 from segdemo.rendering import INF_COLOUR, NAN_COLOUR, NEGATIVE_INF_COLOUR, Scale, colour_values
-from segdemo.ui.components.network_diagram import NetworkDiagram
 from segdemo.ui.javascript import modules
-from segdemo.ui.values import diagram_value
 
 SCALES = (Scale(0.0, 1.0, False), Scale(-2.5, 7.25, False), Scale(-3.0, 3.0, True), Scale(4.0, 4.0, False))
 

@@ -16,10 +16,10 @@ import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
+from segdemo.inference import get_segmenter
 
 from segdemo.examples import example
 from segdemo.images import load_picture, to_batch
-from segdemo.inference import get_segmenter
 from segdemo.ui import build_app, launch
 
 

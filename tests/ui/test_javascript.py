@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from segdemo.ui.components.network_diagram import FLAGS
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
@@ -18,7 +19,6 @@ from starlette.testclient import TestClient
 
 from segdemo import rendering
 from segdemo.ui import javascript
-from segdemo.ui.components.network_diagram import FLAGS
 from segdemo.ui.javascript import Modules, first_script, loader, modules, version
 from segdemo.ui.texts import LANGUAGES, TEXTS
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-
 from segdemo.ui.components.network_diagram import Box, DiagramData, DiagramValue, NetworkDiagram, pack
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-
 from segdemo.ui.components.segmentation_view import SegmentationData, SegmentationValue, SegmentationView
 
 CLASSES = [(0, "background", "#000000", 50.0), (1, "cat", "#e07b39", 50.0), (2, "dog", "#0072b2", 0.0)]

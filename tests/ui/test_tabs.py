@@ -10,15 +10,15 @@ import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
+from segdemo.inference import get_segmenter
+from segdemo.ui.session import View
+from segdemo.ui.values import Wish, sheet_value
 
 from segdemo.examples import EXAMPLES, example
 from segdemo.images import load_picture
-from segdemo.inference import get_segmenter
 from segdemo.networks import DEFAULT, NETWORKS
 from segdemo.ui import TABS, answers, build_app, session
-from segdemo.ui.session import View
 from segdemo.ui.texts import TEXTS
-from segdemo.ui.values import Wish, sheet_value
 from tests.conftest import mixed_by_hand
 
 

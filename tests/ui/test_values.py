@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from PIL import Image
-
 from segdemo.ui.values import display_size
 
 

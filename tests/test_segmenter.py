@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from segdemo import InputError, Segmenter, Superseded
+from segdemo import Cancelled, InputError, Segmenter
 from segdemo.examples import example
 from segdemo.images import load_picture, to_batch
-from segdemo.inference import CACHE, get_segmenter
 from segdemo.summaries import summarise
 
 SIDE = 257
 
 
-@pytest.fixture(autouse=True)
-def _empty_cache() -> Iterator[None]:
-    CACHE.clear()
-    yield
-    CACHE.clear()
+@cache
+def segmenter_of(network: str, step: int | None = None) -> Segmenter:
+    """One for all tests; loading takes a while."""
+    return Segmenter(network, step)
 
 
 @pytest.fixture(scope="module")
 def deeplab() -> Segmenter:
-    return get_segmenter("deeplabv3_mobilenet_v2")
+    return segmenter_of("deeplabv3_mobilenet_v2")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +51,7 @@ def test_astronaut_cat_and_motorcycle_are_recognised(deeplab: Segmenter) -> None
 
 
 def outline(network: str, name: str, sought: str) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    result = get_segmenter(network).run(load_picture(example(name)))
+    result = segmenter_of(network).run(load_picture(example(name)))
     return result.mask == next(share.index for share in result.classes if share.name == sought)
 
 
@@ -93,8 +90,8 @@ def test_a_run_says_what_the_bare_network_says(deeplab: Segmenter, cat: Image.Im
 def test_activation_and_summary_are_those_of_the_layer(deeplab: Segmenter, cat: Image.Image) -> None:
     batch, _ = to_batch(cat, deeplab.spec.rule, SIDE)
     stem = deeplab.network.get_submodule("stem")(batch)
-    assert np.array_equal(deeplab.activation(cat, "Stem", side=SIDE), stem[0].numpy())
-    assert np.array_equal(deeplab.activation(cat, "stem", channel=7, side=SIDE), stem[0, 7].numpy())
+    assert np.array_equal(deeplab.activation(cat, "Stem", size=SIDE), stem[0].numpy())
+    assert np.array_equal(deeplab.activation(cat, "stem", channel=7, size=SIDE), stem[0, 7].numpy())
     expected = summarise(stem)
     for summary in (deeplab.run(cat, SIDE).layers["Stem"], deeplab.summary(cat, "stem", SIDE)):
         assert (summary.minimum, summary.maximum, summary.zero_share) == (
@@ -107,7 +104,7 @@ def test_activation_and_summary_are_those_of_the_layer(deeplab: Segmenter, cat: 
 
 @torch.no_grad()
 def test_every_stage_has_its_summary_and_every_inner_stage_its_glimpse(cat: Image.Image) -> None:
-    segmenter = get_segmenter("u2netp")
+    segmenter = segmenter_of("u2netp")
     result = segmenter.run(cat, 192)
     assert list(result.layers) == [stage.label for stage in segmenter.spec.stages]
     outer = {stage.layer for stage in segmenter.spec.stages}
@@ -135,7 +132,7 @@ def test_an_activation_is_computed_no_further_than_needed(deeplab: Segmenter, ca
         module.register_forward_pre_hook(lambda *_, name=name: ran.append(name))
         for name, module in deeplab.network.named_modules()
     ]
-    deeplab.activation(cat, "Block 0", side=SIDE)
+    deeplab.activation(cat, "Block 0", size=SIDE)
     for handle in handles:
         handle.remove()
     assert any(name.startswith("blocks.0") for name in ran)
@@ -155,7 +152,7 @@ def test_the_same_bytes_in_another_shape_are_another_picture(deeplab: Segmenter)
 
 def test_what_is_remembered_cannot_be_changed_by_a_caller(deeplab: Segmenter, cat: Image.Image) -> None:
     with pytest.raises(ValueError, match="read-only"):
-        deeplab.activation(cat, "Stem", side=SIDE)[0, 0, 0] = 1
+        deeplab.activation(cat, "Stem", size=SIDE)[0, 0, 0] = 1
     with pytest.raises(ValueError, match="read-only"):
         deeplab.run(cat, SIDE).mask[0, 0] = 1
 
@@ -163,7 +160,7 @@ def test_what_is_remembered_cannot_be_changed_by_a_caller(deeplab: Segmenter, ca
 def test_many_threads_get_what_one_gets(deeplab: Segmenter, cat: Image.Image) -> None:
     turned = [cat.resize((60, 40)).rotate(angle) for angle in range(0, 360, 45)]
     alone = [deeplab.run(picture, SIDE) for picture in turned]
-    CACHE.clear()
+    deeplab.forget()
     with ThreadPoolExecutor(8) as threads:
         together = list(threads.map(lambda picture: deeplab.run(picture, SIDE), turned))
     for one, other in zip(alone, together, strict=True):
@@ -173,16 +170,15 @@ def test_many_threads_get_what_one_gets(deeplab: Segmenter, cat: Image.Image) ->
 
 
 def test_a_superseded_run_stops_before_the_next_layer_and_leaves_nothing(deeplab: Segmenter, cat: Image.Image) -> None:
-    asked = 0
+    said: list[bool] = []
 
-    def alive() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked < 10
+    def should_continue() -> bool:
+        said.append(len(said) < 9)
+        return said[-1]
 
-    with pytest.raises(Superseded):
-        deeplab.run(cat, SIDE, alive=alive)
-    assert asked == 10  # not once more after it said no
+    with pytest.raises(Cancelled):
+        deeplab.run(cat, SIDE, should_continue=should_continue)
+    assert said.count(False) <= 2  # no to the run, and to the one who waits for it; no layer asked again
     assert all(not module._forward_hooks and not module._forward_pre_hooks for module in deeplab.network.modules())
     assert "cat" in {share.name for share in deeplab.run(cat, SIDE).classes if share.percent > 1}
 
@@ -195,20 +191,20 @@ def test_a_superseded_run_does_not_wait_for_its_turn(deeplab: Segmenter, cat: Im
         return release.wait(timeout=60)
 
     with ThreadPoolExecutor(1) as thread:
-        first = thread.submit(deeplab.run, cat, SIDE, alive=hold)
+        first = thread.submit(deeplab.run, cat, SIDE, should_continue=hold)
         assert holding.wait(timeout=60)
         answers = iter([True, False])
-        with pytest.raises(Superseded):
-            deeplab.run(cat.rotate(90), SIDE, alive=lambda: next(answers))
+        with pytest.raises(Cancelled):
+            deeplab.run(cat.rotate(90), SIDE, should_continue=lambda: next(answers))
         release.set()
         assert first.result().side == SIDE
 
 
 def test_layers_of_a_picture_have_the_shapes_of_its_batch() -> None:
-    segmenter = get_segmenter("unet_mobilenet_v2")
+    segmenter = segmenter_of("unet_mobilenet_v2")
     wide = Image.new("RGB", (200, 100))
-    layers = {layer.name: layer.shape for layer in segmenter.layers(128, size=wide.size)}
-    assert layers["features.1"] == segmenter.activation(wide, "features.1", side=128).shape == (16, 32, 64)
+    layers = {layer.name: layer.shape for layer in segmenter.layers(128, picture_size=wide.size)}
+    assert layers["features.1"] == segmenter.activation(wide, "features.1", size=128).shape == (16, 32, 64)
 
 
 @pytest.mark.usefixtures("untrained_unet")
@@ -229,7 +225,7 @@ def test_layers_lists_every_call_with_the_shape_it_really_has(deeplab: Segmenter
     layers = {layer.name: layer for layer in deeplab.layers(SIDE)}
     assert set(layers) == {name for name, _ in deeplab.network.named_modules() if name}
     for name in ("stem", "blocks.5", "logits"):
-        assert layers[name].shape == deeplab.activation(cat, name, side=SIDE).shape
+        assert layers[name].shape == deeplab.activation(cat, name, size=SIDE).shape
     assert layers["stem.conv"].type == "Conv2d"
 
 
@@ -238,7 +234,7 @@ def test_layers_lists_every_call_with_the_shape_it_really_has(deeplab: Segmenter
     [
         (lambda s, p: s.activation(p, "Encoder 33"), r"no stage or layer called 'Encoder 33'; the nearest are"),
         (
-            lambda s, p: s.activation(p, "stem", channel=32, side=SIDE),
+            lambda s, p: s.activation(p, "stem", channel=32, size=SIDE),
             r"stem has no channel 32; its channels are 0 to 31",
         ),
         (lambda s, p: s.summary(p, "stem:2", SIDE), r"'stem:2' put out no tensor in this pass"),
@@ -259,24 +255,19 @@ def test_extreme_sizes_work(deeplab: Segmenter, size: tuple[int, int]) -> None:
 
 @pytest.mark.usefixtures("untrained_unet")
 def test_a_network_without_weights_says_untrained(cat: Image.Image) -> None:
-    assert get_segmenter("unet").run(cat, 128).trained is False
-
-
-def test_one_segmenter_of_a_network_is_shared() -> None:
-    with ThreadPoolExecutor(4) as threads:
-        assert len({id(one) for one in threads.map(get_segmenter, ["u2netp"] * 8)}) == 1
+    assert Segmenter("unet").run(cat, 128).trained is False
 
 
 def test_weights_from_the_course_of_a_training_differ_and_those_of_step_0_count_as_untrained(cat: Image.Image) -> None:
-    steps = [snapshot.step for snapshot in get_segmenter("unet_narrow").spec.snapshots]
-    results = [get_segmenter("unet_narrow", step).run(cat, 128) for step in (*steps, None)]
+    steps = [snapshot.step for snapshot in segmenter_of("unet_narrow").spec.snapshots]
+    results = [segmenter_of("unet_narrow", step).run(cat, 128) for step in (*steps, None)]
     assert [result.trained for result in results] == [False] + [True] * len(steps)
     assert len({result.logits.tobytes() for result in results}) == len(steps) + 1
 
 
 def test_a_classifier_answers_once_for_the_whole_picture_and_shows_its_layers() -> None:
     digit = load_picture(example("digit"))
-    lenet = get_segmenter("lenet")
+    lenet = segmenter_of("lenet")
     result = lenet.run(digit)
     grey = torch.from_numpy(np.array(digit.convert("L"))).float().view(1, 1, 32, 32) / 255
     with torch.inference_mode():

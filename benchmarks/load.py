@@ -84,8 +84,12 @@ def main(words: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="segdemo-load-") as folder:
         possible, chance = questions(pictures(Path(folder))), random.Random(0)
         asked = [chance.choice(possible) for _ in range(options.requests)]
-        views = [(name, network, side) for name in PHOTOGRAPHS for network, side in
-                 (("deeplabv3_mobilenet_v2", 257), ("u2netp", 192), ("unet_narrow", 64))]  # fmt: skip
+        views = [
+            (name, network, side)
+            for name in PHOTOGRAPHS
+            for network, side in (("deeplabv3_mobilenet_v2", 257), ("u2netp", 192), ("unet_narrow", 64))
+        ]
+        views = chance.sample(views, min(options.pages, len(views)))
         whole = [(one.picture, one.network, one.side) for one in asked]
         whole += [(Path(folder) / f"{name}.png", network, side) for name, network, side in views]
         alone = answers_alone(list(dict.fromkeys(whole)))

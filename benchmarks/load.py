@@ -23,7 +23,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped, unused-ignore]
 from PIL import Image
 
 from benchmarks import report
@@ -197,7 +197,8 @@ def _judge(event: str, data: Any, question: Question, right: Alone) -> tuple[str
 def _watch(over: threading.Event) -> list[tuple[float, float]]:
     """Read the memory of the server, which this process started, every half second: (seconds, MB)."""
     (server,) = [one for one in psutil.Process().children() if "app.py" in one.cmdline()]
-    started, taken = time.monotonic(), []
+    taken: list[tuple[float, float]] = []
+    started = time.monotonic()
     while True:
         ended = over.wait(0.5)
         try:

@@ -23,7 +23,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped, unused-ignore]
 from PIL import Image
 
 from benchmarks import report
@@ -84,8 +84,12 @@ def main(words: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="segdemo-load-") as folder:
         possible, chance = questions(pictures(Path(folder))), random.Random(0)
         asked = [chance.choice(possible) for _ in range(options.requests)]
-        views = [(name, network, side) for name in PHOTOGRAPHS for network, side in
-                 (("deeplabv3_mobilenet_v2", 257), ("u2netp", 192), ("unet_narrow", 64))]  # fmt: skip
+        views = [
+            (name, network, side)
+            for name in PHOTOGRAPHS
+            for network, side in (("deeplabv3_mobilenet_v2", 257), ("u2netp", 192), ("unet_narrow", 64))
+        ]
+        views = chance.sample(views, min(options.pages, len(views)))
         whole = [(one.picture, one.network, one.side) for one in asked]
         whole += [(Path(folder) / f"{name}.png", network, side) for name, network, side in views]
         alone = answers_alone(list(dict.fromkeys(whole)))
@@ -193,7 +197,8 @@ def _judge(event: str, data: Any, question: Question, right: Alone) -> tuple[str
 def _watch(over: threading.Event) -> list[tuple[float, float]]:
     """Read the memory of the server, which this process started, every half second: (seconds, MB)."""
     (server,) = [one for one in psutil.Process().children() if "app.py" in one.cmdline()]
-    started, taken = time.monotonic(), []
+    taken: list[tuple[float, float]] = []
+    started = time.monotonic()
     while True:
         ended = over.wait(0.5)
         try:

@@ -106,3 +106,14 @@ def test_packed_pictures_do_not_overlap_and_repeat_their_border(sizes: list[tupl
         assert np.array_equal(sheet[y : y + height, x + width], one[:, -1])
         covered[y - 1 : y + height + 1, x - 1 : x + width + 1] += 1
     assert covered.max(initial=0) <= 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"), [((8, 30, 40), [8, 30, 40]), ((120,), [120]), ((7, 5), None), ((2, 3, 4, 5), None), (None, None)]
+)
+def test_shapes_of_maps_and_vectors_are_told_and_others_are_not(
+    value: DiagramValue, shape: tuple[int, ...] | None, told: list[int] | None
+) -> None:
+    data = NetworkDiagram().postprocess(replace(value, boxes=(Box("One", "one", 0, 0, shape=shape),)))
+    assert data is not None
+    assert [box["shape"] for box in data.boxes] == [told]

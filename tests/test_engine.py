@@ -188,13 +188,11 @@ def test_a_cancelled_run_stops_before_the_next_layer_and_leaves_no_hook(
         wanted = False
 
     with (
-        module[0].register_forward_hook(stop_after_the_first),
-        module[2].register_forward_hook(  # type: ignore[index]
-            lambda *_: ran.append("last")
-        ),
+        module[0].register_forward_hook(stop_after_the_first),  # type: ignore[index]
+        module[2].register_forward_hook(lambda *_: ran.append("last")),  # type: ignore[index]
+        pytest.raises(Cancelled),
     ):
-        with pytest.raises(Cancelled):
-            engine.answer(asked(engine, picture), lambda: wanted)
+        engine.answer(asked(engine, picture), lambda: wanted)
     assert ran == ["conv"]
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
 
@@ -273,9 +271,9 @@ def test_the_same_pixels_are_one_picture_and_the_same_bytes_in_another_shape_ano
 def test_a_picture_leaves_when_others_need_its_place_and_is_asked_for_again() -> None:
     engine = LocalEngine({"small": SMALL}, pictures=3 * 32 * 32 + 100)
     first = engine.keep(Image.new("RGB", (32, 32), "red"))
-    assert engine.picture(first).size == (32, 32)
+    assert engine.picture(first).picture.size == (32, 32)
     engine.keep(Image.new("RGB", (32, 32), "blue"))
-    with pytest.raises(InputError, match="no longer kept.*run it once more"):
+    with pytest.raises(InputError, match=r"no longer kept.*run it once more"):
         engine.answer(Run("small", first))
     engine.close()
 

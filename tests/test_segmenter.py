@@ -170,6 +170,7 @@ def test_many_threads_get_what_one_gets(deeplab: Segmenter, cat: Image.Image) ->
 
 
 def test_a_superseded_run_stops_before_the_next_layer_and_leaves_nothing(deeplab: Segmenter, cat: Image.Image) -> None:
+    deeplab.forget()
     said: list[bool] = []
 
     def should_continue() -> bool:
@@ -184,6 +185,7 @@ def test_a_superseded_run_stops_before_the_next_layer_and_leaves_nothing(deeplab
 
 
 def test_a_superseded_run_does_not_wait_for_its_turn(deeplab: Segmenter, cat: Image.Image) -> None:
+    deeplab.forget()
     holding, release = threading.Event(), threading.Event()
 
     def hold() -> bool:

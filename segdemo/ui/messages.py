@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import gradio as gr
 
 from segdemo.errors import InputError
+from segdemo.notes import Note
 from segdemo.ui.texts import TEXTS
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -46,6 +47,12 @@ def sentence_of(error: InputError, request: gr.Request | None) -> str:
     table = TEXTS[language_of(request)]
     translated = table.get(f"error.{error.code}")
     return translated.format(**error.values) if translated else str(error)
+
+
+def remark_of(note: Note, request: gr.Request | None) -> str:
+    """Return what a note on a picture says, in the visitor's language; it may quote the name of a file."""
+    translated = TEXTS[language_of(request)].get(f"note.{note.code}")
+    return translated.format(**note.values) if translated else str(note)
 
 
 def warn_of(request: gr.Request | None, check: Callable[[str], object], word: str) -> None:

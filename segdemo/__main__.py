@@ -28,6 +28,12 @@ the fifth of scikit-learn's digits that it was never shown.
 """
 
 
+PICTURES = """\
+A picture is a PNG, JPEG (MPO), WebP, GIF, BMP, DIB, TIFF, PNM, JPEG 2000, AVIF or TGA file, or HEIC where Pillow has a
+plugin for it. Of a folder, the pictures in it are taken; subfolders, hidden files and earlier results are passed over.
+"""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -73,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         help="segment pictures",
         description="Write for each picture <name>-mask.png (a palette picture whose pixels are class indices), "
         "<name>-overlay.png and <name>.json (share of each class in percent).",
+        epilog=PICTURES,
     )
     segment.add_argument("pictures", nargs="*", metavar="PICTURE", help="a picture, or a folder of pictures")
     _add_network(segment)
@@ -84,8 +91,9 @@ def _parser() -> argparse.ArgumentParser:
         help="write out what stages of a network saw",
         description="Write for each stage <name>-<stage>.png (all channels, one pixel per value), <name>-<stage>.npz "
         "(the exact values, float32, under 'activation') and <name>-<stage>.json (range, scale, statistics).",
+        epilog=PICTURES,
     )
-    layers.add_argument("picture", nargs="?", metavar="PICTURE")
+    layers.add_argument("picture", nargs="?", metavar="PICTURE", help="a picture, or a folder of pictures")
     layers.add_argument(
         "--stage", metavar="S", help="label of a stage or name of a module; default: every stage of the figure"
     )

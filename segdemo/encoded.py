@@ -10,6 +10,7 @@ import stat
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import takewhile
 from typing import IO, BinaryIO
 
 from PIL import Image
@@ -21,8 +22,7 @@ from segdemo.errors import InputError
 # For each: what people call it, and how its files end.
 KINDS = {
     "PNG": ("PNG", ".png .apng"),
-    "JPEG": ("JPEG", ".jpg .jpeg .jpe .jfif .jif"),
-    "MPO": ("MPO", ".mpo"),
+    "JPEG": ("JPEG", ".jpg .jpeg .jpe .jfif .jif .mpo"),  # MPO, as phones write it, is JPEG with more pictures behind
     "WEBP": ("WebP", ".webp"),
     "GIF": ("GIF", ".gif"),
     "BMP": ("BMP", ".bmp"),
@@ -366,7 +366,7 @@ def decode(opened: Image.Image) -> bool:
     if opened.format in ("JPEG", "MPO"):
         opened.load_read = load_read  # type: ignore[attr-defined]
     if opened.format == "TIFF":  # Pillow reads every tag when it has loaded one, and trips over odd ones
-        opened.load_end = lambda: None  # type: ignore[attr-defined]
+        opened.load_end = lambda: setattr(opened, "_size", opened.im.size)  # type: ignore[attr-defined]
     try:
         opened.load()
     except (OSError, ValueError, SyntaxError, struct.error, IndexError) as error:
@@ -382,14 +382,18 @@ def decode(opened: Image.Image) -> bool:
 
 
 def missing_share(picture: Image.Image) -> float:
-    """Return which share of a picture cut short is missing at its bottom, in [0, 1], at most."""
+    """Return which share of a picture cut short is missing at the end of its file, in [0, 1], at most."""
     left = (127, 128) if picture.format in ("JPEG", "MPO") else (0,)  # what decoders leave where they had no data
-    for row in range(picture.height - 1, -1, -1):
+
+    def is_blank(row: int) -> bool:
         extremes = picture.crop((0, row, picture.width, row + 1)).getextrema()
         bands = extremes if isinstance(extremes[0], tuple) else (extremes,)
-        if any(value not in left for band in bands for value in band):
-            return 1 - (row + 1) / picture.height
-    return 1.0
+        return all(value in left for band in bands for value in band)
+
+    blank = sum(1 for _ in takewhile(is_blank, range(picture.height - 1, -1, -1)))
+    if picture.format in ("BMP", "DIB", "TGA"):  # they may begin at the bottom
+        blank = max(blank, sum(1 for _ in takewhile(is_blank, range(picture.height))))
+    return blank / picture.height
 
 
 def _without_text(file: IO[bytes]) -> BinaryIO:

@@ -193,8 +193,13 @@ def _read_file(file: BinaryIO, name: str) -> Read:
                     "the picture seems to be missing. Give the whole file.",
                     name=name,
                 )
-            sentence = "The file of {name} is damaged or ends early: the picture is shown as far as it goes."
-            notes.append(Note("cut", sentence, {"name": name}))
+            notes.append(
+                Note(
+                    "cut",
+                    "The file of {name} is damaged or ends early: the picture is shown as far as it goes.",
+                    {"name": name},
+                )
+            )
         orientation = encoded.orientation_of(opened)
         picture, more = to_rgb(opened, name)
         del opened  # its pixels take as much memory as the copy that is turned next

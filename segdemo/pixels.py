@@ -55,8 +55,13 @@ def to_rgb(picture: Image.Image, name: str) -> tuple[Image.Image, list[Note]]:
         try:
             transform, mode = _to_srgb(info["icc_profile"], picture.mode)
         except Exception:  # whatever is wrong with a profile, the picture is there
-            sentence = "The colour profile of {name} cannot be used; its colours are shown as they are stored."
-            notes.append(Note("profile_ignored", sentence, {"name": name}))
+            notes.append(
+                Note(
+                    "profile_ignored",
+                    "The colour profile of {name} cannot be used; its colours are shown as they are stored.",
+                    {"name": name},
+                )
+            )
     seen_through = picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in info
     rgb = Image.new("RGB", picture.size)
     for top, bottom in _bands(picture.size):

@@ -80,9 +80,21 @@ def test_every_chinese_error_sentence_is_used() -> None:
     assert {key for key in texts("zh") if key.startswith("error.")} == codes
 
 
+def test_every_note_has_its_values_and_a_chinese_sentence_with_the_same() -> None:
+    chinese, codes = texts("zh"), set()
+    for path in sorted((ROOT / "segdemo").rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        for call in calls(tree, {"Note"}):
+            code, sentence = (constant(argument, tree, path.name) for argument in call.args[:2])
+            given = {constant(key, tree, path.name) for key in getattr(call.args[2], "keys", ())}
+            assert placeholders(sentence) == placeholders(chinese[f"note.{code}"]) == given, code
+            codes.add(f"note.{code}")
+    assert {key for key in chinese if key.startswith("note.")} == codes
+
+
 def test_both_languages_say_the_same_things() -> None:
     english, chinese = texts("en"), texts("zh")
     assert not [key for key in english if key.startswith("error.")], "the English sentence stands where it is raised"
-    assert set(english) == {key for key in chinese if not key.startswith("error.")}
+    assert set(english) == {key for key in chinese if not key.startswith(("error.", "note."))}
     for key, sentence in english.items():
         assert placeholders(sentence) == placeholders(chinese[key]), key

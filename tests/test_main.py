@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +43,10 @@ def out(tmp_path: Path) -> Path:
 
 def segment(*words: object, side: str = SIDE) -> int:
     return main(["segment", *map(str, words), "--side", side])
+
+
+def layers(*words: object) -> int:
+    return main(["layers", *map(str, words), "--side", SIDE])
 
 
 def test_segment_writes_mask_overlay_and_shares(cat: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,6 +111,113 @@ def test_result_never_overwrites_a_picture_given(cat: Path) -> None:
     assert (cat.parent / "cat-2-mask.png").exists()
 
 
+def test_a_folder_may_hold_anything_and_be_the_place_for_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "all sorts"
+    (folder / "deeper.png").mkdir(parents=True)
+    (folder / "__MACOSX").mkdir()
+    for name in ("a.JPG", "b.jfif", "c.jpe", "d.mpo"):
+        Image.new("RGB", (32, 24)).save(folder / name, "JPEG")
+    for name, kind in (("e.jp2", "JPEG2000"), ("f.tga", "TGA"), ("g.dib", "BMP"), ("h.pnm", "PPM"), ("i.apng", "PNG")):
+        Image.new("RGB", (32, 24)).save(folder / name, kind)
+    latin = os.fsdecode(os.path.join(os.fsencode(folder), b"caf\xe9.png"))
+    for odd in (latin, folder / "two\nlines.png", folder / f"{'x' * 246}.png", folder / f"{'猫' * 83}.png"):
+        Image.new("RGB", (32, 24)).save(odd, "PNG")
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._a.png", "notes.txt", "no ending"):
+        (folder / name).write_text("x")
+    (folder / "broken.png").symlink_to("nowhere")
+    os.mkfifo(folder / "fifo.png")
+    words = ("--network", "unet_narrow", "--out", folder)
+    assert segment(folder, *words, side="64") == 2
+    said = capsys.readouterr()
+    assert said.out.count("\n") == 13 and r"caf\xe9.png: " in said.out and r"two\nlines.png: " in said.out
+    errors = [line for line in said.err.splitlines() if line.startswith("segdemo: ")]
+    assert errors[0] == f"segdemo: passed over in {folder}: subfolders (1), files of other kinds (2)"
+    assert [sum(words in line for line in errors) for words in ("name is too long", "no file", "a pipe")] == [2, 1, 1]
+    assert len(errors) == 5
+    facts = json.loads(Path(f"{latin[:-4]}.json").read_text("utf-8"))
+    assert facts["picture"] == r"caf\xe9.png"
+    after = {path: path.lstat().st_size for path in folder.iterdir()}
+    assert segment(folder, *words, side="64") == 2
+    said = capsys.readouterr()
+    assert "results of segdemo (39)" in said.err
+    assert {path: path.lstat().st_size for path in folder.iterdir()} == after
+    assert main(["layers", str(folder), "--stage", "Encoder 1", "--network", "unet_narrow", "--out", str(folder)]) == 2
+    assert capsys.readouterr().out.count("Encoder 1: ") == 13
+    assert len(list(folder.glob("*.npz"))) == 13
+
+
+def test_files_of_others_in_the_folder_for_results_stay(cat: Path, out: Path) -> None:
+    out.mkdir()
+    for name in ("cat.json", "cat-stem.npz"):
+        (out / name).write_text("somebody's")
+    assert segment(cat, "--out", out) == 0
+    assert layers(cat, "--stage", "Stem", "--out", out) == 0
+    assert {(out / name).read_text() for name in ("cat.json", "cat-stem.npz")} == {"somebody's"}
+    assert (out / "cat-2.json").is_file() and (out / "cat-2-stem.npz").is_file()
+
+
+@pytest.mark.parametrize("command", [segment, layers])
+def test_how_a_picture_was_scaled_is_said_and_kept(
+    command: Callable[..., int], tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "deep.png"
+    Image.fromarray(np.arange(0, 4096, 4, dtype=np.uint16).reshape(32, 32)).save(path)
+    stage = ["--stage", "Stem"] if command is layers else []
+    assert command(path, *stage, "--out", out) == 0
+    said = "The values of deep.png run from 0 to 4092"
+    assert capsys.readouterr().err.startswith(f"segdemo: {said}")
+    (facts,) = out.glob("*.json")
+    assert json.loads(facts.read_text("utf-8"))["notes"][0].startswith(said)
+
+
+@pytest.mark.parametrize("command", [segment, layers])
+def test_a_disk_that_is_full_for_one_picture_does_not_end_the_run(
+    command: Callable[..., int],
+    cat: Path,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    other = cat.with_name("dog.png")
+    other.write_bytes(cat.read_bytes())
+    real, calls = Image.Image.save, []
+
+    def save(self: Image.Image, path: Path, *words: Any, **options: Any) -> None:
+        calls.append(path)
+        if len(calls) == 1:
+            path.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        real(self, path, *words, **options)
+
+    monkeypatch.setattr(Image.Image, "save", save)
+    stage = ["--stage", "Stem"] if command is layers else []
+    assert (
+        command(cat, other, *stage, "--out", out) if command is segment else command(cat.parent, *stage, "--out", out)
+    )
+    assert "cat.png: Nothing can be written to" in capsys.readouterr().err
+    assert {path.name.partition("-")[0].partition(".")[0] for path in out.iterdir()} == {"dog"}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_console_that_knows_few_letters_gets_escapes(cat: Path, out: Path, encoding: str) -> None:
+    cat = cat.rename(cat.with_name("猫.png"))
+    words = [sys.executable, "-m", "segdemo", "segment", str(cat), "--network", "unet_narrow", "--out", str(out)]
+    done = subprocess.run(words, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, timeout=120)
+    assert done.returncode == 0 and rb"\u732b.png: " in done.stdout and done.stderr == b""
+    assert (out / "猫-mask.png").is_file()
+
+
+def test_a_reader_who_has_enough_ends_the_run_quietly(cat: Path, out: Path) -> None:
+    words = [sys.executable, "-m", "segdemo", "segment", str(cat), "--network", "unet_narrow", "--out", str(out)]
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(words, stdout=write_end, stderr=subprocess.PIPE, timeout=120)
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_untrained_network_says_so_in_every_output(
     cat: Path, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,10 +231,6 @@ def test_untrained_network_says_so_in_every_output(
     for name in ("cat-mask.png", "cat-overlay.png", "cat-outc.png"):
         with Image.open(out / name) as picture:
             assert "untrained" in picture.info["Comment"]
-
-
-def layers(*words: object) -> int:
-    return main(["layers", *map(str, words), "--side", SIDE])
 
 
 def test_layers_writes_the_exact_values_and_a_sheet_of_native_pixels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import sys
@@ -63,24 +64,30 @@ def _inside(folder: Path) -> list[Path]:
             reason=error.strerror or str(error),
         ) from error
     folders = [entry for entry in entries if os.path.isdir(entry)]
-    others = [entry for entry in entries if entry.suffix.lower() not in suffixes() and entry not in folders]
-    results = [entry for entry in entries if entry not in folders and entry not in others and _is_ours(entry)]
+    results = [entry for entry in entries if _is_ours(entry)]
+    known = {*folders, *results}
+    others = [entry for entry in entries if entry.suffix.lower() not in suffixes() and entry not in known]
     passed_over = {"subfolders": folders, "files of other kinds": others, "results of segdemo": results}
     said = ", ".join(f"{what} ({len(found)})" for what, found in passed_over.items() if found)
     if said:
         say(f"segdemo: passed over in {shown(str(folder))}: {said}", error=True)
-    passed = {*folders, *others, *results}
-    return [entry for entry in entries if entry not in passed]
+    return [entry for entry in entries if entry not in known.union(others)]
 
 
 def _is_ours(path: Path) -> bool:
     """Say whether a file is one that a command has saved."""
-    mark = {".png": f"tEXtSoftware\0{MADE_BY}".encode(), ".json": b'"trained": '}.get(path.suffix)
+    mark = {".png": f"tEXtSoftware\0{MADE_BY}".encode(), ".json": b'"trained": ', ".npz": b"metadata.npy"}.get(
+        path.suffix
+    )
     try:
         if mark is None or not path.is_file():
             return False
         with open(path, "rb") as file:
-            return mark in file.read(4096)
+            start = file.read(4096)
+            if path.suffix == ".npz":  # its list of contents stands at the end
+                file.seek(-min(4096, path.stat().st_size), io.SEEK_END)
+                start = file.read()
+            return mark in start
     except OSError:
         return False
 
@@ -133,9 +140,7 @@ def _same(name: str) -> str:
 
 def _taken(path: Path, inputs: set[str]) -> bool:
     """Say whether something stands at a path that is not a result of an earlier run."""
-    return os.path.realpath(path) in inputs or (
-        path.suffix in (".png", ".json") and os.path.lexists(path) and not _is_ours(path)
-    )
+    return os.path.realpath(path) in inputs or (os.path.lexists(path) and not _is_ours(path))
 
 
 def _short(stem: str) -> str:

@@ -61,9 +61,9 @@ class Reading:
         elif self.counts[IGNORED]:
             share = self.counts[IGNORED] / sum(self.counts)
             said.append(f"The masks of {archive} leave {share:.1%} of the area out, by 255: it is not judged.")
-        if not self.white and not any(self.counts[1:]):
+        if not self.white and self.judged and not any(self.counts[1:IGNORED]):
             said.append(f"The masks of {archive} hold nothing but class 0: no other class can be found right.")
-        if not self.counts[0]:
+        if self.judged and not self.counts[0]:
             said.append(f"The masks of {archive} hold no class 0, the background: classes count from 0.")
         if self.turned:
             said.append(

@@ -92,3 +92,34 @@ def test_digits_of_the_test_are_a_fixed_fifth_and_none_is_learned_from() -> None
     together = np.concatenate([learn, test]).reshape(1797, -1)
     everything = load_digits().data
     assert np.array_equal(np.sort(together, axis=0), np.sort(everything, axis=0))
+
+
+def test_what_systems_and_notebooks_leave_beside_pictures_is_passed_over(tmp_path: Path) -> None:
+    paint(tmp_path / "dark" / "a.png", 0)
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._a.png"):
+        (tmp_path / name).write_bytes(b"x")
+        (tmp_path / "dark" / name).write_bytes(b"x")
+    for name in (".ipynb_checkpoints", "dark/.ipynb_checkpoints", "__MACOSX", "bright"):
+        (tmp_path / name).mkdir()
+    assert evaluate(Brightness(), tmp_path).recall == {"dark": 1.0, "bright": None}
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "inner"])
+def test_what_is_no_picture_is_refused_before_any_picture_is_judged(name: str, tmp_path: Path) -> None:
+    class Never(Brightness):
+        def run(self, picture: Image.Image) -> SimpleNamespace:
+            raise AssertionError("a picture is judged")
+
+    paint(tmp_path / "dark" / "a.png", 0)
+    (tmp_path / "dark" / "inner").mkdir()
+    (tmp_path / "dark" / "notes.txt").write_text("dark", "utf-8")
+    (tmp_path / "dark" / ("inner" if name == "notes.txt" else "notes.txt")).rename(tmp_path / ".aside")
+    with pytest.raises(InputError, match=name) as refusal:
+        evaluate(Never(), tmp_path)
+    assert refusal.value.code == "labelled_unreadable"
+
+
+def test_limit_below_one_is_refused(tmp_path: Path) -> None:
+    paint(tmp_path / "dark" / "a.png", 0)
+    with pytest.raises(InputError, match="A limit of 0 leaves no picture"):
+        evaluate(Brightness(), tmp_path, limit=0)

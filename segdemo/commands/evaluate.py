@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
+from functools import partial
 from typing import Any
 
 from PIL import Image
@@ -37,7 +38,8 @@ def score(arguments: Namespace) -> int:
             bar.total = total
             bar.update(done - bar.n)
 
-        scores = evaluate(_AtSide(segmenter, arguments.side), arguments.data, mapping, arguments.limit, progress)
+        say = partial(tqdm.write, file=sys.stderr)  # beside the bar, on a line of its own
+        scores = evaluate(_AtSide(segmenter, arguments.side), arguments.data, mapping, arguments.limit, progress, say)
     if arguments.json:
         content: dict[str, Any] = {
             "miou": scores.miou,

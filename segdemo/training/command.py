@@ -135,8 +135,8 @@ def _check_numbers(arguments: Namespace) -> None:
                     "--{option} is {number}. It has to be a number from {least} to {most}. Correct it.",
                     option=option.replace("_", "-"),
                     number=number,
-                    least=f"{least:.15g}",
-                    most=f"{most:.15g}",
+                    least=least,
+                    most=most,
                 )
     if arguments.snapshots == 1:
         raise InputError(
@@ -259,4 +259,4 @@ def _scorer(arguments: Namespace, spec: NetworkSpec, reading: Reading | None) ->
 
 def _say(processes: Processes, text: str) -> None:
     if processes.first:
-        print(text, file=sys.stderr, flush=True)
+        tqdm.write(text, file=sys.stderr)  # beside a bar, on a line of its own

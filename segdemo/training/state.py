@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import safetensors.torch
@@ -117,9 +118,17 @@ def check_writable(folder: Path) -> None:
     """
     missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     try:
-        with replacing(folder / "probe") as partial:
-            partial.write_bytes(b"probe")
-        (folder / "probe").unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as file:
+            file.write(b"probe")
+    except OSError as error:
+        raise InputError(
+            "out_unwritable",
+            "Nothing can be written to {folder}: {reason}. A folder with room and permission to write is needed. "
+            "Choose another with --out.",
+            folder=folder,
+            reason=error.strerror or str(error),
+        ) from error
     finally:
         for path in missing:
             with suppress(OSError):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
+import resource
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -15,13 +18,14 @@ from torch import Tensor, nn
 
 from segdemo.errors import InputError
 from segdemo.networks.unet import UNet
+from segdemo.training import loop
 from segdemo.training.batches import Batches
 from segdemo.training.data import Sample
 from segdemo.training.loop import Trainer
 from segdemo.training.parameters import freeze
 from segdemo.training.processes import Processes
 from segdemo.training.settings import Settings
-from segdemo.training.state import averaged
+from segdemo.training.state import averaged, load_state, save_state, save_weights
 from tests.training.conftest import SPEC, Tiny
 
 
@@ -170,3 +174,126 @@ def test_signals_are_as_before_after_the_run(samples: list[Sample], tmp_path: Pa
     before = signal.getsignal(signal.SIGINT)
     trainer(samples, Settings(tmp_path, epochs=1, sides=(16,)), Tiny(2)).run()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("when", ["loss", "gradient"])
+def test_run_that_runs_away_stops_and_what_was_saved_before_stays(
+    when: str, samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trainer(samples, Settings(tmp_path, epochs=3, sides=(16,), save_every=0), Tiny(2))
+    real, steps = loop.segmentation_loss, []
+
+    def loss(*arguments: Any) -> Tensor:
+        steps.append(1)
+        value = real(*arguments)
+        if len(steps) < 4:
+            return value
+        return value * torch.nan if when == "loss" else (value - value.detach()).sqrt() * 1e30 + 1
+
+    monkeypatch.setattr(loop, "segmentation_loss", loss)
+    with pytest.raises(
+        InputError, match=r"At step 3 the \w+ is (nan|inf).*saved at step 3 stays.*lower --rate"
+    ) as refusal:
+        run.run()
+    assert refusal.value.code == "train_diverged"
+    state = load_state(tmp_path / "state.pt")
+    assert state["step"] == 3
+    stored = load_file(tmp_path / "weights.safetensors")
+    assert all(tensor.isfinite().all() for tensor in stored.values())
+    again = trainer(samples, Settings(tmp_path, epochs=3, sides=(16,), rate=1e-3), Tiny(2))
+    monkeypatch.setattr(loop, "segmentation_loss", real)
+    again.restore()
+    assert again.run()
+
+
+def test_weights_that_are_no_numbers_are_never_written(samples: list[Sample], tmp_path: Path) -> None:
+    run = trainer(samples, Settings(tmp_path, epochs=1, sides=(16,), snapshots=2), Tiny(2))
+    run.average.tensors["outc.bias"][0] = torch.inf
+    with pytest.raises(InputError, match="before anything was saved") as refusal:
+        run.run()
+    assert refusal.value.code == "train_diverged_unsaved"
+    assert not list(tmp_path.iterdir())
+
+
+def test_state_with_weights_that_are_no_numbers_is_not_resumed(samples: list[Sample], tmp_path: Path) -> None:
+    run = trainer(samples, Settings(tmp_path, epochs=1, sides=(16,)), Tiny(2))
+    state = run._state()
+    state["average"]["outc.bias"][0] = torch.nan
+    save_state(state, tmp_path / "state.pt")
+    with pytest.raises(InputError, match="not finite numbers"):
+        run.restore()
+
+
+@pytest.mark.parametrize("file", ["state.pt", "weights.safetensors", "curves.csv", "curves.png"])
+def test_full_disk_leaves_every_file_as_it_was(
+    file: str, samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert trainer(samples, Settings(tmp_path, epochs=1, sides=(16,)), Tiny(2)).run()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    again = trainer(samples, Settings(tmp_path, epochs=2, sides=(16,)), Tiny(2))
+    again.restore()
+    real = Path.replace
+
+    def full(path: Path, target: Path) -> Path:
+        if target.name == file:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(InputError, match=rf"{file} cannot be written: No space left on device") as refusal:
+        again.run()
+    assert refusal.value.code == "train_unwritable"
+    assert (tmp_path / file).read_bytes() == before[file]
+    assert {path.name for path in tmp_path.iterdir()} == before.keys()
+
+
+def test_disk_that_fills_while_a_file_is_written_leaves_the_one_of_before(tmp_path: Path) -> None:
+    save_weights({"a": torch.zeros(4)}, tmp_path / "weights.safetensors", half=False)
+    save_state({"a": torch.zeros(4)}, tmp_path / "state.pt")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"state\.pt cannot be written"):
+            save_state({"a": torch.zeros(40_000)}, tmp_path / "state.pt")
+        with pytest.raises(InputError, match=r"weights\.safetensors cannot be written"):
+            save_weights({"a": torch.zeros(40_000)}, tmp_path / "weights.safetensors", half=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_folder_that_was_removed_meanwhile_is_made_anew(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    run = trainer(samples, Settings(out, epochs=2, sides=(16,), save_every=0, snapshots=2), Tiny(2))
+    step = run._step
+
+    def removed(bar: Any) -> None:
+        step(bar)
+        shutil.rmtree(out, ignore_errors=True)
+
+    monkeypatch.setattr(run, "_step", removed)
+    assert run.run()
+    assert {"state.pt", "weights.safetensors", "curves.csv", "snapshots"} <= {path.name for path in out.iterdir()}
+
+
+def test_one_picture_in_a_step_is_refused_where_batch_normalisation_sees_a_single_value(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    for side, pictures in ((16, 2), (32, 1)):  # the U-Net's innermost maps are 1 × 1, two of them, and 2 × 2
+        batches = Batches(samples, None, SPEC.rule, size=pictures, seed=0)
+        assert Trainer(UNet(3, 2, width=2), batches, Settings(tmp_path, epochs=1, sides=(side,))).run()
+    network = UNet(3, 2, width=2)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    batches = Batches(samples[:1], None, SPEC.rule, size=4, seed=0)
+    with pytest.raises(InputError, match="one picture of 16 pixels") as refusal:
+        Trainer(network, batches, Settings(tmp_path, sides=(32, 16)))
+    assert refusal.value.code == "train_batch_one"
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_fewer_pictures_than_processes_are_refused(samples: list[Sample]) -> None:
+    with pytest.raises(InputError, match="2 pictures in a step cannot be shared by 3 processes"):
+        Batches(samples[:2], None, SPEC.rule, size=4, seed=0, part=(0, 3))

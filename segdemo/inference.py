@@ -66,6 +66,7 @@ class Segmenter:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # an untrained network, too, shows everybody the same
             self.network = self.spec.build(len(self.spec.classes)).eval()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster
         self.step = step
         self.trained = checkpoints.load(self.network, self.spec, step) and step != 0  # at step 0 they are random
         self.classes = self.spec.classes

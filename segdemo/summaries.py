@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ WITHIN_BYTE = 255  # rows whose zeros are counted in one byte
 CHUNK = 1 << 19  # values worked on at a time: 2 MB, which the processor's cache holds between readings
 LEVELS = 252  # a thumbnail's finite values are 0 … LEVELS
 MINUS_INFINITY, PLUS_INFINITY, NOT_A_NUMBER = 253, 254, 255
+_OWN = threading.local()
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def summarise(tensor: Tensor) -> Summary:
     count, size = len(maps), maps[0].numel()
     grid, step = _grid(maps), step_for(maps.shape[1], maps.shape[2], THUMBNAIL_SIDE)
     cut = _pieces(grid, step)
-    scratch = torch.empty(max(piece.numel() for piece in cut))
+    scratch = _scratch(max(piece.numel() for piece in cut))
     pieces = [_reduce(piece.reshape(*piece.shape[:2], -1).float(), step, scratch) for piece in cut]
     figures = _repaired(_merged(pieces, grid, size), maps)
     finite = size - figures["nans"] - figures["infinities"]  # (C,)
@@ -204,6 +206,14 @@ def step_for(height: int, width: int, side: int) -> int:
     return step
 
 
+def _scratch(count: int) -> Tensor:
+    """Return memory for passing results, float32, this thread's own; fresh memory would cost as much as a reading."""
+    if not hasattr(_OWN, "scratch") or len(_OWN.scratch) < count:
+        _OWN.scratch = torch.empty(max(count, CHUNK))
+    kept: Tensor = _OWN.scratch
+    return kept
+
+
 def _grid(maps: Tensor) -> Tensor:
     """See maps (C, h, w) as (groups, h, w, channels side by side): (1, h, w, C) or (C, h, w, 1), as memory has them."""
     channels_last = maps.stride(0) == 1 and maps.stride(2) != 1
@@ -226,7 +236,7 @@ def _reduce(piece: Tensor, step: int, scratch: Tensor) -> dict[str, Tensor]:
         step: rows to add up.
         scratch: float32, at least as many values as the piece; its contents are lost.
     """
-    blocks, scratch = _sums_of(piece, step, dim=1), scratch[: piece.numel()].view_as(piece)
+    blocks, scratch = torch.from_numpy(_sums_of(piece.numpy(), step)), scratch[: piece.numel()].view_as(piece)
     total, low = blocks.sum(1), piece.amin(1)
     return {
         "blocks": blocks,
@@ -303,23 +313,22 @@ def _channels(figures: dict[str, np.ndarray], size: int) -> Channels:
     return Channels(*(column.astype(np.float32) for column in (*(figures[name] for name in names), *shares)))
 
 
-def _sums_of(values: Tensor, step: int, dim: int) -> Tensor:
-    """Add up every ``step`` values along a dimension; at its end what is left of it."""
-    whole = values.shape[dim] // step * step
+def _sums_of(values: np.ndarray, step: int) -> np.ndarray:
+    """Add up every ``step`` values along the second dimension; at its end what is left of it."""
     if step == 1:
         return values
-    sums = values.narrow(dim, 0, whole).unflatten(dim, (-1, step)).sum(dim + 1)
-    if whole == values.shape[dim]:
-        return sums
-    rest = values.narrow(dim, whole, values.shape[dim] - whole).sum(dim, keepdim=True)
-    return torch.cat((sums, rest), dim)
+    sums = values[:, ::step].copy()
+    for first in range(1, step):
+        part = values[:, first::step]
+        sums[:, : part.shape[1]] += part
+    return sums
 
 
 def _thumbnails(blocks: list[Tensor], grid: Tensor, step: int, figures: dict[str, np.ndarray]) -> np.ndarray:
     """Code the means over squares of step × step values, (C, th, tw) uint8; at the far borders over what is there."""
     groups, height, width, channels = grid.shape
-    sums = torch.cat(blocks, 1 if groups == 1 else 0).unflatten(2, (width, channels))
-    means = _sums_of(sums, step, dim=2).numpy()  # (groups, th, tw, channels)
+    sums = torch.cat(blocks, 1 if groups == 1 else 0).numpy()
+    means = _sums_of(sums.reshape(-1, width, channels), step).reshape(groups, sums.shape[1], -1, channels)
     if step > 1:
         rows, columns = (np.minimum(step, side - np.arange(0, side, step)) for side in (height, width))
         means /= (rows[:, None] * columns).astype(np.float32)[:, :, None]

@@ -333,7 +333,8 @@ def _thumbnails(blocks: list[Tensor], grid: Tensor, step: int, figures: dict[str
         rows, columns = (np.minimum(step, side - np.arange(0, side, step)) for side in (height, width))
         means /= (rows[:, None] * columns).astype(np.float32)[:, :, None]
         low, high = (figures[name].reshape(groups, 1, 1, channels) for name in ("low", "high"))
-        np.clip(means, low, high, out=means, where=np.isfinite(means))  # sums are rounded
+        if math.isfinite(means.sum()):
+            np.clip(means, low, high, out=means)  # sums are rounded
     groups, height, width, channels = means.shape
     ends = (np.tile(figures[name].reshape(groups, 1, channels), (1, 1, width)) for name in ("low", "high"))
     codes = _quantise(means.reshape(groups, height, width * channels), *ends).reshape(means.shape)
@@ -349,7 +350,7 @@ def _quantise(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarr
         levels += np.float32(0.5)  # cutting off then rounds
         if math.isfinite(levels.sum()):
             return levels.astype(np.uint8)
-    codes = np.nan_to_num(levels, nan=0, posinf=0, neginf=0).astype(np.uint8)
+    codes = np.nan_to_num(levels, nan=0, posinf=0, neginf=0).clip(0, LEVELS + 0.5).astype(np.uint8)
     codes[values == -np.inf] = MINUS_INFINITY
     codes[values == np.inf] = PLUS_INFINITY
     codes[np.isnan(values)] = NOT_A_NUMBER

@@ -11,10 +11,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from segdemo.activations import capture
 from segdemo.examples import example
 from segdemo.images import to_batch
 from segdemo.networks import NETWORKS, unet
 from segdemo.segmenter import Segmenter
+from segdemo.summaries import glimpse, summarise
 
 # The U-Net as wide as in the paper, with random weights: what is measured does not depend on them.
 NETWORKS["unet_64"] = replace(
@@ -33,13 +35,16 @@ class Case:
     Args:
         network: name in ``NETWORKS``.
         small: take a small working size, to warm up with little memory.
+        plain: run in PyTorch's default memory format, as most people do, not with channels last as segdemo does.
     """
 
-    def __init__(self, network: str, *, small: bool = False) -> None:
+    def __init__(self, network: str, *, small: bool = False, plain: bool = False) -> None:
         self.side = SMALL.get(network, SMALL_SIDE) if small else SIDES.get(network, SIDE)
         self.picture = Image.open(example("astronaut")).convert("RGB").resize((512, 512))
         self.segmenter = Segmenter(network)
         self.network = self.segmenter.network
+        if plain:
+            self.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         self.batch = to_batch(self.picture, self.segmenter.spec.rule, self.side)[0]
 
 
@@ -50,6 +55,23 @@ def bare(case: Case) -> Callable[[], object]:
         with torch.inference_mode():
             logits: Tensor = case.network(case.batch)
         return logits
+
+    return call
+
+
+def watched(case: Case) -> Callable[[], object]:
+    """Run the network and summarise every stage, as the Segmenter does; nothing before or after the pass."""
+    spec = case.segmenter.spec
+    outer = [stage.layer for stage in spec.stages]
+    inner = [stage.layer for stage in spec.every_stage() if stage.layer not in outer]
+
+    def call() -> object:
+        with (
+            torch.inference_mode(),
+            capture(case.network, outer, reduce=summarise) as layers,
+            capture(case.network, inner, reduce=glimpse) as glimpses,
+        ):
+            return case.network(case.batch), layers, glimpses
 
     return call
 
@@ -124,6 +146,7 @@ def torchlens(case: Case) -> Callable[[], object]:
 
 METHODS: Mapping[str, Callable[[Case], Callable[[], object]]] = {
     "bare forward": bare,
+    "every stage summarised": watched,
     "Segmenter.run": run,
     "Segmenter.run and its mask": run_and_mask,
     "plain hooks, every leaf cloned": keep_copies,

@@ -39,5 +39,14 @@ def milliseconds(seconds: list[float]) -> str:
 
 def ratio(seconds: list[float], base: list[float]) -> str:
     """Write how many times the base's median the median is: ``"1.08 ×"``."""
-    value = median(seconds) / median(base)
+    return times(median(seconds) / median(base))
+
+
+def ratio_in_turns(seconds: list[float], base: list[float]) -> str:
+    """Write the median of the ratios within each round, which what else the machine does hardly changes."""
+    return times(median(one / other for one, other in zip(seconds, base, strict=True)))
+
+
+def times(value: float) -> str:
+    """Write a ratio: ``"1.08 ×"``."""
     return f"{value:.2f} ×" if value < 10 else f"{value:.0f} ×"

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 BINS = 64
-COUNTED = 1 << 17  # values a histogram is made of at most; of larger activations every n-th value is counted
+COUNTED = 1 << 15  # values a histogram is made of at most; of larger activations every n-th value is counted
 THUMBNAIL_SIDE = 96  # pixels; maps up to this size are kept at native size
 GLIMPSE_SIDE = 48  # pixels
-CHUNK = 1 << 21  # values worked on at a time: 8 MB
+WITHIN_BYTE = 255  # rows whose zeros are counted in one byte
+CHUNK = 1 << 19  # values worked on at a time: 2 MB, which the processor's cache holds between readings
 LEVELS = 252  # a thumbnail's finite values are 0 … LEVELS
 MINUS_INFINITY, PLUS_INFINITY, NOT_A_NUMBER = 253, 254, 255
+_OWN = threading.local()
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Summary:
         infinities: how many values are infinite.
         edges: bin edges of the histogram, float64 (65,).
         counts: finite values in each bin, int64 (64,), of those looked at.
-        counted_step: 1 if every value was looked at for the histogram, n if every n-th.
+        counted_step: 1 if every value was looked at for the histogram, n if every n-th of each channel.
         channels: figures of each channel.
         dead: channels that are 0 everywhere.
         thumbnails: (C, th, tw) uint8; 0 … 252 stand for the channel's minimum … maximum, 253 for -inf, 254 for inf,
@@ -133,53 +135,42 @@ def as_maps(tensor: Tensor) -> Tensor:
 def summarise(tensor: Tensor) -> Summary:
     """Reduce an activation to figures, a histogram and a thumbnail of each channel.
 
-    Works in pieces of a few channels, so that it needs a few megabytes beside the activation, whatever its size.
+    Works in the memory layout that is there, and in pieces that stay in the processor's cache while each figure is
+    taken: it costs little more than one reading, and a few megabytes beside the activation, whatever its size.
 
     Args:
         tensor: what a layer put out, batch first; the first item of the batch is summarised.
     """
     maps = as_maps(tensor.detach())
-    count, height, width = maps.shape
-    size = height * width
-    step = step_for(height, width, THUMBNAIL_SIDE)
-    pieces = list(torch.split(maps, max(1, CHUNK // max(size, 1))))
-    figures = [_figures(piece.reshape(len(piece), size).float()) for piece in pieces]
-    columns = (torch.cat(column) for column in zip(*figures, strict=True))
-    low, high, mean, std, mean_abs, zeros, nans, infinities = columns
-    thumbnails = [_thumbnails(piece.float(), step) for piece in pieces]
-    finite = size - nans - infinities  # (C,)
-    total = max(int(finite.sum()), 1)
-    alive = finite > 0
-    minimum = float(low[alive].min()) if alive.any() else 0.0
-    maximum = float(high[alive].max()) if alive.any() else 0.0
-    whole = float((mean.double() * finite)[alive].sum() / total)
-    variance = ((std.double() ** 2 + (mean.double() - whole) ** 2) * finite)[alive].sum() / total
-    counted_step = _counting_step(maps)
-    edges, counts = _histogram(maps, counted_step, minimum, maximum)
+    count, size = len(maps), maps[0].numel()
+    grid, step = _grid(maps), step_for(maps.shape[1], maps.shape[2], THUMBNAIL_SIDE)
+    cut = _pieces(grid, step)
+    scratch = _scratch(max(piece.numel() for piece in cut))
+    pieces = [_reduce(piece.reshape(*piece.shape[:2], -1).float(), step, scratch) for piece in cut]
+    figures = _repaired(_merged(pieces, grid, size), maps)
+    finite = size - figures["nans"] - figures["infinities"]  # (C,)
+    alive, total = finite > 0, max(int(finite.sum()), 1)
+    minimum = float(figures["low"][alive].min()) if alive.any() else 0.0
+    maximum = float(figures["high"][alive].max()) if alive.any() else 0.0
+    mean = float((figures["mean"] * finite)[alive].sum() / total)
+    squares = (figures["std"] ** 2 + (figures["mean"] - mean) ** 2) * finite
+    counted_step = _counting_step(grid)
+    edges, counts = _histogram(grid, counted_step, minimum, maximum)
     return Summary(
         shape=tuple(tensor.shape[1:]) if tensor.dim() > 1 else tuple(tensor.shape),
         minimum=minimum,
         maximum=maximum,
-        mean=whole,
-        std=float(variance.sqrt()),
-        zero_share=float(zeros.sum()) / max(count * size, 1),
-        nans=int(nans.sum()),
-        infinities=int(infinities.sum()),
+        mean=mean,
+        std=math.sqrt(float(squares[alive].sum()) / total),
+        zero_share=float(figures["zeros"].sum()) / max(count * size, 1),
+        nans=int(figures["nans"].sum()),
+        infinities=int(figures["infinities"].sum()),
         edges=edges,
         counts=counts,
         counted_step=counted_step,
-        channels=Channels(
-            low.numpy(),
-            high.numpy(),
-            mean.numpy(),
-            std.numpy(),
-            mean_abs.numpy(),
-            (zeros / max(size, 1)).float().numpy(),
-            nans.float().numpy(),
-            infinities.float().numpy(),
-        ),
-        dead=tuple(torch.nonzero(zeros == size).flatten().tolist()),
-        thumbnails=_quantise(torch.cat(thumbnails), low, high, all_finite=int(finite.min()) == size),
+        channels=_channels(figures, size),
+        dead=tuple(np.flatnonzero(figures["zeros"] == size).tolist()),
+        thumbnails=_thumbnails([piece["blocks"] for piece in pieces], grid, step, figures),
         thumbnail_step=step,
     )
 
@@ -191,18 +182,19 @@ def glimpse(tensor: Tensor) -> Glimpse:
         tensor: what a layer put out, batch first.
     """
     maps = as_maps(tensor.detach())
-    step = step_for(maps.shape[1], maps.shape[2], GLIMPSE_SIDE)
-    apart = max(1, maps.shape[2] // 16)
-    few = (
-        maps[:, maps.shape[1] // 2, ::apart].float().numpy()
-    )  # one row of each: cheap, since its values lie side by side
+    _, height, width = maps.shape
+    step = step_for(height, width, GLIMPSE_SIDE)
+    row = maps[:, height // 2, :: max(1, width // 16)].float().numpy()
     with np.errstate(invalid="ignore", over="ignore"):  # infinite values have no variance
-        spread = few.var(axis=1)
-    channel = int(np.nan_to_num(spread, nan=-1, posinf=-1).argmax())
-    shown = maps[channel : channel + 1, ::step, ::step].float()
-    finite = shown[shown.isfinite()]
-    low, high = (finite.min(), finite.max()) if len(finite) else (torch.zeros(()), torch.zeros(()))
-    codes = _quantise(shown, low.view(1), high.view(1), all_finite=len(finite) == shown.numel())[0]
+        apart = row - (np.add.reduce(row, axis=1) / row.shape[1])[:, None]
+        spread = np.einsum("cx,cx->c", apart, apart)
+    channel = int(np.where(np.isfinite(spread), spread, -1).argmax())
+    shown = maps[channel, ::step, ::step].float().numpy()
+    low, high = shown.min(), shown.max()
+    if not (math.isfinite(low) and math.isfinite(high)):
+        finite = shown[np.isfinite(shown)]
+        low, high = (finite.min(), finite.max()) if len(finite) else (np.float32(0), np.float32(0))
+    codes = _quantise(shown, low, high)
     return Glimpse(tuple(tensor.shape[1:]), channel, codes, step, float(low), float(high))
 
 
@@ -214,73 +206,168 @@ def step_for(height: int, width: int, side: int) -> int:
     return step
 
 
-def _figures(rows: Tensor) -> tuple[Tensor, ...]:
-    """Return minimum, maximum, mean, std, mean of |x|, zeros, NaNs, infinities of each row, (k,) each.
+def _scratch(count: int) -> Tensor:
+    """Return memory for passing results, float32, this thread's own; fresh memory would cost as much as a reading."""
+    if not hasattr(_OWN, "scratch") or len(_OWN.scratch) < count:
+        _OWN.scratch = torch.empty(max(count, CHUNK))
+    kept: Tensor = _OWN.scratch
+    return kept
+
+
+def _grid(maps: Tensor) -> Tensor:
+    """See maps (C, h, w) as (groups, h, w, channels side by side): (1, h, w, C) or (C, h, w, 1), as memory has them."""
+    channels_last = maps.stride(0) == 1 and maps.stride(2) != 1
+    return maps.permute(1, 2, 0)[None] if channels_last else maps[..., None]
+
+
+def _pieces(grid: Tensor, step: int) -> tuple[Tensor, ...]:
+    """Cut a grid into pieces of about CHUNK values: groups, or if there is one only, multiples of ``step`` rows."""
+    groups = len(grid)
+    if groups > 1:
+        return grid.split(max(1, CHUNK * groups // grid.numel()))
+    return grid.split(max(1, CHUNK * grid.shape[1] // grid.numel() // step) * step, 1)
+
+
+def _reduce(piece: Tensor, step: int, scratch: Tensor) -> dict[str, Tensor]:
+    """Reduce (g, r, i) over its rows to figures (g, i), and to the sums of every ``step`` rows, (g, r / step, i).
 
     Args:
-        rows: (k, n) float32.
+        piece: float32.
+        step: rows to add up.
+        scratch: float32, at least as many values as the piece; its contents are lost.
     """
-    low, high = rows.amin(1), rows.amax(1)
-    if not bool((low.isfinite() & high.isfinite()).all()):
-        return _figures_of_broken(rows)
-    # Reductions of a scratch copy: several times faster than PyTorch's own L1 norm and count of non-zeros.
-    mean, scratch = rows.mean(1), torch.empty_like(rows)
-    std = torch.linalg.vector_norm(torch.sub(rows, mean[:, None], out=scratch), dim=1) / rows.shape[1] ** 0.5
-    mean_abs = mean if bool((low >= 0).all()) else torch.abs(rows, out=scratch).mean(1)
-    zeros = torch.eq(rows, 0, out=scratch).sum(1).long()  # exact up to 2^24 values a channel
-    none = torch.zeros_like(zeros)
-    return low, high, mean, std, mean_abs, zeros, none, none
+    blocks, scratch = torch.from_numpy(_sums_of(piece.numpy(), step)), scratch[: piece.numel()].view_as(piece)
+    total, low = blocks.sum(1), piece.amin(1)
+    return {
+        "blocks": blocks,
+        "low": low,
+        "high": piece.amax(1),
+        "total": total,
+        "squares": torch.mul(piece, piece, out=scratch).sum(1),
+        "absolute": total if bool((low >= 0).all()) else torch.abs(piece, out=scratch).sum(1),
+        "zeros": _zeros(piece.numpy(), scratch.numpy()),
+    }
 
 
-def _figures_of_broken(rows: Tensor) -> tuple[Tensor, ...]:
-    """Do as :func:`_figures` for rows with NaN or infinite values, over the finite ones; NaN where there are none."""
-    columns: list[list[Tensor]] = [[] for _ in range(8)]
-    for row in rows:
-        finite = row[row.isfinite()]
-        figures = _figures(finite[None])[:5] if len(finite) else (torch.full((1,), torch.nan),) * 5
-        counts = ((row == 0).sum()[None], row.isnan().sum()[None], row.isinf().sum()[None])
-        for column, figure in zip(columns, (*figures, *counts), strict=True):
-            column.append(figure)
-    return tuple(torch.cat(column) for column in columns)
+def _zeros(piece: np.ndarray, scratch: np.ndarray) -> Tensor:
+    """Count the zeros of (g, r, i) over its rows; bytes are compared and added many times faster than numbers."""
+    marks = scratch.reshape(-1).view(bool)[: piece.size].reshape(piece.shape)
+    np.equal(piece, 0, out=marks)
+    counts = np.zeros((len(piece), piece.shape[2]), dtype=np.int32)
+    for top in range(0, piece.shape[1], WITHIN_BYTE):
+        counts += np.add.reduce(marks[:, top : top + WITHIN_BYTE].view(np.uint8), axis=1, dtype=np.uint8)
+    return torch.from_numpy(counts)
 
 
-def _thumbnails(maps: Tensor, step: int) -> Tensor:
-    """Return the means over squares of step × step values; at the far borders over what is there."""
+def _merged(pieces: list[dict[str, Tensor]], grid: Tensor, size: int) -> dict[str, np.ndarray]:
+    """Reduce pieces to figures of each channel, (C,): what must be exact exactly, the sums in float64."""
+    groups, _, width, channels = grid.shape
+
+    def of_channels(name: str, reduction: np.ufunc, kind: type) -> np.ndarray:
+        parts = np.concatenate([piece[name].numpy() for piece in pieces], dtype=kind)
+        if groups == 1:  # the pieces are parts of the same channels
+            parts = reduction.reduce(parts, axis=0)
+        return reduction.reduce(parts.reshape(groups, width, channels), axis=1).reshape(-1)
+
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is repaired later
+        mean = of_channels("total", np.add, np.float64) / size
+        variance = of_channels("squares", np.add, np.float64) / size - mean**2
+        return {
+            "low": of_channels("low", np.minimum, np.float32),
+            "high": of_channels("high", np.maximum, np.float32),
+            "mean": mean,
+            "std": np.sqrt(np.maximum(variance, 0)),
+            "mean_abs": of_channels("absolute", np.add, np.float64) / size,
+            "zeros": of_channels("zeros", np.add, np.int64),
+            "nans": np.zeros(len(mean), dtype=np.int64),
+            "infinities": np.zeros(len(mean), dtype=np.int64),
+        }
+
+
+def _repaired(figures: dict[str, np.ndarray], maps: Tensor) -> dict[str, np.ndarray]:
+    """Take anew, in float64, the figures of channels for which sums of float32 squares do not serve, in place.
+
+    Those are channels with values that are not finite, too large or too small to be squared, or that lie far from 0
+    and close together. Of channels without any finite value the figures are NaN.
+    """
+    low, high, mean, std = (figures[name] for name in ("low", "high", "mean", "std"))
+    std[low == high] = 0
+    with np.errstate(invalid="ignore", over="ignore"):
+        good = (low == high) & np.isfinite(low)
+        good |= np.isfinite(low) & np.isfinite(high) & np.isfinite(std) & (std > 1e-15) & (np.abs(mean) < 10 * std)
+    for channel in np.flatnonzero(~good):
+        values = maps[channel].double().numpy()
+        finite = values[np.isfinite(values)]
+        low[channel], high[channel] = (finite.min(), finite.max()) if len(finite) else (np.nan, np.nan)
+        mean[channel], std[channel] = (finite.mean(), finite.std()) if len(finite) else (np.nan, np.nan)
+        figures["mean_abs"][channel] = np.abs(finite).mean() if len(finite) else np.nan
+        figures["nans"][channel] = np.isnan(values).sum()
+        figures["infinities"][channel] = np.isinf(values).sum()
+    return figures
+
+
+def _channels(figures: dict[str, np.ndarray], size: int) -> Channels:
+    """Hand out the figures of each channel as float32."""
+    names = ("low", "high", "mean", "std", "mean_abs")
+    shares = (figures["zeros"] / max(size, 1), figures["nans"], figures["infinities"])
+    return Channels(*(column.astype(np.float32) for column in (*(figures[name] for name in names), *shares)))
+
+
+def _sums_of(values: np.ndarray, step: int) -> np.ndarray:
+    """Add up every ``step`` values along the second dimension; at its end what is left of it."""
     if step == 1:
-        return maps
-    whole = maps.shape[1] // step * step
-    rows = maps[:, :whole].unflatten(1, (-1, step)).mean(2)  # first down the columns, which is the fast direction
-    if whole < maps.shape[1]:
-        rows = torch.cat((rows, maps[:, whole:].mean(1, keepdim=True)), dim=1)
-    return F.avg_pool2d(rows[None], (1, step), ceil_mode=True, count_include_pad=False)[0]
+        return values
+    sums = values[:, ::step].copy()
+    for first in range(1, step):
+        part = values[:, first::step]
+        sums[:, : part.shape[1]] += part
+    return sums
 
 
-def _quantise(maps: Tensor, low: Tensor, high: Tensor, *, all_finite: bool) -> np.ndarray:
-    """Code maps (C, h, w) as uint8, each between its channel's low and high, (C,)."""
-    span = high - low
-    per_value = torch.where(span > 0, LEVELS / span, 0)  # a constant channel is all 0
-    levels = maps - low[:, None, None]
-    torch.addcmul(torch.tensor(0.5), levels, per_value[:, None, None], out=levels)  # cutting off then rounds
-    if all_finite:
-        return levels.to(torch.uint8).numpy()
-    codes = levels.nan_to_num(0, 0, 0).to(torch.uint8)
-    codes[maps == -torch.inf] = MINUS_INFINITY
-    codes[maps == torch.inf] = PLUS_INFINITY
-    codes[maps.isnan()] = NOT_A_NUMBER
-    return codes.numpy()
+def _thumbnails(blocks: list[Tensor], grid: Tensor, step: int, figures: dict[str, np.ndarray]) -> np.ndarray:
+    """Code the means over squares of step × step values, (C, th, tw) uint8; at the far borders over what is there."""
+    groups, height, width, channels = grid.shape
+    sums = torch.cat(blocks, 1 if groups == 1 else 0).numpy()
+    means = _sums_of(sums.reshape(-1, width, channels), step).reshape(groups, sums.shape[1], -1, channels)
+    if step > 1:
+        rows, columns = (np.minimum(step, side - np.arange(0, side, step)) for side in (height, width))
+        means /= (rows[:, None] * columns).astype(np.float32)[:, :, None]
+        low, high = (figures[name].reshape(groups, 1, 1, channels) for name in ("low", "high"))
+        if math.isfinite(means.sum()):
+            np.clip(means, low, high, out=means)  # sums are rounded
+    groups, height, width, channels = means.shape
+    ends = (np.tile(figures[name].reshape(groups, 1, channels), (1, 1, width)) for name in ("low", "high"))
+    codes = _quantise(means.reshape(groups, height, width * channels), *ends).reshape(means.shape)
+    return codes[0].transpose(2, 0, 1) if groups == 1 else codes[..., 0]
 
 
-def _counting_step(maps: Tensor) -> int:
-    """Return the step that leaves at most COUNTED values, and that does not fall on the same columns in every row."""
-    step = -(-maps.numel() // COUNTED)
-    while step > 1 and math.gcd(step, maps.shape[-1]) > 1:
+def _quantise(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Code values as uint8 between low and high, float32, which spread over them."""
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        per_value = np.where(high > low, LEVELS / (high - low), 0).astype(np.float32)  # a constant channel is all 0
+        levels = values - low
+        levels *= per_value
+        levels += np.float32(0.5)  # cutting off then rounds
+        if math.isfinite(levels.sum()):
+            return levels.astype(np.uint8)
+    codes = np.nan_to_num(levels, nan=0, posinf=0, neginf=0).clip(0, LEVELS + 0.5).astype(np.uint8)
+    codes[values == -np.inf] = MINUS_INFINITY
+    codes[values == np.inf] = PLUS_INFINITY
+    codes[np.isnan(values)] = NOT_A_NUMBER
+    return codes
+
+
+def _counting_step(grid: Tensor) -> int:
+    """Return the step that leaves about COUNTED values, and that does not fall on the same columns in every row."""
+    step = -(-grid.numel() // COUNTED)
+    while step > 1 and math.gcd(step, grid.shape[2]) > 1:
         step += 1
     return step
 
 
-def _histogram(maps: Tensor, step: int, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
-    """Count every step-th value, if finite, in BINS equal bins from low to high."""
-    values = maps.reshape(-1)[::step].float()
+def _histogram(grid: Tensor, step: int, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+    """Count every step-th value of each channel, if finite, in BINS equal bins from low to high."""
+    values = grid.flatten(1, 2)[:, ::step].reshape(-1).float()
     if low == high:
         counts = np.zeros(BINS, dtype=np.int64)
         counts[BINS // 2] = int(values.isfinite().sum())

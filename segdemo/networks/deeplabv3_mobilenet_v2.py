@@ -121,7 +121,7 @@ class DeepLabV3MobileNetV2(nn.Module):
         x = self.stem(batch)  # (B, 32, (H+1)/2, (W+1)/2)
         x = self.blocks(x)  # (B, 320, h, w)
         x = self.aspp(x)  # (B, 256, h, w)
-        x = self.logits(x)  # (B, K, h, w)
+        x = self.logits(x).contiguous()  # (B, K, h, w); what comes next, like all who use logits, goes class by class
         return self.upsample(x, (batch.shape[2], batch.shape[3]))  # (B, K, H, W)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torchvision.models import mobilenet_v2
 
 from segdemo.networks.blocks import Concat, ConvBNReLU, Resize, initialise
 from segdemo.networks.classes import ANIMALS
@@ -53,6 +52,8 @@ class UNetMobileNetV2(nn.Module):
 
     def __init__(self, n_classes: int) -> None:
         super().__init__()
+        from torchvision.models import mobilenet_v2  # seconds to import, which other networks need not wait for
+
         self.features = mobilenet_v2(weights=None).features[: TAPS[-1] + 1]
         self.up1 = LightUp(TAPPED[4], TAPPED[3], DECODER[0])
         self.up2 = LightUp(DECODER[0], TAPPED[2], DECODER[1])

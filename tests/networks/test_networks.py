@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -87,6 +89,11 @@ def test_unknown_name_is_refused_with_the_nearest_ones() -> None:
     assert refusal.value.code == "unknown_network"
     with pytest.raises(InputError, match=", ".join(NETWORKS)):
         find("")
+
+
+def test_torchvision_is_imported_by_the_network_that_needs_it_and_not_before() -> None:
+    program = "import sys, segdemo.networks, segdemo.inference; print('torchvision' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"False\n"
 
 
 @segmentation

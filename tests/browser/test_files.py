@@ -135,14 +135,16 @@ def test_a_script_that_does_not_come_is_said_in_its_place(
 
 def test_a_script_that_comes_after_its_value_shows_it(visitor: Visitor) -> None:
     held: list[Route] = []
-    visitor.page.route(re.compile(r"/components/channel_(sheet|enlarged)\.js$"), held.append)
+    late = re.compile(r"/components/channel_(sheet|enlarged)\.js$")
+    visitor.page.route(late, lambda route: held.append(route))  # neither answered nor refused
     visitor.visit(side=257, stage="Blocks 10-12")
-    expect(visitor.diagram.locator(".picture").first).to_be_visible()
-    # The value is on the page once the search box, which comes with it, can be used.
-    expect(visitor.page.locator("#layer input")).to_have_value("Blocks 10-12")
+    layer = visitor.page.locator("#layer input")
+    expect(layer).to_have_value(re.compile("^Blocks 10-12 "))
+    visitor.stage("Block 16").click()
+    expect(layer).to_have_value(re.compile("^Block 16 "))  # comes together with the sheet's value
     expect(visitor.sheet.locator(".tile")).to_have_count(0)
-    visitor.page.unroute(re.compile(r"/components/channel_(sheet|enlarged)\.js$"))
     for route in held:
         route.continue_()
+    visitor.page.unroute(late)
     visitor.wait_until_drawn()
-    expect(visitor.sheet.locator(".name")).to_contain_text("Blocks 10-12")
+    expect(visitor.sheet.locator(".name")).to_have_text("Block 16")

@@ -43,7 +43,7 @@ def open_address(request: gr.Request) -> tuple[Any, ...]:
         "network": find,
         "example": example,
         "side": lambda word: check_side(find(network).rule, _number(word) or 0),
-        "stage": get_segmenter(network).layer_of,
+        "stage": lambda word: get_segmenter(network).layer_of(word),
     }
     for key, check in checks.items():
         if key in asked:
@@ -56,8 +56,16 @@ def open_address(request: gr.Request) -> tuple[Any, ...]:
         gr.Slider(**controls.step_range(network, _number(asked.get("step")))),
         controls.describe(network, request),
         Wish(stage, page=-1 if channel is not None else 0, channel=channel),
-        diagram_value(network, side, None, stage or None),
+        _drawn_before(network, side, stage or None),
     )
+
+
+def _drawn_before(network: str, side: int, stage: str | None) -> DiagramValue | None:
+    """Draw a network before it runs; None where it has no usable weights, as the run that follows says."""
+    try:
+        return diagram_value(network, side, None, stage)
+    except InputError:
+        return None
 
 
 def _stage_asked(network: str, side: int, name: str) -> str:
@@ -65,7 +73,10 @@ def _stage_asked(network: str, side: int, name: str) -> str:
     labels = {stage.layer: stage.label for stage in find(network).every_stage()}
     name = name.removesuffix(":1")
     name = labels.get(name, name)
-    return name if name in labels.values() or name in layers_of(network, side) else ""
+    try:
+        return name if name in labels.values() or name in layers_of(network, side) else ""
+    except InputError:  # no usable weights
+        return ""
 
 
 def _number(word: str | None) -> int | None:
@@ -84,7 +95,7 @@ def choose_network(network: str, request: gr.Request) -> tuple[Any, ...]:
     side = controls.suitable_side(network)
     menu = gr.Dropdown(choices=controls.size_choices(network), value=side)
     steps = gr.Slider(**controls.step_range(network))
-    return menu, steps, controls.describe(network, request), diagram_value(network, side, None, None), Wish("")
+    return menu, steps, controls.describe(network, request), _drawn_before(network, side, None), Wish("")
 
 
 @polite

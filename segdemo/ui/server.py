@@ -17,6 +17,9 @@ from fastapi import FastAPI
 from gradio.routes import App
 from gradio.themes.utils.fonts import LocalFont
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from segdemo.errors import InputError
@@ -121,8 +124,17 @@ def mount(app: FastAPI, path: str = "/segdemo", page: gr.Blocks | None = None, *
     root = settings.pop("root_path", None) or page.root_path
     page.root_path = ""  # the gate says it, request by request
     gr.mount_gradio_app(app, page, path, **{**_settings(), **settings})
-    route: Any = app.router.routes[-1]
-    route.app = Gate(route.app, mounted=path.rstrip("/"), root=root)
+    mounted: Any = app.router.routes[-1]
+    gate = mounted.app = Gate(mounted.app, mounted=path.rstrip("/"), root=root)
+
+    def with_slash(request: Request) -> RedirectResponse:
+        """Send on to the page proper: its addresses are relative."""
+        inside = {**request.scope, "root_path": request.scope.get("root_path", "") + path}
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"{gate.place(inside, request.headers)[0]}/{query}", 307)
+
+    if path != "/":
+        app.router.routes.insert(-1, Route(path, with_slash))
     return app
 
 

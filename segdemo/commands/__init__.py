@@ -20,9 +20,10 @@ def train(arguments: Namespace) -> int:
 
 def app(arguments: Namespace) -> int:
     """Start the page; returns when it is stopped."""
-    from segdemo.ui import serve
+    from segdemo.ui import launch
 
-    return serve()
+    launch()
+    return 0
 
 
 COMMANDS: dict[str, Callable[[Namespace], int]] = {

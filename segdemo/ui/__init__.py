@@ -52,6 +52,8 @@ def build_app(engine: Engine | None = None) -> gr.Blocks:
 def launch(page: gr.Blocks | None = None, **settings: Any) -> Any:
     """Start the page; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where unless the settings do.
 
+    Unless ``prevent_thread_lock`` is set it returns when the page is stopped, by Ctrl-C or by SIGTERM.
+
     Args:
         page: as built by :func:`build_app`; built when None.
         settings: passed on to ``gr.Blocks.launch``.

@@ -53,7 +53,7 @@ class Gate:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        prefix, rest = self._place(scope, headers)
+        prefix, rest = self.place(scope, headers)
         request = HTTPConnection(scope)
         answer: ASGIApp = self.app
         if not rest:
@@ -65,7 +65,7 @@ class Gate:
             answer = PlainTextResponse(text(request, "page.foreign"), 403)  # type: ignore[arg-type]
         await answer(_placed(scope, headers, prefix, rest), receive, _protected(send))
 
-    def _place(self, scope: Scope, headers: Headers) -> tuple[str, str]:
+    def place(self, scope: Scope, headers: Headers) -> tuple[str, str]:
         """Return where visitors find the page, without a slash at the end, and what they ask for in it."""
         path = scope["path"]
         known = urlsplit(scope.get("root_path", "")).path.rstrip("/")

@@ -17,6 +17,9 @@ from fastapi import FastAPI
 from gradio.routes import App
 from gradio.themes.utils.fonts import LocalFont
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from segdemo.errors import InputError
@@ -71,21 +74,35 @@ def _settings() -> dict[str, Any]:
 def launch(page: gr.Blocks, **settings: Any) -> Any:
     """Start the page; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT (or PORT) say where unless the settings do.
 
+    Unless ``prevent_thread_lock`` is set it returns when the page is stopped, by Ctrl-C or by SIGTERM.
+
     Args:
         page: as built by ``build_app``.
         settings: passed on to ``gr.Blocks.launch``.
 
     Raises:
-        InputError: the port is none, or taken.
+        InputError: the page cannot listen there.
     """
-    settings.setdefault("server_port", asked_port())
+    if settings.get("server_port") is None:
+        settings["server_port"] = asked_port()
     check_place(settings.get("server_name"), settings["server_port"])
     alone = {
         "max_threads": page.max_threads,
         "state_session_capacity": SESSIONS,
         "_app": GatedApp(**_settings()["app_kwargs"]),
     }
-    return page.launch(**{**_settings(), **alone, **settings})
+    settings = {**_settings(), **alone, **settings}
+    if settings.get("prevent_thread_lock") or threading.current_thread() is not threading.main_thread():
+        return page.launch(**settings)
+    memory.bound()
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    started = page.launch(**{**settings, "prevent_thread_lock": True})
+    while not stopped.wait(0.2):  # in pieces, so that signals come through on every system
+        pass
+    _end(page)
+    return started
 
 
 def mount(app: FastAPI, path: str = "/segdemo", page: gr.Blocks | None = None, **settings: Any) -> FastAPI:
@@ -112,36 +129,34 @@ def mount(app: FastAPI, path: str = "/segdemo", page: gr.Blocks | None = None, *
     root = settings.pop("root_path", None) or page.root_path
     page.root_path = ""  # the gate says it, request by request
     gr.mount_gradio_app(app, page, path, **{**_settings(), **settings})
-    route: Any = app.router.routes[-1]
-    route.app = Gate(route.app, mounted=path.rstrip("/"), root=root)
+    mounted: Any = app.router.routes[-1]
+    gate = mounted.app = Gate(mounted.app, mounted=path.rstrip("/"), root=root)
+
+    def with_slash(request: Request) -> RedirectResponse:
+        """Send on to the page proper: its addresses are relative."""
+        inside = {**request.scope, "root_path": request.scope.get("root_path", "") + path}
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"{gate.place(inside, request.headers)[0]}/{query}", 307)
+
+    if path != "/":
+        app.router.routes.insert(-1, Route(path, with_slash))
     return app
 
 
-def serve(page: gr.Blocks | None = None) -> int:
-    """Start the page and wait until it is stopped, by Ctrl-C or by SIGTERM.
+def serve(page: gr.Blocks) -> int:
+    """Start the page, and say on stderr why if it cannot be started.
 
     Args:
-        page: as built by ``build_app``; built when None.
+        page: as built by ``build_app``.
 
     Returns:
-        Exit code: 0 after it was stopped, 2 when it cannot be started, which is said on stderr.
+        Exit code: 0 after it was stopped, 2 when it cannot be started.
     """
-    from segdemo.ui import build_app
-
-    memory.bound()
-    stopped = threading.Event()
     try:
-        page = build_app() if page is None else page
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: stopped.set())
-        launch(page, prevent_thread_lock=True)
+        launch(page)
     except InputError as error:
         print(f"segdemo: {error}", file=sys.stderr)
         return 2
-    while not stopped.wait(0.2):  # in pieces, so that signals come through on every system
-        pass
-    _end(page)
     return 0
 
 

@@ -17,6 +17,7 @@ from segdemo.ui import folder
 from segdemo.ui.messages import sentence_of
 
 MOST_FILES = 16  # in one request; the page sends one
+BROKEN = "The upload broke off before its end. Please send the file again."
 
 
 class CarefulParser(GradioMultiPartParser):
@@ -45,6 +46,10 @@ class CarefulParser(GradioMultiPartParser):
             if isinstance(error, Exception) and not isinstance(error, MultiPartException):
                 raise MultiPartException(self._sentence(error)) from error
             raise
+        whole = [value.file for _, value in form.multi_items() if isinstance(value, GradioUploadFile)]
+        if len(whole) < len(self._files_to_close_on_error):
+            self._discard()
+            raise MultiPartException(BROKEN)
         for field, value in form.multi_items():
             if field != "files" and isinstance(value, GradioUploadFile):  # nobody would take them
                 _remove(value.file)
@@ -60,7 +65,7 @@ class CarefulParser(GradioMultiPartParser):
         if isinstance(error, InputError):
             visitor: Any = HTTPConnection({"type": "http", "headers": self.headers.raw})
             return sentence_of(error, visitor)
-        return "The upload broke off before its end."
+        return BROKEN
 
 
 def _remove(file: Any) -> None:

@@ -1,0 +1,109 @@
+"""Whose turn it is: runs wait in a bounded line, everything else goes past them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+
+from segdemo.ui import queue
+from segdemo.ui.server import launch
+
+
+class Site:
+    """A page with a run that lasts until it is let go, and an event that is quick."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        with gr.Blocks(analytics_enabled=False) as self.page:
+            box = gr.Number()
+            for name, handler, settings in (
+                ("run", lambda _: self.go.wait(60), {"concurrency_id": "segment", "concurrency_limit": 2}),
+                ("quick", lambda number: number, {}),
+            ):
+                gr.Button().click(handler, box, box, api_name=name, api_visibility="private", **settings)
+        queue.install(self.page)
+        _, self.address, _ = launch(self.page, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+        self.numbers = {fn.api_name: number for number, fn in self.page.fns.items()}
+
+    def join(self, name: str, session: str | None = None, language: str = "en") -> httpx.Response:
+        """Ask as a page does, or, without a session, as a script does."""
+        headers = {"accept-language": language}
+        api = f"{self.address}gradio_api/"
+        if session is None:
+            return httpx.post(f"{api}call/{name}", json={"data": [1]}, headers=headers)
+        body = {"data": [1], "fn_index": self.numbers[name], "session_hash": session}
+        return httpx.post(f"{api}queue/join", json=body, headers=headers)
+
+    def answer(self, session: str) -> dict[str, Any]:
+        """Wait for what a page is told at the end of an event."""
+        with httpx.stream("GET", f"{self.address}gradio_api/queue/data?session_hash={session}", timeout=60) as lines:
+            for line in lines.iter_lines():
+                if line.startswith("data:") and "process_completed" in line:
+                    return dict(json.loads(line[5:]))
+        raise AssertionError("no answer")
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    site = Site()
+    yield site
+    site.go.set()
+    site.page.close()
+
+
+def test_one_visitors_runs_neither_shut_others_out_nor_hold_up_what_is_quick(site: Site) -> None:
+    answers = [site.join("run") for _ in range(40)]  # two run, eight wait
+    assert sum(answer.status_code == 200 for answer in answers) == 10
+    assert "8 of your runs are waiting" in answers[-1].json()["detail"]
+    assert site.join("quick", "visitor").status_code == 200
+    assert site.answer("visitor")["output"]["data"] == [1]
+    assert site.join("run", "visitor").status_code == 200
+    site.go.set()
+    assert site.answer("visitor")["success"] is True
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "3 runs are waiting"), ("zh", "有 3 个运行正在等待")])
+def test_a_full_queue_is_a_sentence_that_says_how_many_wait(
+    site: Site, monkeypatch: pytest.MonkeyPatch, language: str, words: str
+) -> None:
+    monkeypatch.setattr(queue, "MOST_WAITING", 3)
+    for number in range(5):
+        assert site.join("run", f"other{number}").status_code == 200
+    assert site.join("run", "visitor", language).status_code == 200
+    told = site.answer("visitor")
+    assert told["success"] is False
+    assert words in told["output"]["error"]
+    assert site.join("quick", "visitor").status_code == 200
+
+
+def test_who_has_nothing_running_goes_before_who_has(site: Site) -> None:
+    for _ in range(4):
+        site.join("run", "first")
+    site.join("run", "second")
+    waiting = site.page._queue
+    assert isinstance(waiting, queue.RunQueue)
+    line = waiting.event_queue_per_concurrency_id["segment"]
+    line.concurrency_limit = 0  # only look
+    waiting.get_events()
+    assert [event.session_hash for event in line.queue] == ["second", "first", "first"]
+
+
+@pytest.mark.parametrize("name", ["run", "api"])
+def test_nothing_passes_the_queue_by(site: Site, name: str) -> None:
+    answer = httpx.post(f"{site.address}gradio_api/{name}/quick", json={"data": [1]})
+    assert answer.status_code == 404
+
+
+def test_a_script_leaves_no_session_behind(site: Site) -> None:
+    site.go.set()
+    for _ in range(5):
+        event = site.join("quick").json()["event_id"]
+        assert "complete" in httpx.get(f"{site.address}gradio_api/call/quick/{event}", timeout=60).text
+    assert not site.page.server_app.state_holder.session_data
+    assert site.page.server_app.state_holder.capacity == 300

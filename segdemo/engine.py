@@ -109,6 +109,9 @@ class Engine(Protocol):
     def answer(self, question: Question, should_continue: ShouldContinue = always) -> Any:
         """Return the answer; raises as :meth:`ask` does."""
 
+    def close(self) -> None:
+        """End all work before its next layer; nothing can be asked any more."""
+
 
 class _Job:
     """A question that is being answered, and those who wait for it."""

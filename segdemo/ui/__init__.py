@@ -24,7 +24,7 @@ from segdemo.ui.texts import TEXTS
 __all__ = ["TABS", "build_app", "launch", "mount", "serve"]
 
 
-def build_app(engine: Engine | None = None) -> gr.Blocks:
+def build_app(engine: Engine | None = None) -> GuardedBlocks:
     """Put the page together: the shared inputs at the left, a tab for each module in ``TABS``, the endpoints.
 
     Args:
@@ -45,12 +45,13 @@ def build_app(engine: Engine | None = None) -> gr.Blocks:
                     with gr.Tab(i18n(tab.TITLE), elem_id=tab.__name__.rpartition(".")[2]):
                         tab.build(page)
         page.connect()
+    blocks.engine = engine  # ends with the page
     queue.install(blocks)
     return blocks
 
 
-def launch(page: gr.Blocks | None = None, **settings: Any) -> Any:
-    """Start the page; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT say where unless the settings do.
+def launch(page: GuardedBlocks | None = None, **settings: Any) -> Any:
+    """Start the page; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT (or PORT) say where unless the settings do.
 
     Unless ``prevent_thread_lock`` is set it returns when the page is stopped, by Ctrl-C or by SIGTERM.
 

@@ -13,6 +13,7 @@ from gradio.state_holder import SessionState
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from segdemo.engine import Engine
 from segdemo.errors import InputError
 from segdemo.ui.files import checked_files
 from segdemo.ui.messages import error_of, failure, text
@@ -26,6 +27,8 @@ class GuardedBlocks(gr.Blocks):
     Every way into the page, its own events, the public and private endpoints, with and without the queue, and MCP,
     leads through :meth:`process_api`.
     """
+
+    engine: Engine  # what answers its questions
 
     async def process_api(
         self, block_fn: BlockFunction | int, inputs: list[Any], *arguments: Any, **settings: Any

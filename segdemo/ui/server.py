@@ -27,7 +27,7 @@ from segdemo.examples import FIRST, example
 from segdemo.ui import folder, memory, visits
 from segdemo.ui.first import FirstScript
 from segdemo.ui.gate import Gate
-from segdemo.ui.guard import HANDLERS
+from segdemo.ui.guard import HANDLERS, GuardedBlocks
 from segdemo.ui.javascript import Modules, first_script
 from segdemo.ui.texts import TEXTS
 
@@ -71,7 +71,7 @@ def _settings() -> dict[str, Any]:
     }
 
 
-def launch(page: gr.Blocks, **settings: Any) -> Any:
+def launch(page: GuardedBlocks, **settings: Any) -> Any:
     """Start the page; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT (or PORT) say where unless the settings do.
 
     Unless ``prevent_thread_lock`` is set it returns when the page is stopped, by Ctrl-C or by SIGTERM.
@@ -105,7 +105,7 @@ def launch(page: gr.Blocks, **settings: Any) -> Any:
     return started
 
 
-def mount(app: FastAPI, path: str = "/segdemo", page: gr.Blocks | None = None, **settings: Any) -> FastAPI:
+def mount(app: FastAPI, path: str = "/segdemo", page: GuardedBlocks | None = None, **settings: Any) -> FastAPI:
     """Put the page into another application: the same styles, texts and limits as when it stands alone.
 
     The application's lifespan starts the page, so it has to be run by a server, or by a client that runs lifespans.
@@ -143,7 +143,7 @@ def mount(app: FastAPI, path: str = "/segdemo", page: gr.Blocks | None = None, *
     return app
 
 
-def serve(page: gr.Blocks) -> int:
+def serve(page: GuardedBlocks) -> int:
     """Start the page, and say on stderr why if it cannot be started.
 
     Args:
@@ -160,10 +160,11 @@ def serve(page: gr.Blocks) -> int:
     return 0
 
 
-def _end(page: gr.Blocks) -> None:
+def _end(page: GuardedBlocks) -> None:
     """Stop all runs and end the process; a thread that is still inside PyTorch would abort it at Python's own end."""
     print("Stopping the page.")
     visits.end_all()
+    page.engine.close()
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # that it did not wait is no error
     server: Any = page.server
     server.force_exit = True  # pages that stand open would be waited for

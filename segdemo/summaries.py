@@ -209,9 +209,8 @@ def step_for(height: int, width: int, side: int) -> int:
 def _scratch(count: int) -> Tensor:
     """Return memory for passing results, float32, this thread's own; fresh memory would cost as much as a reading."""
     if not hasattr(_OWN, "scratch") or len(_OWN.scratch) < count:
-        _OWN.scratch = torch.empty(max(count, CHUNK))
-    kept: Tensor = _OWN.scratch
-    return kept
+        _OWN.scratch = np.empty(max(count, CHUNK), dtype=np.float32)
+    return torch.from_numpy(_OWN.scratch)  # a new tensor, since one made in inference mode serves only there
 
 
 def _grid(maps: Tensor) -> Tensor:

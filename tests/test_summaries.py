@@ -229,3 +229,9 @@ def test_a_glimpse_shows_every_nth_pixel_of_the_channel_that_varies_most_in_its_
     assert (seen.channel, seen.step, seen.shape) == (1, 4, (3, 100, 60))
     assert (seen.low, seen.high) == (0, 56)  # every fourth of 0 … 59
     assert (seen.thumbnail == np.rint(252 / 56 * np.arange(0, 60, 4))).all()
+
+
+def test_what_was_summarised_in_inference_mode_is_summarised_as_well_outside_it() -> None:
+    with torch.inference_mode():
+        inside = summarise(torch.ones(1, 2, 3, 4))
+    assert summarise(torch.ones(1, 2, 3, 4)).mean == inside.mean == 1

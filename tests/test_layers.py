@@ -28,7 +28,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "summaries": ({"errors"}, {"torch", "numpy"}),
     "weights": ({"errors"}, {"torch", "numpy", "safetensors"}),
     "checkpoints": ({"errors", "networks.spec", "weights"}, {"torch", "safetensors"}),
-    "results": ({"errors", "images", "networks", "summaries"}, {"torch", "PIL", "numpy"}),
+    "results": ({"ambient", "errors", "images", "networks", "summaries"}, {"torch", "PIL", "numpy"}),
     "inference": (
         {"activations", "ambient", "cache", "checkpoints", "errors", "hooks", "images", "leaves", "networks"}
         | {"results", "summaries"},

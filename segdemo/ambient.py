@@ -40,7 +40,7 @@ def plain() -> Iterator[None]:
 @contextmanager
 def making() -> Iterator[None]:
     """Hold still what decides how a network is made: ordinary float32 weights on the CPU, also in inference mode."""
-    with plain(), torch.inference_mode(False):
+    with plain(), alone_after_fork(), torch.inference_mode(False):
         yield
 
 
@@ -56,7 +56,8 @@ def passing(network: nn.Module, *, grad: bool = False) -> Iterator[None]:
         InputError: its weights are not float32, or this process was forked at a moment that it cannot recover from.
     """
     check_weights(network)
-    with plain(), _alone_after_fork(network), torch.inference_mode(not grad), torch.set_grad_enabled(grad):
+    _check_fork(network)
+    with plain(), alone_after_fork(), torch.inference_mode(not grad), torch.set_grad_enabled(grad):
         training = [module for module in network.modules() if module.training]
         network.eval()
         _AT_WORK.add(threading.get_ident())
@@ -93,8 +94,19 @@ def device_of(network: nn.Module) -> torch.device:
     return next((tensor.device for tensor in chain(network.parameters(), network.buffers())), torch.device("cpu"))
 
 
+def _check_fork(network: nn.Module) -> None:
+    """Refuse to run a network in a forked child that was torn from its parent at a bad moment."""
+    if os.getpid() != _BORN and (_torn or device_of(network).type != "cpu"):
+        raise InputError(
+            "forked",
+            "This process was forked while a network was running in its parent, or a network of its parent is not on "
+            "the CPU; neither can be used here. Start processes with multiprocessing.get_context('spawn'), or fork "
+            "before the first run.",
+        )
+
+
 @contextmanager
-def _alone_after_fork(network: nn.Module) -> Iterator[None]:
+def alone_after_fork() -> Iterator[None]:
     """Compute in one thread where the process was forked: PyTorch's other threads stayed behind in the parent.
 
     To call on them would wait for ever. Data loaders of PyTorch do the same.
@@ -102,13 +114,6 @@ def _alone_after_fork(network: nn.Module) -> Iterator[None]:
     if os.getpid() == _BORN:
         yield
         return
-    if _torn or device_of(network).type != "cpu":
-        raise InputError(
-            "forked",
-            "This process was forked while a network was running in its parent, or a network of its parent is not on "
-            "the CPU; neither can be used here. Start processes with multiprocessing.get_context('spawn'), or fork "
-            "before the first run.",
-        )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -232,7 +232,7 @@ class LocalEngine:
     ) -> None:
         self.networks = networks
         self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules)
-        self._adopted: dict[tuple[str, int | None], Opened] = {}
+        self._adopted: dict[Hashable, Opened] = {}
         self._closed = False
         self._renew()
         _ENGINES.add(self)
@@ -287,7 +287,7 @@ class LocalEngine:
 
     def ask(self, question: Question, should_continue: ShouldContinue = always) -> Iterator[Any]:
         """As :class:`Engine` says."""
-        answer = self._answers.get(question)  # what is remembered waits for nobody
+        answer = self._recall(question)  # what is remembered waits for nobody
         while answer is None:
             with self._waiting_for(question, should_continue) as job:
                 while not wait([job.future], POLL).done:
@@ -330,7 +330,7 @@ class LocalEngine:
         with self._lock:
             if self._closed:
                 raise Cancelled
-            job = self._jobs.get(question)
+            job = None if self._is_changed(question) else self._jobs.get(question)
             if job is None or not job.should_continue():
                 job = self._jobs[question] = _Job()
                 job.askers.append(should_continue)
@@ -357,12 +357,22 @@ class LocalEngine:
 
     def _recall_or(self, question: Question, job: _Job) -> Any:
         """Return what is remembered of a question, else work it out and remember it."""
-        answer = self._answers.get(question)
+        answer = self._recall(question)
         if answer is None:
             with ExitStack() as stack:
                 answer = freeze(question.answer(Bench(self, question, job, stack)))
-            self._answers.put(question, answer, size_of(answer))
+            if not self._is_changed(question):
+                self._answers.put(question, answer, size_of(answer))
         return answer
+
+    def _recall(self, question: Question) -> Any:
+        return None if self._is_changed(question) else self._answers.get(question)
+
+    def _is_changed(self, question: Any) -> bool:
+        """Say whether somebody changed the network of a question: nothing remembered holds for it, nor the reverse."""
+        key = (getattr(question, "network", None), getattr(question, "step", None))
+        opened = self._adopted.get(key) or self._modules.get(key)
+        return opened is not None and opened.changed
 
 
 _ENGINES: WeakSet[LocalEngine] = WeakSet()

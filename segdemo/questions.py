@@ -101,7 +101,7 @@ class Activation(Question):
         """Return float32, (h, w) for one channel, else the activation without the batch dimension."""
         asked = replace(self, layer=bench.opened.layer_of(self.layer), size=bench.size, channel=None)
         if self.channel is not None:
-            return _channel(bench.answer(asked), self.channel, self.layer)
+            return channel_of(bench.answer(asked), self.channel, self.layer)
         if asked != self:
             return bench.answer(asked)
         return run_until(bench.module, bench.batch, self.layer, bench.check)[0].float().contiguous().cpu().numpy()
@@ -197,8 +197,17 @@ def _facts(spec: NetworkSpec) -> NetworkFacts:
     )
 
 
-def _channel(values: np.ndarray, channel: int, layer: str) -> np.ndarray:
-    """Take one channel of an activation, (h, w)."""
+def channel_of(values: np.ndarray, channel: int, layer: str) -> np.ndarray:
+    """Take one channel of an activation, (h, w).
+
+    Args:
+        values: the activation without the batch dimension.
+        channel: which.
+        layer: what to call it in a refusal.
+
+    Raises:
+        InputError: it has no such channel.
+    """
     maps = maps_of(values)
     number = whole(channel)
     if number is None or not 0 <= number < len(maps):

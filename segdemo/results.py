@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from segdemo.ambient import alone_after_fork
 from segdemo.cache import freeze
 from segdemo.errors import InputError
 from segdemo.images import Placement
@@ -231,8 +232,9 @@ class Result:
     def mask(self) -> np.ndarray:
         """The most probable class of each pixel, (H, W) uint8, 0 … K−1."""
         mask = np.empty(self.size[::-1], dtype=np.uint8)
-        for rows, logits in self._bands():
-            mask[rows] = _greatest(logits).numpy()
+        with alone_after_fork():
+            for rows, logits in self._bands():
+                mask[rows] = _greatest(logits).numpy()
         mask.setflags(write=False)  # results are shared by way of the cache
         return mask
 
@@ -301,8 +303,9 @@ class Result:
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
         values = np.empty(self.size[::-1], dtype=np.float32)
-        for rows, logits in self._bands():
-            values[rows] = function(logits).numpy()
+        with alone_after_fork():
+            for rows, logits in self._bands():
+                values[rows] = function(logits).numpy()
         return values
 
     def _bands(self) -> Iterator[tuple[slice, Tensor]]:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from segdemo import checkpoints
 from segdemo.engine import LocalEngine, Question, ShouldContinue, always
-from segdemo.errors import InputError
-from segdemo.images import whole
+from segdemo.images import check_side, whole
 from segdemo.networks import DEFAULT, NETWORKS, NetworkSpec, find
-from segdemo.opened import Opened
+from segdemo.opened import Opened, fingerprint_of
 from segdemo.pictures import PictureSource
-from segdemo.questions import Activation, Layers, LayerSummary, Run
+from segdemo.questions import Activation, Layers, LayerSummary, Run, channel_of
 from segdemo.results import LayerInfo, Result
 from segdemo.summaries import Summary
 
@@ -35,7 +35,9 @@ class Segmenter:
 
     def __init__(self, network: str | NetworkSpec = DEFAULT, step: int | None = None) -> None:
         self.spec = network if isinstance(network, NetworkSpec) else find(network)
-        self.step = None if step is None else _step(step)
+        number = whole(step)
+        self.step = step if number is None else number
+        checkpoints.sha256_of(self.spec, self.step)  # refuses what is no step of its training
         self.classes = self.spec.classes
         self._engine = LocalEngine({self.spec.name: self.spec})
         self.trained = self._opened().trained
@@ -47,7 +49,7 @@ class Segmenter:
 
     @network.setter
     def network(self, module: nn.Module) -> None:
-        self._engine.adopt(replace(self._opened(), module=module))
+        self._engine.adopt(replace(self._opened(), module=module, fingerprint=fingerprint_of(module)))
 
     def run(
         self, picture: PictureSource, size: int | None = None, *, should_continue: ShouldContinue = always
@@ -66,7 +68,7 @@ class Segmenter:
             InputError: the picture or the input size cannot be used.
             Cancelled: ``should_continue`` said False.
         """
-        return self._ask(Run(self.spec.name, self._engine.keep(picture), size, self.step), should_continue)
+        return self._ask(Run(self.spec.name, self._engine.keep(picture), self._size(size), self.step), should_continue)
 
     def activation(
         self, picture: PictureSource, layer: str | nn.Module, channel: int | None = None, size: int | None = None
@@ -85,8 +87,12 @@ class Segmenter:
         Raises:
             InputError: no such layer or channel, or the picture or the input size cannot be used.
         """
-        name = self.layer_of(layer)
-        return self._ask(Activation(self.spec.name, self._engine.keep(picture), name, channel, size, self.step))
+        name, number = self.layer_of(layer), whole(channel)
+        if number is None and channel is not None:  # refused, with the channels there are
+            return channel_of(self.activation(picture, layer, size=size), channel, name)
+        return self._ask(
+            Activation(self.spec.name, self._engine.keep(picture), name, number, self._size(size), self.step)
+        )
 
     def summary(self, picture: PictureSource, layer: str | nn.Module, size: int | None = None) -> Summary:
         """Summarise what any layer put out, as ``Result.layers`` does for the stages of the figure.
@@ -100,7 +106,7 @@ class Segmenter:
             InputError: no such layer, or the picture or the input size cannot be used.
         """
         name = self.layer_of(layer)
-        return self._ask(LayerSummary(self.spec.name, self._engine.keep(picture), name, size, self.step))
+        return self._ask(LayerSummary(self.spec.name, self._engine.keep(picture), name, self._size(size), self.step))
 
     def layers(self, size: int | None = None, *, picture_size: tuple[int, int] | None = None) -> tuple[LayerInfo, ...]:
         """List every module call in the order in which they finish, computing nothing.
@@ -109,7 +115,7 @@ class Segmenter:
             size: input size in pixels; None takes the network's own.
             picture_size: (width, height) in pixels of a picture, which decides the shapes; None stands for a square.
         """
-        return self._ask(Layers(self.spec.name, size, picture_size, self.step))
+        return self._ask(Layers(self.spec.name, self._size(size), picture_size, self.step))
 
     def layer_of(self, layer: str | nn.Module) -> str:
         """Return the dotted name for a stage's label, or for itself if it is one, as :meth:`layers` writes it.
@@ -134,26 +140,10 @@ class Segmenter:
         return self._engine.open(self.spec.name, self.step)
 
     def _ask(self, question: Question, should_continue: ShouldContinue = always) -> Any:
-        if self._opened().changed:  # what is remembered may not hold for it
-            self._engine.adopt(self._opened())
         return self._engine.answer(question, should_continue)
 
-
-def _step(value: object) -> int:
-    """Return a step of a training as Python's whole number.
-
-    Raises:
-        InputError: it is none.
-    """
-    number = whole(value)
-    if number is None:
-        raise InputError(
-            "step_kind",
-            "A step of the training is a whole number, and {came} came. Give one of the network's snapshots, or None "
-            "for its end.",
-            came=repr(value),
-        )
-    return number
+    def _size(self, size: int | None) -> int:
+        return check_side(self.spec.rule, size)
 
 
 def _with(spec: NetworkSpec, step: int | None, module: nn.Module, trained: bool) -> Segmenter:
@@ -161,5 +151,5 @@ def _with(spec: NetworkSpec, step: int | None, module: nn.Module, trained: bool)
     segmenter = Segmenter.__new__(Segmenter)
     segmenter.spec, segmenter.step, segmenter.classes, segmenter.trained = spec, step, spec.classes, trained
     segmenter._engine = LocalEngine({spec.name: spec})
-    segmenter._engine.adopt(Opened(spec, step, module, trained))
+    segmenter._engine.adopt(Opened(spec, step, module, trained, fingerprint_of(module)))
     return segmenter

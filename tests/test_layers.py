@@ -33,7 +33,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "summaries": ({"errors"}, {"torch", "numpy"}),
     "weights": ({"errors"}, {"torch", "numpy", "safetensors"}),
     "checkpoints": ({"errors", "networks.spec", "weights"}, {"torch", "safetensors"}),
-    "results": ({"cache", "errors", "images", "networks", "summaries"}, {"torch", "PIL", "numpy"}),
+    "results": ({"ambient", "cache", "errors", "images", "networks", "summaries"}, {"torch", "PIL", "numpy"}),
     "opened": ({"activations", "ambient", "checkpoints", "errors", "hooks", "leaves", "networks"}, {"torch"}),
     "engine": ({"ambient", "cache", "errors", "images", "networks", "opened", "pictures"}, {"torch", "PIL"}),
     "questions": (

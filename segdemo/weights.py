@@ -198,7 +198,7 @@ def _unwrapped(values: Any) -> Mapping[Any, Any]:
     """Return the state dict within wrappers."""
     for _ in range(DEEPEST):
         if isinstance(values, list | tuple):
-            inside = [value for value in values if isinstance(value, Mapping) and _has_tensors(value)]
+            inside = [value for value in values if _has_tensors(value)]
             if len(inside) != 1:
                 raise Unreadable(f"a state dict was expected, and it is a {type(values).__name__} with {len(inside)}")
             values = inside[0]

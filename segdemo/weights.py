@@ -121,16 +121,16 @@ def _read(file: IO[bytes]) -> Any:
     head = file.read(64)
     size = file.seek(0, 2)
     file.seek(0)
+    length = int.from_bytes(head[:8], "little")  # of the header, if it is safetensors; it may look like any beginning
+    if head[8:9] == b"{" and length <= size - 8:
+        return safetensors.torch.load(file.read())
     if head.startswith(b"PK"):
         _check_zip(file, size)
         return _load(file)
     if head[:1] == b"\x80":  # a pickle
         return _load(file)
     if head[8:9] == b"{":
-        length = int.from_bytes(head[:8], "little")
-        if length > size - 8:
-            raise Unreadable(f"it is damaged: its header would have {length} bytes, and the file has {size}")
-        return safetensors.torch.load(file.read())
+        raise Unreadable(f"it is damaged: its header would have {length} bytes, and the file has {size}")
     for beginning, what in KNOWN_AS.items():
         if head.lstrip().startswith(beginning) if beginning else not head:
             raise Unreadable(what)
@@ -198,7 +198,7 @@ def _unwrapped(values: Any) -> Mapping[Any, Any]:
     """Return the state dict within wrappers."""
     for _ in range(DEEPEST):
         if isinstance(values, list | tuple):
-            inside = [value for value in values if isinstance(value, Mapping) and _has_tensors(value)]
+            inside = [value for value in values if _has_tensors(value)]
             if len(inside) != 1:
                 raise Unreadable(f"a state dict was expected, and it is a {type(values).__name__} with {len(inside)}")
             values = inside[0]

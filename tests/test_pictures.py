@@ -483,25 +483,22 @@ def test_any_bytes_are_a_picture_or_a_sentence(content: bytes, start: bytes) -> 
     usable(start + content)
 
 
-SAMPLES = [
-    written(picture, kind, **options)
-    for kind, options in [
-        ("PNG", {"icc_profile": DISPLAY_P3}),
-        ("JPEG", {"exif": exif(SIDEWAYS), "icc_profile": DISPLAY_P3}),
-        ("JPEG", {"progressive": True}),
-        ("WEBP", {"exif": exif(SIDEWAYS)}),
-        ("GIF", {"save_all": True, "append_images": [Image.new("RGB", (24, 16))]}),
-        ("BMP", {}),
-        ("TIFF", {"exif": exif(SIDEWAYS)[6:]}),
-        ("TIFF", {"compression": "tiff_lzw"}),
-        ("PPM", {}),
-        ("TGA", {"compression": "tga_rle"}),
-        ("JPEG2000", {}),
-        ("MPO", {"save_all": True, "append_images": [Image.new("RGB", (24, 16))]}),
-        *([("AVIF", {})] if "AVIF" in Image.SAVE else []),
-    ]
-    for picture in [noise(16, 24)]
+KINDS: list[tuple[str, dict[str, Any]]] = [
+    ("PNG", {"icc_profile": DISPLAY_P3}),
+    ("JPEG", {"exif": exif(SIDEWAYS), "icc_profile": DISPLAY_P3}),
+    ("JPEG", {"progressive": True}),
+    ("WEBP", {"exif": exif(SIDEWAYS)}),
+    ("GIF", {"save_all": True, "append_images": [Image.new("RGB", (24, 16))]}),
+    ("BMP", {}),
+    ("TIFF", {"exif": exif(SIDEWAYS)[6:]}),
+    ("TIFF", {"compression": "tiff_lzw"}),
+    ("PPM", {}),
+    ("TGA", {"compression": "tga_rle"}),
+    ("JPEG2000", {}),
+    ("MPO", {"save_all": True, "append_images": [Image.new("RGB", (24, 16))]}),
+    *([("AVIF", {})] if "AVIF" in Image.SAVE else []),
 ]
+SAMPLES = [written(noise(16, 24), kind, **options) for kind, options in KINDS]
 
 
 @QUICK

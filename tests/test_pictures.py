@@ -280,7 +280,8 @@ def test_a_tiff_whose_one_piece_is_far_larger_than_its_picture_is_refused() -> N
     assert refused(b"II*\0" + struct.pack("<IH", 8, len(entries)) + body + bytes(64)) == "picture_heavy"
 
 
-def test_a_tiff_with_a_tag_of_millions_of_numbers_is_refused() -> None:
+def test_a_tiff_with_a_tag_of_millions_of_numbers_is_refused_unopened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("Pillow opened it"))
     tag = struct.pack("<HHII", 0x111, 4, 50_000_000, 26)
     assert refused(b"II*\0" + struct.pack("<IH", 8, 1) + tag + bytes(4)) == "picture_unreadable"
 
@@ -312,6 +313,8 @@ def test_only_two_pictures_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(load_picture, [written(noise(), "PNG")] * 6))
     assert most == 2
+    with pictures._DECODING, pictures._DECODING:
+        assert not pictures._DECODING._free.acquire(blocking=False)
 
 
 # ---- paths

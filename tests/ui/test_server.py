@@ -120,7 +120,7 @@ TOLD = {"host": "public.example", "x-forwarded-host": "public.example"}
     ],
 )
 def test_mounted_it_is_the_page_that_stands_alone(
-    address: str, path: str, base: str, headers: dict[str, str], settings: dict[str, str], root: str
+    address: str, path: str, base: str, headers: dict[str, str], settings: dict[str, Any], root: str
 ) -> None:
     app = FastAPI(root_path=root)
     mount(app, path, **settings)

@@ -122,11 +122,11 @@ TOLD = {"host": "public.example", "x-forwarded-host": "public.example"}
 def test_mounted_it_is_the_page_that_stands_alone(
     address: str, path: str, base: str, headers: dict[str, str], settings: dict[str, Any], root: str
 ) -> None:
-    app = FastAPI(root_path=root)
+    app = FastAPI()
     mount(app, path, **settings)
     with httpx.Client() as client:
         alone = seen(client, address, {})
-    with TestClient(app, base_url=PUBLIC) as inside:
+    with TestClient(app, base_url=PUBLIC, root_path=root) as inside:
         found = seen(inside, base, headers)
         if base:
             moved = inside.get(f"{base}?network=unet", headers=headers, follow_redirects=False)

@@ -19,7 +19,13 @@ from segdemo.ui.components.network_diagram import NetworkDiagram
 from segdemo.ui.javascript import modules
 from segdemo.ui.values import diagram_value
 
-SCALES = (Scale(0.0, 1.0, False), Scale(-2.5, 7.25, False), Scale(-3.0, 3.0, True), Scale(4.0, 4.0, False))
+SCALES = (
+    Scale(0.0, 1.0, False),
+    Scale(-2.5, 7.25, False),
+    Scale(-3.0, 3.0, True),
+    Scale(4.0, 4.0, False),
+    Scale(0.0, 0.0, True),
+)
 
 
 def export(folder: Path) -> None:

@@ -52,3 +52,10 @@ test("NumPy's file has its header padded to 64 bytes and the values behind it", 
   assert.match(new TextDecoder().decode(bytes.slice(10, start)), /^\{'descr': '<f4', 'fortran_order': False, 'shape': \(1, 2\), \} *\n$/);
   assert.deepEqual([...new Float32Array(bytes.slice(start).buffer)], [1.5, -2]);
 });
+
+test("its values begin at a multiple of 64, however long the shape is written", async () => {
+  for (let rows = 1; rows < 1e12; rows *= 10) {
+    const bytes = new Uint8Array(await npy(new Float32Array(0), rows, 1).arrayBuffer());
+    assert.equal(bytes.length % 64, 0, `${rows} rows`);
+  }
+});

@@ -29,6 +29,8 @@ SHUT = re.compile(
     r"/gradio_api/(file[=/].*://|file[=/]https?:|proxy=|process_recording|deep_link|stream/|vibe-)",
     re.IGNORECASE,
 )
+PANELS = "/gradio_api/component_server"  # Gradio would read a thousand files into memory there
+MOST_ASKED = 16_384  # bytes of a question to a panel
 PREFIX = re.compile(r"(/[\w.~-]+)+")
 
 
@@ -61,6 +63,8 @@ class Gate:
             answer = RedirectResponse(f"{prefix}/" + (f"?{query}" if query else ""), 307)
         elif SHUT.match(rest):
             answer = PlainTextResponse("Not found", 404)
+        elif rest.startswith(PANELS) and not is_short_json(headers):
+            answer = PlainTextResponse("A panel is asked in a few words of JSON", 413)
         elif is_foreign(headers) and ("cookie" in headers or "authorization" in headers):
             answer = PlainTextResponse(text(request, "page.foreign"), 403)  # type: ignore[arg-type]
         await answer(_placed(scope, headers, prefix, rest), receive, _protected(send))
@@ -77,6 +81,17 @@ class Gate:
             if start and _below(path, start):
                 return prefix, path[len(start) :]
         return prefix, path
+
+
+def is_short_json(headers: Headers) -> bool:
+    """Say whether a request brings JSON of a length that it states, and that a panel's question may have.
+
+    Args:
+        headers: of the request.
+    """
+    length = headers.get("content-length", "")
+    is_json = headers.get("content-type", "").startswith("application/json")
+    return is_json and length.isdecimal() and len(length) < 9 and int(length) <= MOST_ASKED
 
 
 def is_foreign(headers: Headers) -> bool:

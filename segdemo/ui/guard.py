@@ -13,10 +13,10 @@ from gradio.state_holder import SessionState
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from segdemo.engine import Engine
+from segdemo.engine import Cancelled, Engine
 from segdemo.errors import InputError
 from segdemo.ui.files import checked_files
-from segdemo.ui.messages import error_of, failure, text
+from segdemo.ui.messages import error_of, failure, page_ended, text
 
 LOG = logging.getLogger(__name__)
 
@@ -41,6 +41,8 @@ class GuardedBlocks(gr.Blocks):
             return await super().process_api(block_fn, inputs, *arguments, **settings)
         except InputError as error:
             raise error_of(error, request) from error
+        except Cancelled as error:
+            raise error_of(page_ended(), request) from error
         except Exception as error:
             if isinstance(error, gr.Error) and not error.print_exception:
                 raise  # a handler's own sentence

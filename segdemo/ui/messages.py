@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import gradio as gr
 from starlette.requests import Request
 
+from segdemo.engine import Cancelled
 from segdemo.errors import InputError
 from segdemo.notes import Note
 from segdemo.ui.checks import checked_inputs
@@ -70,6 +71,11 @@ def error_of(error: InputError, request: gr.Request | None) -> gr.Error:
     return _shown(sentence_of(error, request))
 
 
+def page_ended() -> InputError:
+    """Return what to say when the engine closes while something is asked of it."""
+    return InputError("page_ended", "The page is being stopped and answers nothing more. Open it again in a while.")
+
+
 def failure(request: gr.Request | None) -> gr.Error:
     """Return what is shown when something failed that the visitor cannot mend."""
     return _shown(text(request, "page.failed"))
@@ -111,6 +117,8 @@ def answering(function: Handler) -> Handler:
             return function(asked if isinstance(asked, dict) else {}, request)
         except InputError as error:
             return {"error": sentence_of(error, request)}
+        except Cancelled:
+            return {"error": sentence_of(page_ended(), request)}
         except Exception:
             LOG.exception("A panel's question failed.")
             return {"error": text(request, "page.failed")}

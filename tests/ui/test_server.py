@@ -73,7 +73,6 @@ def test_the_page_itself_and_scripts_of_others_without_cookies_may_ask(address: 
         ("GET", "proxy=https://a.hf.space/a"),
         ("GET", "deep_link?session_hash=a"),
         ("POST", "process_recording"),
-        ("POST", "component_server"),
     ],
 )
 def test_what_the_page_does_not_use_is_shut(address: str, method: str, path: str) -> None:
@@ -258,3 +257,16 @@ def test_stopping_it_in_a_run_ends_cleanly_and_leaves_no_file(
     assert "terminate" not in said
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"content": b'{"data": "' + b"a" * 16_384 + b'"}', "headers": {"content-type": "application/json"}},
+        {"content": iter([b"{}"]), "headers": {"content-type": "application/json"}},
+        {"files": {"a": ("a.png", b"a")}, "data": {"component_id": "1", "session_hash": "a", "fn_name": "channels"}},
+    ],
+    ids=["long", "of unknown length", "with files"],
+)
+def test_a_panel_is_asked_in_a_few_words(address: str, body: dict[str, Any]) -> None:
+    assert httpx.post(f"{address}/gradio_api/component_server", **body).status_code == 413

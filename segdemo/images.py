@@ -55,6 +55,44 @@ class Placement:
         """Shares (of the width, of the height) of the batch that the picture fills, in (0, 1]."""
         return self.resized[0] / self.padded[0], self.resized[1] / self.padded[1]
 
+    def cell_at(self, point: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        """Return which value of a map lies over a pixel of the picture.
+
+        Args:
+            point: (x, y) of the pixel, in the picture.
+            size: (width, height) of the map, which spans the batch, padding included.
+
+        Returns:
+            (column, row) in the map.
+        """
+        column, row = (
+            int((place + 0.5) * part / whole * cells / batch)
+            for place, whole, part, batch, cells in zip(
+                point, self.picture_size, self.resized, self.padded, size, strict=True
+            )
+        )
+        return min(column, size[0] - 1), min(row, size[1] - 1)
+
+    def point_at(self, cell: tuple[int, int], size: tuple[int, int]) -> tuple[int, int] | None:
+        """Return the pixel of the picture under the middle of a map's value, None where that is padding.
+
+        Args:
+            cell: (column, row) in the map.
+            size: (width, height) of the map, which spans the batch, padding included.
+
+        Returns:
+            (x, y) in the picture.
+        """
+        places = []
+        for place, whole, part, batch, cells in zip(
+            cell, self.picture_size, self.resized, self.padded, size, strict=True
+        ):
+            found = int((place + 0.5) * batch / cells * whole / part)
+            if found >= whole:
+                return None
+            places.append(found)
+        return places[0], places[1]
+
 
 def whole(value: object) -> int | None:
     """Return a whole number, also one of NumPy's, as Python's; None for anything else, True and 1.0 included."""

@@ -188,3 +188,22 @@ def test_a_grey_batch_holds_the_luma_of_the_picture_and_turns_back_into_it() -> 
     expected = torch.tensor([[[[red, green], [red, red]]]])
     torch.testing.assert_close(batch, (expected - 0.5) / 0.25)
     assert to_picture(batch, rule).getpixel((1, 0)) == (150, 150, 150)
+
+
+def test_a_pixel_lies_under_the_value_of_a_map_that_covers_it() -> None:
+    placement = Placement((200, 100), (64, 32), (64, 64))  # the lower half of the batch is padding
+    assert placement.cell_at((0, 0), (8, 8)) == (0, 0)
+    assert placement.cell_at((199, 99), (8, 8)) == (7, 3)
+    assert placement.cell_at((100, 50), (8, 8)) == (4, 2)
+    assert placement.point_at((4, 2), (8, 8)) == (112, 62)
+    assert placement.point_at((4, 4), (8, 8)) is None
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (65, 65), (513, 300)])
+def test_the_way_to_a_map_and_back_leads_to_the_same_value(size: tuple[int, int]) -> None:
+    placement = Placement((451, 300), (513, 341), (513, 513))
+    for column in range(size[0]):
+        for row in range(size[1]):
+            point = placement.point_at((column, row), size)
+            if point is not None and size[0] <= 451 and size[1] <= 300:
+                assert placement.cell_at(point, size) == (column, row)

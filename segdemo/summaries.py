@@ -14,6 +14,9 @@ BINS = 64
 COUNTED = 1 << 15  # values a histogram is made of at most; of larger activations every n-th value is counted
 THUMBNAIL_SIDE = 96  # pixels; maps up to this size are kept at native size
 GLIMPSE_SIDE = 48  # pixels
+SAMPLED = 256  # pixels of a thumbnail that a channel's spread is taken of, about
+OUTLIERS = 0.01  # share of them, at both ends, that does not count for the spread
+FEW = 16  # pixels or less: none of them is an outlier
 WITHIN_BYTE = 255  # rows whose zeros are counted in one byte
 CHUNK = 1 << 19  # values worked on at a time: 2 MB, which the processor's cache holds between readings
 LEVELS = 252  # a thumbnail's finite values are 0 … LEVELS
@@ -26,6 +29,15 @@ class Channels:
     """Figures of each channel of an activation, each float32 (C,), over the channel's finite values.
 
     A channel without a finite value has NaN for its figures.
+
+    Rankings look at the picture alone, by three more figures of each channel's thumbnail inside the picture, each
+    float32 (C,). They are those of the whole channel where the thumbnail holds values that are not finite.
+
+    Args:
+        inside_abs: mean absolute pixel.
+        inside_spread: standard deviation once the OUTLIERS share of pixels at each end is brought in line with the
+            next: a single value, however great, makes no channel one that varies.
+        inside_zeros: share of pixels that are exactly 0, in [0, 1].
     """
 
     minimum: np.ndarray
@@ -36,17 +48,20 @@ class Channels:
     zero_share: np.ndarray
     nans: np.ndarray
     infinities: np.ndarray
+    inside_abs: np.ndarray
+    inside_spread: np.ndarray
+    inside_zeros: np.ndarray
 
     def ranked(self, by: str) -> np.ndarray:
-        """Return the channels' numbers, (C,) int64, best first.
+        """Return the channels' numbers, (C,) int64, best first, by what they are inside the picture.
 
         Args:
             by: ``"mean_abs"`` or ``"variance"``, greatest first; ``"sparsity"``, most zeros first; ``"index"``.
         """
         scores = {
-            "mean_abs": -self.mean_abs,
-            "variance": -self.std,
-            "sparsity": -self.zero_share,
+            "mean_abs": -self.inside_abs,
+            "variance": -self.inside_spread,
+            "sparsity": -self.inside_zeros,
             "index": np.arange(len(self.mean)),
         }
         return np.argsort(scores[by], kind="stable")
@@ -94,7 +109,7 @@ class Summary:
     @property
     def nbytes(self) -> int:
         """Memory it takes, in bytes, near enough for a cache."""
-        return self.thumbnails.nbytes + 8 * self.channels.mean.nbytes + 4096
+        return self.thumbnails.nbytes + 11 * self.channels.mean.nbytes + 4096
 
 
 @dataclass(frozen=True)
@@ -103,7 +118,7 @@ class Glimpse:
 
     Args:
         shape: of the activation without the batch dimension.
-        channel: the channel shown, the one that varies most along its middle row.
+        channel: the channel shown, the one that varies most along the middle row of the picture.
         thumbnail: (th, tw) uint8, coded as in :class:`Summary`.
         step: every step-th value in both directions is shown.
         low: the value that 0 stands for.
@@ -132,7 +147,7 @@ def as_maps(tensor: Tensor) -> Tensor:
     return item if item.dim() == 3 else item.reshape(item.shape[0], -1, item.shape[-1])
 
 
-def summarise(tensor: Tensor) -> Summary:
+def summarise(tensor: Tensor, part: tuple[int, int] | None = None) -> Summary:
     """Reduce an activation to figures, a histogram and a thumbnail of each channel.
 
     Works in the memory layout that is there, and in pieces that stay in the processor's cache while each figure is
@@ -140,6 +155,7 @@ def summarise(tensor: Tensor) -> Summary:
 
     Args:
         tensor: what a layer put out, batch first; the first item of the batch is summarised.
+        part: (columns, rows) of the map, from the top left, that the picture takes: what rankings look at. None is all.
     """
     maps = as_maps(tensor.detach())
     count, size = len(maps), maps[0].numel()
@@ -155,6 +171,7 @@ def summarise(tensor: Tensor) -> Summary:
     mean = float((figures["mean"] * finite)[alive].sum() / total)
     squares = (figures["std"] ** 2 + (figures["mean"] - mean) ** 2) * finite
     counted_step = _counting_step(grid)
+    means = _means([piece["blocks"] for piece in pieces], grid, step, figures)
     edges, counts = _histogram(grid, counted_step, minimum, maximum)
     return Summary(
         shape=tuple(tensor.shape[1:]) if tensor.dim() > 1 else tuple(tensor.shape),
@@ -168,23 +185,25 @@ def summarise(tensor: Tensor) -> Summary:
         edges=edges,
         counts=counts,
         counted_step=counted_step,
-        channels=_channels(figures, size),
+        channels=_channels(figures, size, _inside(means, step, part)),
         dead=tuple(np.flatnonzero(figures["zeros"] == size).tolist()),
-        thumbnails=_thumbnails([piece["blocks"] for piece in pieces], grid, step, figures),
+        thumbnails=_thumbnails(means, figures),
         thumbnail_step=step,
     )
 
 
-def glimpse(tensor: Tensor) -> Glimpse:
-    """Keep one thinned-out channel of an activation, the one that varies most along its middle row.
+def glimpse(tensor: Tensor, part: tuple[int, int] | None = None) -> Glimpse:
+    """Keep one thinned-out channel of an activation, the one that varies most along the middle row of the picture.
 
     Args:
         tensor: what a layer put out, batch first.
+        part: as for :func:`summarise`.
     """
     maps = as_maps(tensor.detach())
     _, height, width = maps.shape
     step = step_for(height, width, GLIMPSE_SIDE)
-    row = maps[:, height // 2, :: max(1, width // 16)].float().numpy()
+    columns, rows = part or (width, height)
+    row = maps[:, rows // 2, : columns : max(1, columns // 16)].float().numpy()
     with np.errstate(invalid="ignore", over="ignore"):  # infinite values have no variance
         apart = row - (np.add.reduce(row, axis=1) / row.shape[1])[:, None]
         spread = np.einsum("cx,cx->c", apart, apart)
@@ -305,11 +324,37 @@ def _repaired(figures: dict[str, np.ndarray], maps: Tensor) -> dict[str, np.ndar
     return figures
 
 
-def _channels(figures: dict[str, np.ndarray], size: int) -> Channels:
+def _channels(figures: dict[str, np.ndarray], size: int, inside: tuple[np.ndarray, ...]) -> Channels:
     """Hand out the figures of each channel as float32."""
     names = ("low", "high", "mean", "std", "mean_abs")
-    shares = (figures["zeros"] / max(size, 1), figures["nans"], figures["infinities"])
-    return Channels(*(column.astype(np.float32) for column in (*(figures[name] for name in names), *shares)))
+    zeros = figures["zeros"] / max(size, 1)
+    shares = (zeros, figures["nans"], figures["infinities"])
+    whole = (figures["mean_abs"], figures["std"], zeros)
+    with np.errstate(invalid="ignore"):
+        seen = (np.where(np.isfinite(inside[1]), part, all_) for part, all_ in zip(inside, whole, strict=True))
+        return Channels(*(column.astype(np.float32) for column in (*(figures[name] for name in names), *shares, *seen)))
+
+
+def _inside(means: np.ndarray, step: int, part: tuple[int, int] | None) -> tuple[np.ndarray, ...]:
+    """Take mean absolute value, robust spread and share of zeros of each channel inside the picture, (C,) each.
+
+    Args:
+        means: the thumbnails before they are coded, (groups, th, tw, channels) float32.
+        step: values that one of their pixels stands for, in both directions.
+        part: as for :func:`summarise`.
+    """
+    groups, height, width, channels = means.shape
+    columns, rows = (max(1, side // step) for side in part) if part else (width, height)  # no pixel half in the padding
+    seen = means[:, :rows, :columns]
+    thin = max(1, math.isqrt(seen.shape[1] * seen.shape[2] // SAMPLED))
+    sample = seen[:, ::thin, ::thin].reshape(groups, -1, channels)
+    count = sample.shape[1]
+    cut = math.ceil(OUTLIERS * count) if count > FEW else 0
+    with np.errstate(invalid="ignore", over="ignore"):
+        sample = np.sort(sample, axis=1)
+        sample[:, :cut], sample[:, count - cut :] = sample[:, cut, None], sample[:, count - cut - 1, None]
+        figures = (np.abs(seen).mean((1, 2)), sample.std(1), (seen == 0).mean((1, 2)))
+    return tuple(figure.reshape(-1) for figure in figures)
 
 
 def _sums_of(values: np.ndarray, step: int) -> np.ndarray:
@@ -323,8 +368,8 @@ def _sums_of(values: np.ndarray, step: int) -> np.ndarray:
     return sums
 
 
-def _thumbnails(blocks: list[Tensor], grid: Tensor, step: int, figures: dict[str, np.ndarray]) -> np.ndarray:
-    """Code the means over squares of step × step values, (C, th, tw) uint8; at the far borders over what is there."""
+def _means(blocks: list[Tensor], grid: Tensor, step: int, figures: dict[str, np.ndarray]) -> np.ndarray:
+    """Take the means over squares of step × step values, (groups, th, tw, channels); at borders over what is there."""
     groups, height, width, channels = grid.shape
     sums = torch.cat(blocks, 1 if groups == 1 else 0).numpy()
     means = _sums_of(sums.reshape(-1, width, channels), step).reshape(groups, sums.shape[1], -1, channels)
@@ -334,6 +379,11 @@ def _thumbnails(blocks: list[Tensor], grid: Tensor, step: int, figures: dict[str
         low, high = (figures[name].reshape(groups, 1, 1, channels) for name in ("low", "high"))
         if math.isfinite(means.sum()):
             np.clip(means, low, high, out=means)  # sums are rounded
+    return means
+
+
+def _thumbnails(means: np.ndarray, figures: dict[str, np.ndarray]) -> np.ndarray:
+    """Code the means of each channel between its minimum and maximum, (C, th, tw) uint8."""
     groups, height, width, channels = means.shape
     ends = (np.tile(figures[name].reshape(groups, 1, channels), (1, 1, width)) for name in ("low", "high"))
     codes = _quantise(means.reshape(groups, height, width * channels), *ends).reshape(means.shape)

@@ -140,3 +140,21 @@ def test_the_memory_of_a_result_counts_all_that_it_holds() -> None:
     more = dataclasses.replace(shown, layers={"one": summary, "two": summary}, glimpses={"three": small})
     assert more.nbytes == shown.nbytes + 2 * summary.nbytes + 7 * 9
     assert summary.nbytes > 2 * 7 * 9 + 2 * 8 * 4
+
+
+@pytest.mark.parametrize("size", [(9, 7), (5, 4), (1, 1), (300, 2)])
+def test_probabilities_at_a_pixel_are_those_of_the_maps(size: tuple[int, int]) -> None:
+    shown = result(random_logits(4, 5), size)
+    maps = np.stack([shown.probability(name) for name in NAMES])
+    for x, y in {(0, 0), (size[0] - 1, size[1] - 1), (size[0] // 2, size[1] // 3)}:
+        assert shown.probabilities_at((x, y)) == pytest.approx(maps[:, y, x], rel=1e-6)
+        assert shown.class_at((x, y)) == shown.mask[y, x]
+
+
+@pytest.mark.parametrize("point", [(9, 0), (0, 7), (-1, 0), (0, -1)])
+def test_a_point_outside_the_picture_is_refused_with_its_size(point: tuple[int, int]) -> None:
+    shown = result(random_logits(4, 5), (9, 7))
+    for ask in (shown.probabilities_at, shown.class_at):
+        with pytest.raises(InputError, match="9 × 7") as refusal:
+            ask(point)
+        assert refusal.value.code == "point_outside"

@@ -170,7 +170,7 @@ def summarise(tensor: Tensor) -> Summary:
         counted_step=counted_step,
         channels=_channels(figures, size),
         dead=tuple(np.flatnonzero(figures["zeros"] == size).tolist()),
-        thumbnails=_thumbnails([piece["blocks"] for piece in pieces], grid, step, figures),
+        thumbnails=_thumbnails([piece["blocks"].numpy() for piece in pieces], grid, step, figures),
         thumbnail_step=step,
     )
 
@@ -194,7 +194,8 @@ def glimpse(tensor: Tensor) -> Glimpse:
     if not (math.isfinite(low) and math.isfinite(high)):
         finite = shown[np.isfinite(shown)]
         low, high = (finite.min(), finite.max()) if len(finite) else (np.float32(0), np.float32(0))
-    codes = _quantise(shown, low, high)
+    codes = np.empty(shown.shape, dtype=np.uint8)
+    _quantise(shown, low, high, out=codes, finite=bool(np.isfinite(shown).all()))
     return Glimpse(tuple(tensor.shape[1:]), channel, codes, step, float(low), float(high))
 
 
@@ -323,37 +324,59 @@ def _sums_of(values: np.ndarray, step: int) -> np.ndarray:
     return sums
 
 
-def _thumbnails(blocks: list[Tensor], grid: Tensor, step: int, figures: dict[str, np.ndarray]) -> np.ndarray:
-    """Code the means over squares of step × step values, (C, th, tw) uint8; at the far borders over what is there."""
+def _thumbnails(pieces: list[np.ndarray], grid: Tensor, step: int, figures: dict[str, np.ndarray]) -> np.ndarray:
+    """Code the means over squares of step × step values, (C, th, tw) uint8; at the far borders over what is there.
+
+    Args:
+        pieces: (g, r, i) each, the sums of every ``step`` rows.
+        grid: what they are of.
+        step: values on a side of a square.
+        figures: of each channel.
+    """
     groups, height, width, channels = grid.shape
-    sums = torch.cat(blocks, 1 if groups == 1 else 0).numpy()
-    means = _sums_of(sums.reshape(-1, width, channels), step).reshape(groups, sums.shape[1], -1, channels)
-    if step > 1:
-        rows, columns = (np.minimum(step, side - np.arange(0, side, step)) for side in (height, width))
-        means /= (rows[:, None] * columns).astype(np.float32)[:, :, None]
-        low, high = (figures[name].reshape(groups, 1, 1, channels) for name in ("low", "high"))
-        if math.isfinite(means.sum()):
-            np.clip(means, low, high, out=means)  # sums are rounded
-    groups, height, width, channels = means.shape
-    ends = (np.tile(figures[name].reshape(groups, 1, channels), (1, 1, width)) for name in ("low", "high"))
-    codes = _quantise(means.reshape(groups, height, width * channels), *ends).reshape(means.shape)
+    rows, columns = (-(-side // step) for side in (height, width))
+    counted = (np.minimum(step, side - np.arange(0, side, step)) for side in (height, width))
+    shares = np.repeat(np.multiply.outer(*counted).astype(np.float32), channels, axis=1)
+    low, high = (np.tile(figures[name].reshape(groups, 1, channels), (1, 1, columns)) for name in ("low", "high"))
+    finite = not (figures["nans"].any() or figures["infinities"].any())
+    codes = np.empty((groups, rows, columns * channels), dtype=np.uint8)
+    group = row = 0
+    for piece in pieces:
+        here = (slice(group, group + len(piece)), slice(row, row + piece.shape[1]))
+        means = piece
+        if step > 1:
+            means = _sums_of(piece.reshape(-1, width, channels), step).reshape(*piece.shape[:2], -1)
+            means /= shares[here[1]]
+            if finite:
+                np.clip(means, low[here[0]], high[here[0]], out=means)  # sums are rounded
+        _quantise(means, low[here[0]], high[here[0]], out=codes[here], finite=finite)
+        group, row = (group, row + piece.shape[1]) if groups == 1 else (group + len(piece), 0)
+    codes = codes.reshape(groups, rows, columns, channels)
     return codes[0].transpose(2, 0, 1) if groups == 1 else codes[..., 0]
 
 
-def _quantise(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Code values as uint8 between low and high, float32, which spread over them."""
+def _quantise(values: np.ndarray, low: np.ndarray, high: np.ndarray, *, out: np.ndarray, finite: bool) -> None:
+    """Code values as uint8 between low and high, float32, which spread over them.
+
+    Args:
+        values: (…, i).
+        low: what each is coded from, (…, i) or 1.
+        high: what each is coded up to.
+        out: of the values' shape.
+        finite: whether all values are.
+    """
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         per_value = np.where(high > low, LEVELS / (high - low), 0).astype(np.float32)  # a constant channel is all 0
-        levels = values - low
+        levels = np.subtract(values, low, out=_scratch(values.size).numpy()[: values.size].reshape(values.shape))
         levels *= per_value
         levels += np.float32(0.5)  # cutting off then rounds
-        if math.isfinite(levels.sum()):
-            return levels.astype(np.uint8)
-    codes = np.nan_to_num(levels, nan=0, posinf=0, neginf=0).clip(0, LEVELS + 0.5).astype(np.uint8)
-    codes[values == -np.inf] = MINUS_INFINITY
-    codes[values == np.inf] = PLUS_INFINITY
-    codes[np.isnan(values)] = NOT_A_NUMBER
-    return codes
+        if finite and math.isfinite(float(per_value.max(initial=0))):
+            np.copyto(out, levels, casting="unsafe")
+            return
+    out[...] = np.nan_to_num(levels, nan=0, posinf=0, neginf=0).clip(0, LEVELS + 0.5).astype(np.uint8)
+    out[values == -np.inf] = MINUS_INFINITY
+    out[values == np.inf] = PLUS_INFINITY
+    out[np.isnan(values)] = NOT_A_NUMBER
 
 
 def _counting_step(grid: Tensor) -> int:

@@ -175,7 +175,7 @@ class Page:
             return SKIP
         if not wanted():
             return SKIP
-        visits.end(session)
+        visits.end(session, wanted)
         notes = [note_text(note, request) for note in self.engine.picture(question.picture).notes]
         return question, "\n\n".join([done(event, facts, request), *notes])
 

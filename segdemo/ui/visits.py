@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-_newest: dict[str, object] = {}  # session → token of its newest run, as long as it is under way
+_newest: dict[str, Callable[[], bool]] = {}  # session → what tells of its newest run, as long as it is under way
 _lock = threading.Lock()
 
 
@@ -18,16 +18,25 @@ def begin(session: str) -> Callable[[], bool]:
     Returns:
         A function that says whether the run is still the newest.
     """
-    token = object()
+
+    def is_newest() -> bool:
+        return _newest.get(session) is is_newest
+
     with _lock:
-        _newest[session] = token
-    return lambda: _newest.get(session) is token
+        _newest[session] = is_newest
+    return is_newest
 
 
-def end(session: str) -> None:
-    """End the visitor's run, if there is one: it is complete, was stopped, or its visitor left."""
+def end(session: str, run: Callable[[], bool] | None = None) -> None:
+    """End the visitor's run, if there is one: it is complete, was stopped, or its visitor left.
+
+    Args:
+        session: as for :func:`begin`.
+        run: what ``begin`` returned, to end that run and no newer one; None ends whichever there is.
+    """
     with _lock:
-        _newest.pop(session, None)
+        if run is None or _newest.get(session) is run:
+            _newest.pop(session, None)
 
 
 def end_all() -> None:

@@ -286,12 +286,14 @@ export function mount({element, props, server, trigger, watch}) {
     remember(channel);
   };
 
-  // What the page asks for; how the reader wants channels ranked and coloured outlives it.
+  // What the page asks for. How the reader wants channels ranked and coloured outlives it, and so does, as long as it is
+  // the same layer, what is looked at.
   const show = () => {
     const value = props.value && JSON.parse(JSON.stringify(props.value));
     if (value) {
       const {ranking, scope} = asked ?? value;
-      request({...value, ranking, scope});
+      const same = asked?.run.network === value.run.network && asked.layer === value.layer && value.channel === null;
+      request({...value, ranking, scope, ...(same ? {page: asked.page, channel: asked.channel} : {})});
       return;
     }
     latest++;

@@ -81,7 +81,7 @@ class Look:
         if facts.label_and_layer(picked)[1] not in layers:
             picked = facts.stages[0].label
         sheet = Sheet(run, picked)
-        if view is not None and view.channel is not None:
+        if view is not None and view.channel is not None and view.stage == picked:
             sheet = Sheet(run, picked, page=-1, channel=view.channel)
         drawn = Figure(run.network, run.size or facts.size, run.step, run, picked)
         return run, drawn, gr.Dropdown(choices=_choices(facts, layers), value=picked), sheet, picked, None

@@ -135,7 +135,7 @@ def test_a_script_that_does_not_come_is_said_in_its_place(
 
 def test_a_script_that_comes_after_its_value_shows_it(visitor: Visitor) -> None:
     held: list[Route] = []
-    visitor.page.route(re.compile(r"/panels/(channels|enlarged)\.js$"), held.append)
+    visitor.page.route(re.compile(r"/panels/(channels|enlarged)\.js$"), lambda route: held.append(route))
     visitor.visit(side=257, stage="Blocks 10-12")
     expect(visitor.diagram.locator(".picture").first).to_be_visible()
     # The value is on the page once the search box, which comes with it, can be used.

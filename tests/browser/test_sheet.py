@@ -165,3 +165,18 @@ def test_dead_channels_are_marked_and_the_numbers_are_those_of_the_layer(visitor
     expect(visitor.sheet.locator(".badge.dead")).to_have_count(len(summary.dead))
     expect(visitor.sheet.locator(".head")).to_contain_text(f"{len(summary.dead)} of 32")
     expect(visitor.sheet.locator(".head")).to_contain_text(f"{summary.maximum:.4g}")
+
+
+@pytest.mark.parametrize("channel", [96, 999_999])
+def test_a_channel_of_the_address_that_does_not_exist_is_said_and_the_sheet_can_still_be_used(
+    visitor: Visitor, channel: int
+) -> None:
+    visitor.visit(side=257, stage=STAGE, channel=channel)
+    expect(visitor.sheet.get_by_role("alert")).to_contain_text(f"no channel {channel}; its channels are 0 to 95.")
+    visitor.wait_until_drawn()
+    expect(visitor.sheet.locator(".large")).to_be_hidden()
+    expect(visitor.sheet.locator(".tile")).to_have_count(64)
+    visitor.expect_in_address("channel", None)
+    with visitor.until_sheet_is_new():
+        visitor.stage("Stem").click()
+    expect(visitor.sheet.get_by_role("alert")).to_have_count(0)

@@ -38,7 +38,9 @@ def at_stage(visitor: Visitor) -> Visitor:
     return visitor
 
 
-def test_a_click_enlarges_a_channel_and_the_pointer_reads_its_exact_values(at_stage: Visitor, exact: np.ndarray) -> None:
+def test_a_click_enlarges_a_channel_and_the_pointer_reads_its_exact_values(
+    at_stage: Visitor, exact: np.ndarray
+) -> None:
     channel = at_stage.channels()[3]
     values = exact[channel]
     at_stage.tile(channel).click()

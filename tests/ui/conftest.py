@@ -187,4 +187,3 @@ class Kept:
 def kept() -> Kept:
     """No files yet."""
     return Kept()
-

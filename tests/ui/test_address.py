@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-
 from segdemo.engine import LocalEngine
 from segdemo.networks import DEFAULT, NETWORKS
 from segdemo.ui import build_app
@@ -104,5 +103,9 @@ def test_inputs_write_their_part_through_the_one_script(engine: LocalEngine) -> 
     assert len(scripts) == 4
     assert all("static/address.js" in script for script in scripts)
     written = " ".join(scripts)
-    for part in ("network: value, side: null, step: null, stage: null, channel: null", "{side: value}", "example: null"):
+    for part in (
+        "network: value, side: null, step: null, stage: null, channel: null",
+        "{side: value}",
+        "example: null",
+    ):
         assert part in written

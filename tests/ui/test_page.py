@@ -138,7 +138,9 @@ def test_a_working_size_of_another_network_is_replaced_by_the_networks_own(real:
     assert question.size == NETWORKS["u2netp"].rule.side
 
 
-@pytest.mark.parametrize(("place", "step", "trained"), [(0, 0, False), (1, 29, True), (9, None, True), (10**6, None, True)])
+@pytest.mark.parametrize(
+    ("place", "step", "trained"), [(0, 0, False), (1, 29, True), (9, None, True), (10**6, None, True)]
+)
 def test_a_place_of_the_slider_is_a_step_of_the_training(
     real: Page, engine: LocalEngine, place: int, step: int | None, trained: bool
 ) -> None:
@@ -148,7 +150,9 @@ def test_a_place_of_the_slider_is_a_step_of_the_training(
     assert engine.answer(question).trained is trained
 
 
-def test_a_picture_is_read_once_however_often_it_runs(photo: str, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_is_read_once_however_often_it_runs(
+    photo: str, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reads: list[Any] = []
 
     def keep(source: str) -> str:

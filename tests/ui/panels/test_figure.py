@@ -150,7 +150,9 @@ def test_a_vector_is_laid_out_row_by_row_and_its_zeros_are_no_dead_channels(
     assert (box["shape"], box["channel"], box["flags"], box["dead_count"]) == ([12], None, [], 0)
     shown = cut(read_sprite(sent, kept), box["thumbnail"])
     assert shown.shape == (3, 4, 3)  # the squarest rectangle of 12
-    single = [coloured(table.answers[RUN].layers["Encoder 1"], np.array([i]), [Scale(0.0, 11.0, False)]) for i in range(12)]
+    single = [
+        coloured(table.answers[RUN].layers["Encoder 1"], np.array([i]), [Scale(0.0, 11.0, False)]) for i in range(12)
+    ]
     assert np.array_equal(shown.reshape(12, 3), np.concatenate([one.reshape(1, 3) for one in single]))
 
 
@@ -187,5 +189,3 @@ def test_an_unknown_network_is_refused(table: Table, kept: Kept) -> None:
 
 def test_select_can_be_listened_to(table: Table) -> None:
     assert callable(FigurePanel(table).select)
-
-

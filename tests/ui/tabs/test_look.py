@@ -74,7 +74,9 @@ def test_the_search_box_offers_every_module_and_names_stages_by_their_labels(loo
     assert words["stem.conv"].startswith("stem.conv · Conv2d · 32 × 129 × 129")
 
 
-def test_a_layer_that_was_picked_outlives_a_run_where_the_network_has_it(look: Look, cat: Run, engine: LocalEngine) -> None:
+def test_a_layer_that_was_picked_outlives_a_run_where_the_network_has_it(
+    look: Look, cat: Run, engine: LocalEngine
+) -> None:
     assert shown(look, cat, "Blocks 3-5")[2].layer == "Blocks 3-5"
     assert shown(look, cat, "stem.conv")[2].layer == "stem.conv"
     other = Run("u2netp", cat.picture, 192)
@@ -82,21 +84,36 @@ def test_a_layer_that_was_picked_outlives_a_run_where_the_network_has_it(look: L
     assert shown(look, other, "En_3")[2].layer == "En_3"  # picked before its run was over
 
 
-def test_the_channel_of_the_address_opens_with_the_first_run_and_on_its_page(look: Look, cat: Run, engine: LocalEngine) -> None:
+def test_the_channel_of_the_address_opens_with_the_first_run_and_on_its_page(
+    look: Look, cat: Run, engine: LocalEngine
+) -> None:
     view = read(engine, {"stage": "Blocks 13-15", "channel": "130"})
     assert shown(look, cat, "Blocks 13-15", view)[2] == Sheet(cat, "Blocks 13-15", page=-1, channel=130)
     assert shown(look, cat, "Stem", view)[2].channel is None  # another was picked meanwhile
     assert shown(look, cat, "Blocks 13-15", replace(view, channel=None))[2].page == 0
 
 
-def test_a_pick_in_the_figure_is_remembered_and_named_in_the_search_box(look: Look) -> None:
-    assert look.remember(None, picked("En_3"), visitor()) == ("En_3", "En_3")
+def test_a_pick_in_the_figure_is_remembered_and_named_in_the_search_box_once_that_offers_it(
+    look: Look, cat: Run
+) -> None:
+    assert look.remember(cat, picked("Block 16"), visitor()) == ("Block 16", "Block 16")
+    other = replace(cat, network="u2netp")
+    inner = find("u2netp").stages[0].inside[1].label
+    assert look.remember(other, picked(inner), visitor()) == (inner, inner)
+    for run in (None, cat):  # of a network whose run is to come
+        assert look.remember(run, picked("En_3"), visitor()) == ("En_3", gr.skip())
 
 
 @pytest.mark.parametrize("wrong", [None, 3, ["Stem"], "x" * 1000])
 def test_a_pick_that_cannot_be_is_refused(look: Look, wrong: Any) -> None:
     with pytest.raises(gr.Error, match="“value” has to be text"):
         polite(look.remember)(None, picked(wrong), visitor())
+
+
+def test_a_pick_that_no_network_has_is_refused(look: Look, cat: Run) -> None:
+    for run in (None, cat):
+        with pytest.raises(gr.Error, match="DeepLabv3 · MobileNetV2 has no stage or layer called"):
+            polite(look.remember)(run, picked("\ud800 stage"), visitor())
 
 
 def test_a_layer_picked_in_the_search_box_is_shown_and_marked(look: Look, cat: Run) -> None:

@@ -1,11 +1,17 @@
-"""Which run of a visitor's is the newest: an older one, or one that was stopped, is not wanted any more."""
+"""Which run of a visitor's is the newest: an older one, or one that was stopped, is not wanted any more.
+
+What a page shows of a run comes by several ways, and a slow one may bring an older run after a newer one is there.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 
+from segdemo.cache import Cache
+
 _newest: dict[str, Callable[[], bool]] = {}  # session → what tells of its newest run, as long as it is under way
+_complete = Cache(10_000)  # session → what the run was about that is complete, the newest of them
 _lock = threading.Lock()
 
 
@@ -25,6 +31,21 @@ def begin(session: str) -> Callable[[], bool]:
     with _lock:
         _newest[session] = is_newest
     return is_newest
+
+
+def complete(session: str, about: object) -> None:
+    """Note what the newest run was about, just before it ends.
+
+    Args:
+        session: as for :func:`begin`.
+        about: tells runs apart.
+    """
+    _complete.put(session, about, 1)
+
+
+def is_to_be_shown(session: str, about: object) -> bool:
+    """Say whether a run that is complete is still the newest of its visitor: none is under way, and none came since."""
+    return session not in _newest and _complete.get(session) in (about, None)
 
 
 def end(session: str, run: Callable[[], bool] | None = None) -> None:

@@ -135,13 +135,15 @@ def test_a_script_that_does_not_come_is_said_in_its_place(
 
 def test_a_script_that_comes_after_its_value_shows_it(visitor: Visitor) -> None:
     held: list[Route] = []
-    visitor.page.route(re.compile(r"/panels/(channels|enlarged)\.js$"), lambda route: held.append(route))
+    late = True
+    scripts = re.compile(r"/panels/(channels|enlarged)\.js$")
+    visitor.page.route(scripts, lambda route: held.append(route) if late else route.continue_())
     visitor.visit(side=257, stage="Blocks 10-12")
     expect(visitor.diagram.locator(".picture").first).to_be_visible()
     # The value is on the page once the search box, which comes with it, can be used.
     expect(visitor.page.locator("#layer input")).to_have_value(re.compile("^Blocks 10-12"))
     expect(visitor.sheet.locator(".tile")).to_have_count(0)
-    visitor.page.unroute(re.compile(r"/panels/(channels|enlarged)\.js$"))
+    late = False
     for route in held:
         route.continue_()
     visitor.wait_until_drawn()

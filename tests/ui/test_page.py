@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from segdemo.engine import Cancelled, LocalEngine, Progress, Question, ShouldContinue, always
+from segdemo.errors import InputError
 from segdemo.examples import EXAMPLES, example
 from segdemo.images import load_picture
 from segdemo.networks import DEFAULT, NETWORKS
@@ -239,6 +241,43 @@ def test_stop_and_leaving_end_ones_own_run_alone(table: Table, photo: str, end: 
     assert page_of(slow).segment(photo, "made_up", 24, 2, visitor())[0] == RUN
     slow.happens = lambda: end(visitor())  # type: ignore[method-assign]
     assert page_of(slow).segment(photo, "made_up", 24, 2, visitor()) == SKIP
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_run_that_failed_is_under_way_no_longer(table: Table, photo: str) -> None:
+    shared = page_of(table)
+    assert shared.segment(photo, "made_up", 24, 2, visitor())[0] == RUN
+    with pytest.raises(InputError):
+        shared.segment(None, "made_up", 24, 2, visitor())
+    assert visits.is_to_be_shown("visitor", RUN)
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_shows_runs_changes_nothing_for_one_that_is_not_or_no_longer_the_newest(count: int) -> None:
+    other = replace(RUN, size=48)
+    values: Any = "shown" if count == 1 else ("shown",) * count
+    nothing: Any = gr.skip() if count == 1 else (gr.skip(),) * count
+    called: list[Run] = []
+
+    def show(run: Run, request: gr.Request) -> Any:
+        called.append(run)
+        if run == other:  # a newer one is complete before this is done
+            visits.complete("visitor", RUN)
+        return values
+
+    guarded = page.of_newest(show, count)
+    assert guarded(None, visitor()) == nothing
+    visits.complete("visitor", RUN)
+    assert guarded(RUN, visitor()) == values
+    assert guarded(other, visitor()) == nothing
+    assert called == [RUN]
+    visits.complete("visitor", other)
+    assert guarded(other, visitor()) == nothing
+    assert called == [RUN, other]
+    visits.begin("visitor")
+    assert guarded(RUN, visitor()) == nothing
+    assert called == [RUN, other]
 
 
 def test_stop_is_said_in_the_visitors_language() -> None:

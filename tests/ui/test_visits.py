@@ -40,6 +40,22 @@ def test_a_run_that_is_complete_does_not_end_a_newer_one() -> None:
     assert not second()
 
 
+def test_a_complete_run_is_to_be_shown_until_a_newer_one_is_under_way_or_complete() -> None:
+    first = visits.begin("mine")
+    visits.complete("mine", "first")
+    visits.end("mine", first)
+    assert visits.is_to_be_shown("mine", "first")
+    second = visits.begin("mine")
+    assert not visits.is_to_be_shown("mine", "first")
+    visits.end("mine", second)  # stopped
+    assert visits.is_to_be_shown("mine", "first")
+    third = visits.begin("mine")
+    visits.complete("mine", "third")
+    visits.end("mine", third)
+    assert visits.is_to_be_shown("mine", "third") and not visits.is_to_be_shown("mine", "first")
+    assert visits.is_to_be_shown("yours", "first")  # of a visitor whom nobody remembers
+
+
 def test_ending_what_is_not_there_is_no_mistake() -> None:
     visits.end("nobody")
     visits.end("nobody")

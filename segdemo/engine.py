@@ -175,8 +175,9 @@ class Bench:
 
     @cached_property
     def _placed(self) -> tuple[Tensor, Placement]:
+        device = ambient.device_of(self.module)  # from here on PyTorch's surroundings are plain
         batch, placement = to_batch(self.picture, self.spec.rule, self.size)
-        return batch.to(ambient.device_of(self.module)), placement
+        return batch.to(device), placement
 
     @property
     def batch(self) -> Tensor:
@@ -311,8 +312,12 @@ class LocalEngine:
         self._adopted[opened.spec.name, opened.step] = opened
         self._answers.clear()
 
+    def forget_answers(self) -> None:
+        """Forget what was answered; networks stay open, pictures are kept."""
+        self._answers.clear()
+
     def forget(self) -> None:
-        """Forget all answers and close all networks, as if none had been asked for yet; pictures are kept."""
+        """Forget what was answered and close all networks, as if nothing had been asked yet; pictures are kept."""
         self._answers.clear()
         self._modules.clear()
 

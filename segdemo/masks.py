@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, UnidentifiedImageError
 
 from segdemo.errors import InputError
 from segdemo.images import FORMATS, check_size
@@ -51,7 +51,7 @@ class Layout:
     @property
     def upright(self) -> tuple[int, int]:
         """(width, height) as a viewer shows it."""
-        return self.stored[::-1] if self.orientation >= 5 else self.stored  # type: ignore[return-value]
+        return self.stored[::-1] if self.orientation >= 5 else self.stored
 
 
 def layout(data: bytes) -> Layout:
@@ -116,7 +116,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its size is checked, in our words
         try:
             opened = Image.open(io.BytesIO(data), formats=known)
-        except Image.UnidentifiedImageError:
+        except UnidentifiedImageError:
             raise ValueError("it is empty, or no picture of a kind that is read") from None
     with opened:
         yield opened
@@ -131,7 +131,7 @@ def _layout(opened: Image.Image) -> Layout:
     orientation = orientation if orientation in TURNS else 1
     stored = opened.size
     if opened.format == "TIFF" and orientation >= 5:  # of these Pillow gives the upright size
-        stored = stored[::-1]  # type: ignore[assignment]
+        stored = stored[::-1]
     return Layout(stored, orientation)
 
 
@@ -167,8 +167,8 @@ def _levels(opened: Image.Image, data: bytes) -> tuple[int, int]:
             raise ValueError(f"it is a colour picture of {bits} bits a channel; save class indices as grey or palette")
         if grey and tags.get(262) == 0:
             raise ValueError("it says that 0 is white, which leaves open what its values are; save it as PNG")
-    elif opened.format == "PPM" and opened.tile:
-        args = opened.tile[0][3]
+    elif opened.format == "PPM":
+        args = getattr(opened, "tile", [])[0][3]
         largest = args[1] if isinstance(args, tuple) and len(args) == 2 else 0
         if largest and largest > 255:
             raise ValueError(f"its values go up to {largest}; save class indices as PNG")

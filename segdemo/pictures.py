@@ -110,6 +110,8 @@ def read_picture(source: PictureSource) -> Read:
     Raises:
         InputError: there is no such file, it is no picture, it is damaged, or it is too large.
     """
+    if callable(getattr(source, "read", None)) and not isinstance(source, Image.Image):
+        source = _rewindable(source)  # type: ignore[arg-type]
     with _DECODING:
         if isinstance(source, str | os.PathLike):
             return _read_path(source)
@@ -148,16 +150,22 @@ def _read_path(source: str | os.PathLike[str] | os.PathLike[bytes]) -> Read:
         return _read_file(file, name)
 
 
-def _read_stream(source: BinaryIO) -> Read:
-    """Read an open binary file, which stays open; a stream that cannot go back is read up to the largest size."""
+def _rewindable(source: BinaryIO) -> BinaryIO:
+    """Read a stream that cannot go back, up to the largest size and in nobody's way; other files stay as they are."""
     with _refusing(_NAMELESS):
         if source.seekable():
-            encoded.check_bytes(source.seek(0, io.SEEK_END), _NAMELESS)
-            source.seek(0)
-            return _read_file(source, _NAMELESS)
+            return source
         content = source.read(encoded.MAX_BYTES + 1)
         encoded.check_bytes(len(content), _NAMELESS)
-        return _read_file(io.BytesIO(content), _NAMELESS)
+        return io.BytesIO(content)
+
+
+def _read_stream(source: BinaryIO) -> Read:
+    """Read an open binary file, which stays open."""
+    with _refusing(_NAMELESS):
+        encoded.check_bytes(source.seek(0, io.SEEK_END), _NAMELESS)
+        source.seek(0)
+        return _read_file(source, _NAMELESS)
 
 
 def _read_file(file: BinaryIO, name: str) -> Read:

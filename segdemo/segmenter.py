@@ -127,7 +127,7 @@ class Segmenter:
 
     def forget(self) -> None:
         """Forget what was answered, to have it worked out anew."""
-        self._engine.forget()
+        self._engine.forget_answers()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle name and step if the network is as it was loaded, the network too if not."""

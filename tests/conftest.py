@@ -35,6 +35,25 @@ def untrained_unet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(NETWORKS, "unet", replace(NETWORKS["unet"], sha256="", snapshots=()))
 
 
+def mixed_by_hand(
+    picture: Image.Image, mask: np.ndarray, colours: list[str], opacity: float, hidden: set[int]
+) -> np.ndarray:
+    """Mix class colours into a picture pixel by pixel as the words say it, (H, W, 3) float64, before rounding.
+
+    Args:
+        picture: RGB, of size (W, H).
+        mask: (H, W), class of each pixel.
+        colours: ``"#rrggbb"`` of each class, in index order.
+        opacity: of the colours, in [0, 1].
+        hidden: classes that are left out.
+    """
+    mixed = np.array(picture, np.float64)
+    for index in set(np.unique(mask).tolist()) - hidden:
+        paint = np.array([int(colours[index][at : at + 2], 16) for at in (1, 3, 5)])
+        mixed[mask == index] = mixed[mask == index] * (1 - opacity) + paint * opacity
+    return mixed
+
+
 class TwoLayers(nn.Module):
     """A convolution and an in-place ReLU: small enough to work out by hand, and it overwrites its first output."""
 

@@ -217,20 +217,20 @@ def in_child(work: Callable[[], Any]) -> Any:
 
     def told() -> None:
         try:
-            answers.put(work())
+            sender.send(work())
         except InputError as error:
-            answers.put(str(error))
+            sender.send(str(error))
 
     context = multiprocessing.get_context("fork")
-    answers = context.SimpleQueue()
+    receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=told)
     child.start()
-    child.join(60)
     try:
-        assert child.exitcode == 0, "the child does not answer"
-        return answers.get()
+        assert receiver.poll(60), "the child does not answer"
+        return receiver.recv()
     finally:
         child.kill()
+        child.join()
 
 
 @needs_fork
@@ -250,11 +250,12 @@ def test_a_child_forked_in_the_middle_of_a_run_says_so(picture: Image.Image) -> 
     segmenter.forget()
     running, go_on = threading.Event(), threading.Event()
 
-    def hold() -> bool:
+    def hold(*_: object) -> None:
         running.set()
-        return go_on.wait(60)
+        go_on.wait(60)
 
-    thread = threading.Thread(target=segmenter.run, args=(picture,), kwargs={"should_continue": hold})
+    handle = segmenter.network.get_submodule("down1").register_forward_pre_hook(hold)
+    thread = threading.Thread(target=segmenter.run, args=(picture,))
     thread.start()
     try:
         assert running.wait(60)
@@ -271,5 +272,6 @@ def test_a_child_forked_in_the_middle_of_a_run_says_so(picture: Image.Image) -> 
     finally:
         go_on.set()
         thread.join(60)
+        handle.remove()
     assert hooks == 0
     assert "forked while a network was running in its parent" in text

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from segdemo import InputError, Superseded
+from segdemo import Cancelled, InputError
 
 
 class Narrow(InputError):
@@ -46,7 +46,7 @@ def test_an_error_with_arguments_of_its_own_and_values_that_cannot_travel_arrive
 
 
 def test_a_superseded_run_says_so_across_processes() -> None:
-    assert type(pickle.loads(pickle.dumps(Superseded()))) is Superseded
+    assert type(pickle.loads(pickle.dumps(Cancelled()))) is Cancelled
 
 
 def test_an_executor_hands_the_error_back_and_goes_on() -> None:

@@ -41,7 +41,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"torch", "numpy"},
     ),
     "segmenter": (
-        {"engine", "errors", "images", "networks", "opened", "pictures", "questions", "results", "summaries"},
+        {"checkpoints", "engine", "images", "networks", "opened", "pictures", "questions", "results", "summaries"},
         {"torch", "numpy"},
     ),
     "examples": ({"errors"}, {"skimage"}),

@@ -280,7 +280,8 @@ def test_a_tiff_whose_one_piece_is_far_larger_than_its_picture_is_refused() -> N
     assert refused(b"II*\0" + struct.pack("<IH", 8, len(entries)) + body + bytes(64)) == "picture_heavy"
 
 
-def test_a_tiff_with_a_tag_of_millions_of_numbers_is_refused() -> None:
+def test_a_tiff_with_a_tag_of_millions_of_numbers_is_refused_unopened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("Pillow opened it"))
     tag = struct.pack("<HHII", 0x111, 4, 50_000_000, 26)
     assert refused(b"II*\0" + struct.pack("<IH", 8, 1) + tag + bytes(4)) == "picture_unreadable"
 
@@ -312,6 +313,8 @@ def test_only_two_pictures_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(load_picture, [written(noise(), "PNG")] * 6))
     assert most == 2
+    with pictures._DECODING, pictures._DECODING:
+        assert not pictures._DECODING._free.acquire(blocking=False)
 
 
 # ---- paths
@@ -483,25 +486,22 @@ def test_any_bytes_are_a_picture_or_a_sentence(content: bytes, start: bytes) -> 
     usable(start + content)
 
 
-SAMPLES = [
-    written(picture, kind, **options)
-    for kind, options in [
-        ("PNG", {"icc_profile": DISPLAY_P3}),
-        ("JPEG", {"exif": exif(SIDEWAYS), "icc_profile": DISPLAY_P3}),
-        ("JPEG", {"progressive": True}),
-        ("WEBP", {"exif": exif(SIDEWAYS)}),
-        ("GIF", {"save_all": True, "append_images": [Image.new("RGB", (24, 16))]}),
-        ("BMP", {}),
-        ("TIFF", {"exif": exif(SIDEWAYS)[6:]}),
-        ("TIFF", {"compression": "tiff_lzw"}),
-        ("PPM", {}),
-        ("TGA", {"compression": "tga_rle"}),
-        ("JPEG2000", {}),
-        ("MPO", {"save_all": True, "append_images": [Image.new("RGB", (24, 16))]}),
-        *([("AVIF", {})] if "AVIF" in Image.SAVE else []),
-    ]
-    for picture in [noise(16, 24)]
+KINDS: list[tuple[str, dict[str, Any]]] = [
+    ("PNG", {"icc_profile": DISPLAY_P3}),
+    ("JPEG", {"exif": exif(SIDEWAYS), "icc_profile": DISPLAY_P3}),
+    ("JPEG", {"progressive": True}),
+    ("WEBP", {"exif": exif(SIDEWAYS)}),
+    ("GIF", {"save_all": True, "append_images": [Image.new("RGB", (24, 16))]}),
+    ("BMP", {}),
+    ("TIFF", {"exif": exif(SIDEWAYS)[6:]}),
+    ("TIFF", {"compression": "tiff_lzw"}),
+    ("PPM", {}),
+    ("TGA", {"compression": "tga_rle"}),
+    ("JPEG2000", {}),
+    ("MPO", {"save_all": True, "append_images": [Image.new("RGB", (24, 16))]}),
+    *([("AVIF", {})] if "AVIF" in Image.SAVE else []),
 ]
+SAMPLES = [written(noise(16, 24), kind, **options) for kind, options in KINDS]
 
 
 @QUICK

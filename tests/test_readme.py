@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from segdemo.inference import get_segmenter
 from torch.nn import functional as F
 
 from segdemo import NETWORKS, checkpoints
 from segdemo.examples import example
 from segdemo.images import load_picture, to_batch
+from segdemo.segmenter import Segmenter
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -73,7 +73,7 @@ def listing(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, An
 def probabilities(listing: tuple[str, dict[str, Any], dict[str, Any]]) -> np.ndarray:
     """(K, H, W) float32, from the bare network and one interpolation of the whole."""
     cat = listing[2]["cat"]
-    segmenter = get_segmenter("deeplabv3_mobilenet_v2")
+    segmenter = Segmenter("deeplabv3_mobilenet_v2")
     batch, placement = to_batch(cat, segmenter.spec.rule, 513)
     width, height = placement.resized
     with torch.no_grad():
@@ -101,7 +101,7 @@ def test_the_maps_of_the_python_listing_are_those_of_the_bare_network(
     logs = np.log2(probabilities, out=np.zeros_like(probabilities), where=probabilities > 0)
     assert entropy == pytest.approx(-(probabilities * logs).sum(0), abs=1e-3)
     for index, share in enumerate(values["result.classes"]):
-        assert (share.index, share.name) == (index, get_segmenter().classes[index])
+        assert (share.index, share.name) == (index, Segmenter().classes[index])
         assert share.percent == pytest.approx(100 * (mask == index).mean())
     assert len(values["result.classes"]) == 21
 
@@ -111,7 +111,7 @@ def test_the_layers_of_the_python_listing_are_those_of_the_bare_network(
     listing: tuple[str, dict[str, Any], dict[str, Any]],
 ) -> None:
     _, values, names = listing
-    segmenter = get_segmenter("deeplabv3_mobilenet_v2")
+    segmenter = Segmenter("deeplabv3_mobilenet_v2")
     first = segmenter.spec.stages[0]
     module = segmenter.network.get_submodule(first.layer)
     own_rule, asked = (to_batch(names["cat"], segmenter.spec.rule, side)[0] for side in (None, 513))
@@ -133,7 +133,7 @@ def test_the_classifiers_answer_in_the_python_listing_is_that_of_the_bare_networ
 ) -> None:
     answer = listing[1]["Segmenter('lenet').run(digit).answer"]
     grey = torch.from_numpy(np.array(load_picture(example("digit")).convert("L"))).float()[None, None] / 255
-    expected = get_segmenter("lenet").network(grey).softmax(1)[0].tolist()
+    expected = Segmenter("lenet").network(grey).softmax(1)[0].tolist()
     assert list(answer) == list("0123456789")
     assert list(answer.values()) == pytest.approx(expected, abs=1e-6)
     assert round(answer["0"], 3) == 0.006  # as its comment says
@@ -189,7 +189,7 @@ def test_the_listing_shows_every_command_there_is() -> None:
 def test_the_listed_segment_and_layers_write_what_the_package_computes(studio: Path) -> None:
     ended = process("-m", "segdemo", *command("segment"), folder=studio)
     assert ended.returncode == 0, ended.stderr
-    segmenter = get_segmenter("u2netp")
+    segmenter = Segmenter("u2netp")
     for name, source in (("cat", "cat.jpg"), ("mirrored", "photos/mirrored.png")):
         batch, _ = to_batch(load_picture(studio / source), segmenter.spec.rule)
         with torch.no_grad():
@@ -203,7 +203,7 @@ def test_the_listed_segment_and_layers_write_what_the_package_computes(studio: P
         assert (studio / "masks" / f"{name}-overlay.png").is_file()
     ended = process("-m", "segdemo", *command("layers"), folder=studio)
     assert ended.returncode == 0, ended.stderr
-    segmenter = get_segmenter()
+    segmenter = Segmenter()
     with np.load(studio / "seen" / "cat-block-0.npz") as seen:
         exact = segmenter.activation(load_picture(studio / "cat.jpg"), "Block 0")
         assert np.array_equal(seen["activation"], exact)
@@ -217,7 +217,7 @@ def test_the_listed_networks_evaluate_and_train_do_what_their_lines_say(studio: 
     assert ended.returncode == 0, ended.stderr
     scores = json.loads(ended.stdout)
     with zipfile.ZipFile(studio / "set.zip") as archive, archive.open("images/one.png") as file:
-        found = get_segmenter().run(load_picture(file.read())).mask == 8
+        found = Segmenter().run(load_picture(file.read())).mask == 8
     truth = np.pad(np.ones((30, 50), bool), ((15, 15), (20, 20)))
     cat = (found & truth).sum() / (found | truth).sum()
     background = (~found & ~truth).sum() / (~found | ~truth).sum()

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from segdemo.inference import get_segmenter
 
 from segdemo import NETWORKS
 from segdemo.examples import example
 from segdemo.images import load_picture
+from segdemo.segmenter import Segmenter
 
 ROOT = Path(__file__).parents[1]
 ASK = """
@@ -87,4 +87,4 @@ def test_unpacked_far_from_the_repository_it_segments_with_its_own_weights(wheel
     folder, trained, mask = json.loads(ended.stdout)
     assert Path(folder) == (tmp_path / "installed/segdemo/weights").resolve()
     assert trained is True
-    assert np.array_equal(mask, get_segmenter("unet_narrow").run(load_picture(example("digit")), 128).mask)
+    assert np.array_equal(mask, Segmenter("unet_narrow").run(load_picture(example("digit")), 128).mask)

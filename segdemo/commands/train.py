@@ -17,9 +17,9 @@ HELP = "train a network"
 DESCRIPTION = "Train a network."
 DATA = """\
 --data takes, once or several times: a zip archive or a folder with images/ and masks/ (masks: palette or grey pictures
-with one class index per pixel, 255 where nothing is known); voc:FOLDER or pets:FOLDER, into which Pascal VOC 2012 or
-the Oxford-IIIT Pets are downloaded. --pictures takes archives or folders whose masks are not looked at: there, the
-teacher alone teaches.
+with one class index per pixel, 255 where nothing is known; of two classes also 0 and 255 alone); voc:FOLDER or
+pets:FOLDER, into which Pascal VOC 2012 or the Oxford-IIIT Pets are downloaded. --pictures takes archives or folders
+whose masks are not looked at: there, the teacher alone teaches.
 
 The run ends by itself after --minutes, or after --epochs; the learning rate falls along half a cosine until then. An
 interrupted run has saved its state and goes on with --resume as if nothing had happened. The results are

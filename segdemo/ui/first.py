@@ -30,6 +30,9 @@ class FirstScript:
             if message["type"] == "http.response.start":
                 start = message
                 return
+            if message["type"] != "http.response.body":  # what a test client is told besides
+                await send(message)
+                return
             body += message.get("body", b"")
             if message.get("more_body"):
                 return

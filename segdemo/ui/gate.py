@@ -26,7 +26,7 @@ HEADERS = {
 }
 # What Gradio offers besides and the page does not use: fetching other addresses, recording, writing links to disk.
 SHUT = re.compile(
-    r"/gradio_api/(file[=/].*://|file[=/]https?:|proxy=|process_recording|component_server|deep_link|stream/|vibe-)",
+    r"/gradio_api/(file[=/].*://|file[=/]https?:|proxy=|process_recording|deep_link|stream/|vibe-)",
     re.IGNORECASE,
 )
 PREFIX = re.compile(r"(/[\w.~-]+)+")

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Literal
 
 import fastapi
-from gradio import queueing, route_utils
+from gradio import route_utils
 from gradio.block_function import BlockFunction
 from gradio.blocks import Blocks
 from gradio.data_classes import PredictBodyInternal
@@ -91,7 +91,7 @@ class RunQueue(Queue):
         session = event.session_hash
         async with self.pending_message_lock:
             if session not in self.pending_messages_per_session:
-                self.pending_messages_per_session[session] = queueing.AsyncQueue()
+                self.pending_messages_per_session[session] = asyncio.Queue()
             self.pending_event_ids_session.setdefault(session, set()).add(event._id)
         output = {"error": sentence, "visible": True, "duration": None, "title": "Error"}
         self.send_message(event, ProcessCompletedMessage(output=output, title="Error", success=False))

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gradio import route_utils
+from gradio import route_utils, routes
 from gradio.route_utils import GradioMultiPartParser, GradioUploadFile
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException
@@ -75,5 +75,6 @@ def _remove(file: Any) -> None:
 
 
 def install() -> None:
-    """Let Gradio read uploads with our parser."""
+    """Let Gradio read uploads with our parser, and write nothing outside the folder of this process."""
+    routes.DEFAULT_TEMP_DIR = str(folder.claim().path)  # else a name that another user of the machine may have taken
     route_utils.GradioMultiPartParser = CarefulParser  # type: ignore[misc]

@@ -19,7 +19,13 @@ from segdemo.networks import NETWORKS, find
 from segdemo.rendering import INF_COLOUR, NAN_COLOUR, NEGATIVE_INF_COLOUR, Scale, colour_values
 from segdemo.ui.javascript import modules
 
-SCALES = (Scale(0.0, 1.0, False), Scale(-2.5, 7.25, False), Scale(-3.0, 3.0, True), Scale(4.0, 4.0, False))
+SCALES = (
+    Scale(0.0, 1.0, False),
+    Scale(-2.5, 7.25, False),
+    Scale(-3.0, 3.0, True),
+    Scale(4.0, 4.0, False),
+    Scale(0.0, 0.0, True),
+)
 
 
 def export(folder: Path) -> None:

@@ -46,9 +46,16 @@ test('a map without a finite value has no minimum', () => {
 
 test("NumPy's file has its header padded to 64 bytes and the values behind it", async () => {
   const bytes = new Uint8Array(await npy(Float32Array.of(1.5, -2), 1, 2).arrayBuffer());
-  assert.equal(new TextDecoder('latin1').decode(bytes.slice(0, 6)), '\x93NUMPY');
+  assert.deepEqual([...bytes.slice(0, 6)], [0x93, ...Buffer.from('NUMPY')]);
   const start = 10 + bytes[8] + 256 * bytes[9];
   assert.equal(start % 64, 0);
   assert.match(new TextDecoder().decode(bytes.slice(10, start)), /^\{'descr': '<f4', 'fortran_order': False, 'shape': \(1, 2\), \} *\n$/);
   assert.deepEqual([...new Float32Array(bytes.slice(start).buffer)], [1.5, -2]);
+});
+
+test("its values begin at a multiple of 64, however long the shape is written", async () => {
+  for (let rows = 1; rows < 1e12; rows *= 10) {
+    const bytes = new Uint8Array(await npy(new Float32Array(0), rows, 1).arrayBuffer());
+    assert.equal(bytes.length % 64, 0, `${rows} rows`);
+  }
 });

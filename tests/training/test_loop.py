@@ -22,6 +22,7 @@ from segdemo.training import loop
 from segdemo.training.batches import Batches
 from segdemo.training.data import Sample
 from segdemo.training.loop import Trainer
+from segdemo.training.losses import segmentation_loss
 from segdemo.training.parameters import freeze
 from segdemo.training.processes import Processes
 from segdemo.training.settings import Settings
@@ -181,7 +182,7 @@ def test_run_that_runs_away_stops_and_what_was_saved_before_stays(
     when: str, samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = trainer(samples, Settings(tmp_path, epochs=3, sides=(16,), save_every=0), Tiny(2))
-    real, steps = loop.segmentation_loss, []
+    real, steps = segmentation_loss, []
 
     def loss(*arguments: Any) -> Tensor:
         steps.append(1)

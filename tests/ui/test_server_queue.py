@@ -22,11 +22,10 @@ class Site:
         self.go = threading.Event()
         with gr.Blocks(analytics_enabled=False) as self.page:
             box = gr.Number()
-            for name, handler, settings in (
-                ("run", lambda _: self.go.wait(60), {"concurrency_id": "segment", "concurrency_limit": 2}),
-                ("quick", lambda number: number, {}),
-            ):
-                gr.Button().click(handler, box, box, api_name=name, api_visibility="private", **settings)
+            settings: dict[str, Any] = {"inputs": box, "outputs": box, "api_visibility": "private"}
+            run = {**settings, "concurrency_id": "segment", "concurrency_limit": 2}
+            gr.Button().click(lambda _: self.go.wait(60), api_name="run", **run)
+            gr.Button().click(lambda number: number, api_name="quick", **settings)
         queue.install(self.page)
         _, self.address, _ = launch(self.page, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
         self.numbers = {fn.api_name: number for number, fn in self.page.fns.items()}

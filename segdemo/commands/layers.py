@@ -98,7 +98,7 @@ def _slug(stage: str) -> str:
 
 def _write(segmenter: Segmenter, picture: Image.Image, stage: str, target: Path, facts: dict[str, Any]) -> None:
     """Write the sheet, the exact values and the facts of one stage, and say what they are."""
-    values = segmenter.activation(picture, stage, side=facts["side"])
+    values = segmenter.activation(picture, stage, size=facts["side"])
     target = target.with_name(f"{target.name}-{_slug(stage)}")
     with writing(target.parent):
         save(_sheet(values, facts), f"{target}.png", facts)

@@ -33,7 +33,8 @@ README = (ROOT / "README.md").read_text("utf-8")
 CLASSES = ["background", "cat"]
 # Runs a listing as a file would run, and keeps the value of every line that is an expression alone.
 KEEPER = """
-import ast, pickle, sys
+import ast, copyreg, pickle, sys, types
+copyreg.pickle(types.MappingProxyType, lambda mapping: (dict, (dict(mapping),)))  # result.layers on its own
 values, names = {}, {}
 for statement in ast.parse(open(sys.argv[1], encoding="utf-8").read()).body:
     if isinstance(statement, ast.Expr):
@@ -136,7 +137,7 @@ def test_the_layers_of_the_python_listing_are_those_of_the_bare_network(
     assert list(values["result.layers"]) == [stage.label for stage in segmenter.spec.stages]
     assert (summary.minimum, summary.maximum) == (exact.min(), exact.max())
     assert (summary.mean, summary.std) == pytest.approx((exact.mean().item(), exact.std(correction=0).item()), rel=1e-4)
-    assert summary.counts.sum() == -(-exact.numel() // summary.counted_step)
+    assert summary.counts.sum() == exact.flatten(1)[:, :: summary.counted_step].numel()
     assert summary.thumbnails.shape[0] == len(exact)
     listed = {(layer.name, layer.type) for layer in values["segmenter.layers()"]}
     assert listed == {(name, type(one).__name__) for name, one in segmenter.network.named_modules() if name}

@@ -135,7 +135,7 @@ def test_a_network_is_in_the_catalogue_and_in_the_table_that_is_printed(
 
 def test_a_network_answers_what_its_module_does(network: ModuleType, engine: LocalEngine, picture: Image.Image) -> None:
     result = engine.answer(Run("two_layers", engine.keep(picture), 64))
-    module = engine.open("two_layers").module
+    module: Any = engine.open("two_layers").module
     batch, placement = to_batch(picture, network.SPEC.rule, 64)
     with torch.no_grad():
         around = module.around(batch)

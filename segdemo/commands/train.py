@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     from segdemo.networks import find
     from segdemo.training.course import train
 
-    spec = find(arguments.network)
+    spec: NetworkSpec = find(arguments.network)
     settings = read_settings(arguments, spec)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)

@@ -21,6 +21,7 @@ from segdemo.ui import address, visits
 from segdemo.ui.messages import note_text, polite, text, warn
 from segdemo.ui.panels.menu import Menu, PlainSlider
 from segdemo.ui.panels.picture import Fingerprints, Picture, thumbnail
+from segdemo.ui.texts import TEXTS
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
@@ -292,8 +293,9 @@ def step_range(facts: NetworkFacts, step: int | None = None) -> dict[str, Any]:
 
 
 def describe(facts: NetworkFacts, request: gr.Request | None) -> str:
-    """Say in a sentence or two what a network is good for."""
-    return text(request, f"about.{facts.name}")
+    """Say in a sentence or two what a network is good for, if the texts of the page do."""
+    key = f"about.{facts.name}"
+    return text(request, key) if key in TEXTS["en"] else ""
 
 
 def done(result: Result, facts: NetworkFacts, request: gr.Request | None) -> str:

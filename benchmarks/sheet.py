@@ -18,7 +18,7 @@ CHANNELS = 64
 def activation(case: Case) -> Tensor:
     """Return what the first stage of at least 64 channels put out: (1, 64, h, w)."""
     for stage in case.segmenter.spec.stages:
-        values = case.segmenter.activation(case.picture, stage.label, side=case.side)
+        values = case.segmenter.activation(case.picture, stage.label, size=case.side)
         if values.ndim == 3 and len(values) >= CHANNELS and values.shape[-1] > 1:
             return torch.from_numpy(values[None, :CHANNELS].copy())
     raise RuntimeError(f"{case.segmenter.spec.name} has no stage of {CHANNELS} channels")

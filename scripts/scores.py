@@ -21,9 +21,9 @@ from segdemo import checkpoints, classification
 from segdemo.evaluation import evaluate, read_map
 from segdemo.examples import PHOTOGRAPHS, example
 from segdemo.images import load_picture, to_batch
-from segdemo.segmenter import Segmenter
 from segdemo.networks import NETWORKS, NetworkSpec
 from segdemo.networks.classes import ANIMALS, SALIENT
+from segdemo.segmenter import Segmenter
 from segdemo.training.validation import Learner
 
 ROOT = Path(__file__).resolve().parent.parent

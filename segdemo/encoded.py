@@ -76,6 +76,26 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _SYSTEM_NAMES
 
 
+def readable(name: str) -> str:
+    """Return a file's name as text that can be written anywhere: bytes that are no UTF-8 as escapes.
+
+    Args:
+        name: as the system gave it.
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def shown(name: str) -> str:
+    """Return a name for a message: readable, in one line, and short.
+
+    Args:
+        name: of a file, or its path, as the system gave it.
+    """
+    letters = (letter if letter.isprintable() else repr(letter)[1:-1] for letter in readable(name))
+    line = "".join(letters)
+    return line if len(line) <= 300 else f"{line[:200]}…{line[-90:]}"
+
+
 @contextmanager
 def open_file(path: str, name: str) -> Iterator[BinaryIO]:
     """Open a picture file for reading, without waiting for anything and whatever else may lie at the path.

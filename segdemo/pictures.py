@@ -134,35 +134,15 @@ def read_picture(source: PictureSource) -> Read:
     )
 
 
-def readable(name: str) -> str:
-    """Return a file's name as text that can be written anywhere: bytes that are no UTF-8 as escapes.
-
-    Args:
-        name: as the system gave it.
-    """
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def shown(name: str) -> str:
-    """Return a name for a message: readable, in one line, and short.
-
-    Args:
-        name: of a file, or its path, as the system gave it.
-    """
-    letters = (letter if letter.isprintable() else repr(letter)[1:-1] for letter in readable(name))
-    line = "".join(letters)
-    return line if len(line) <= 300 else f"{line[:200]}…{line[-90:]}"
-
-
 def _read_path(source: str | os.PathLike[str] | os.PathLike[bytes]) -> Read:
     path = os.fsdecode(source)
-    name = shown(os.path.basename(os.path.normpath(path)))
+    name = encoded.shown(os.path.basename(os.path.normpath(path)))
     if re.match(r"(?i)[a-z][a-z0-9+.-]*://|data:", path) and not os.path.lexists(path.replace("\0", "")):
         raise InputError(
             "picture_address",
             "{name} is an address, and nothing is fetched from the network. Save the picture and give the path of its "
             "file.",
-            name=shown(path[:100]),
+            name=encoded.shown(path[:100]),
         )
     if not path or "\0" in path:
         raise encoded.unreadable(name if path else _NAMELESS)

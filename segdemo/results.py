@@ -110,6 +110,10 @@ class NetworkFacts:
             yield stage
             yield from stage.inside
 
+    def has_stage(self, label: str) -> bool:
+        """Say whether one of the stages, or of those inside others, is called so."""
+        return any(stage.label == label for stage in self.every_stage())
+
     def label_and_layer(self, layer: str) -> tuple[str, str]:
         """Return (label, layer) for either: the label of a stage where the layer is one, else the layer's own name."""
         layer = layer.removesuffix(":1")

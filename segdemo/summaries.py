@@ -171,7 +171,8 @@ def summarise(tensor: Tensor, part: tuple[int, int] | None = None) -> Summary:
     mean = float((figures["mean"] * finite)[alive].sum() / total)
     squares = (figures["std"] ** 2 + (figures["mean"] - mean) ** 2) * finite
     counted_step = _counting_step(grid)
-    means = _means([piece["blocks"] for piece in pieces], grid, step, figures)
+    blocks = [piece["blocks"].numpy() for piece in pieces]
+    thumbnails, seen = _thumbnails(blocks, grid, step, figures, part or (maps.shape[2], maps.shape[1]))
     edges, counts = _histogram(grid, counted_step, minimum, maximum)
     return Summary(
         shape=tuple(tensor.shape[1:]) if tensor.dim() > 1 else tuple(tensor.shape),
@@ -185,9 +186,9 @@ def summarise(tensor: Tensor, part: tuple[int, int] | None = None) -> Summary:
         edges=edges,
         counts=counts,
         counted_step=counted_step,
-        channels=_channels(figures, size, _inside(means, step, part)),
+        channels=_channels(figures, size, _inside(seen)),
         dead=tuple(np.flatnonzero(figures["zeros"] == size).tolist()),
-        thumbnails=_thumbnails(means, figures),
+        thumbnails=thumbnails,
         thumbnail_step=step,
     )
 
@@ -213,7 +214,8 @@ def glimpse(tensor: Tensor, part: tuple[int, int] | None = None) -> Glimpse:
     if not (math.isfinite(low) and math.isfinite(high)):
         finite = shown[np.isfinite(shown)]
         low, high = (finite.min(), finite.max()) if len(finite) else (np.float32(0), np.float32(0))
-    codes = _quantise(shown, low, high)
+    codes = np.empty(shown.shape, dtype=np.uint8)
+    _quantise(shown, low, high, out=codes, finite=bool(np.isfinite(shown).all()))
     return Glimpse(tuple(tensor.shape[1:]), channel, codes, step, float(low), float(high))
 
 
@@ -330,23 +332,18 @@ def _channels(figures: dict[str, np.ndarray], size: int, inside: tuple[np.ndarra
     zeros = figures["zeros"] / max(size, 1)
     shares = (zeros, figures["nans"], figures["infinities"])
     whole = (figures["mean_abs"], figures["std"], zeros)
-    with np.errstate(invalid="ignore"):
-        seen = (np.where(np.isfinite(inside[1]), part, all_) for part, all_ in zip(inside, whole, strict=True))
-        return Channels(*(column.astype(np.float32) for column in (*(figures[name] for name in names), *shares, *seen)))
+    seen = (np.where(np.isfinite(inside[1]), part, all_) for part, all_ in zip(inside, whole, strict=True))
+    return Channels(*(column.astype(np.float32) for column in (*(figures[name] for name in names), *shares, *seen)))
 
 
-def _inside(means: np.ndarray, step: int, part: tuple[int, int] | None) -> tuple[np.ndarray, ...]:
-    """Take mean absolute value, robust spread and share of zeros of each channel inside the picture, (C,) each.
+def _inside(seen: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Take mean absolute value, robust spread and share of zeros of thumbnails inside the picture, (C,) each.
 
     Args:
-        means: the thumbnails before they are coded, (groups, th, tw, channels) float32.
-        step: values that one of their pixels stands for, in both directions.
-        part: as for :func:`summarise`.
+        seen: (groups, rows, columns, channels) float32, as :func:`_thumbnails` returns it.
     """
-    groups, height, width, channels = means.shape
-    columns, rows = (max(1, side // step) for side in part) if part else (width, height)  # no pixel half in the padding
-    seen = means[:, :rows, :columns]
-    thin = max(1, math.isqrt(seen.shape[1] * seen.shape[2] // SAMPLED))
+    groups, rows, columns, channels = seen.shape
+    thin = max(1, math.isqrt(rows * columns // SAMPLED))
     sample = seen[:, ::thin, ::thin].reshape(groups, -1, channels)
     count = sample.shape[1]
     cut = math.ceil(OUTLIERS * count) if count > FEW else 0
@@ -368,42 +365,71 @@ def _sums_of(values: np.ndarray, step: int) -> np.ndarray:
     return sums
 
 
-def _means(blocks: list[Tensor], grid: Tensor, step: int, figures: dict[str, np.ndarray]) -> np.ndarray:
-    """Take the means over squares of step × step values, (groups, th, tw, channels); at borders over what is there."""
+def _thumbnails(
+    pieces: list[np.ndarray], grid: Tensor, step: int, figures: dict[str, np.ndarray], part: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Code the means over squares of step × step values, (C, th, tw) uint8; at the far borders over what is there.
+
+    Args:
+        pieces: (g, r, i) each, the sums of every ``step`` rows.
+        grid: what they are of.
+        step: values on a side of a square.
+        figures: of each channel.
+        part: as for :func:`summarise`.
+
+    Returns:
+        The codes, and the means of the squares that lie in the picture as a whole, at least one in both directions,
+        (groups, rows, columns, channels) float32.
+    """
     groups, height, width, channels = grid.shape
-    sums = torch.cat(blocks, 1 if groups == 1 else 0).numpy()
-    means = _sums_of(sums.reshape(-1, width, channels), step).reshape(groups, sums.shape[1], -1, channels)
-    if step > 1:
-        rows, columns = (np.minimum(step, side - np.arange(0, side, step)) for side in (height, width))
-        means /= (rows[:, None] * columns).astype(np.float32)[:, :, None]
-        low, high = (figures[name].reshape(groups, 1, 1, channels) for name in ("low", "high"))
-        if math.isfinite(means.sum()):
-            np.clip(means, low, high, out=means)  # sums are rounded
-    return means
+    rows, columns = (-(-side // step) for side in (height, width))
+    counted = (np.minimum(step, side - np.arange(0, side, step)) for side in (height, width))
+    shares = np.repeat(np.multiply.outer(*counted).astype(np.float32), channels, axis=1)
+    low, high = (np.tile(figures[name].reshape(groups, 1, channels), (1, 1, columns)) for name in ("low", "high"))
+    finite = not (figures["nans"].any() or figures["infinities"].any())
+    codes = np.empty((groups, rows, columns * channels), dtype=np.uint8)
+    inside = tuple(max(1, side // step) for side in part)  # columns, rows
+    seen = np.empty((groups, inside[1], inside[0] * channels), dtype=np.float32)
+    group = row = 0
+    for piece in pieces:
+        here = (slice(group, group + len(piece)), slice(row, row + piece.shape[1]))
+        means = piece
+        if step > 1:
+            means = _sums_of(piece.reshape(-1, width, channels), step).reshape(*piece.shape[:2], -1)
+            means /= shares[here[1]]
+            if finite:
+                np.clip(means, low[here[0]], high[here[0]], out=means)  # sums are rounded
+        if row < inside[1]:
+            seen[here[0], row : row + means.shape[1]] = means[:, : inside[1] - row, : seen.shape[2]]
+        _quantise(means, low[here[0]], high[here[0]], out=codes[here], finite=finite)
+        group, row = (group, row + piece.shape[1]) if groups == 1 else (group + len(piece), 0)
+    codes = codes.reshape(groups, rows, columns, channels)
+    seen = seen.reshape(groups, inside[1], inside[0], channels)
+    return codes[0].transpose(2, 0, 1) if groups == 1 else codes[..., 0], seen
 
 
-def _thumbnails(means: np.ndarray, figures: dict[str, np.ndarray]) -> np.ndarray:
-    """Code the means of each channel between its minimum and maximum, (C, th, tw) uint8."""
-    groups, height, width, channels = means.shape
-    ends = (np.tile(figures[name].reshape(groups, 1, channels), (1, 1, width)) for name in ("low", "high"))
-    codes = _quantise(means.reshape(groups, height, width * channels), *ends).reshape(means.shape)
-    return codes[0].transpose(2, 0, 1) if groups == 1 else codes[..., 0]
+def _quantise(values: np.ndarray, low: np.ndarray, high: np.ndarray, *, out: np.ndarray, finite: bool) -> None:
+    """Code values as uint8 between low and high, float32, which spread over them.
 
-
-def _quantise(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Code values as uint8 between low and high, float32, which spread over them."""
+    Args:
+        values: (…, i).
+        low: what each is coded from, (…, i) or 1.
+        high: what each is coded up to.
+        out: of the values' shape.
+        finite: whether all values are.
+    """
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         per_value = np.where(high > low, LEVELS / (high - low), 0).astype(np.float32)  # a constant channel is all 0
-        levels = values - low
+        levels = np.subtract(values, low, out=_scratch(values.size).numpy()[: values.size].reshape(values.shape))
         levels *= per_value
         levels += np.float32(0.5)  # cutting off then rounds
-        if math.isfinite(levels.sum()):
-            return levels.astype(np.uint8)
-    codes = np.nan_to_num(levels, nan=0, posinf=0, neginf=0).clip(0, LEVELS + 0.5).astype(np.uint8)
-    codes[values == -np.inf] = MINUS_INFINITY
-    codes[values == np.inf] = PLUS_INFINITY
-    codes[np.isnan(values)] = NOT_A_NUMBER
-    return codes
+        if finite and math.isfinite(float(per_value.max(initial=0))):
+            np.copyto(out, levels, casting="unsafe")
+            return
+    out[...] = np.nan_to_num(levels, nan=0, posinf=0, neginf=0).clip(0, LEVELS + 0.5).astype(np.uint8)
+    out[values == -np.inf] = MINUS_INFINITY
+    out[values == np.inf] = PLUS_INFINITY
+    out[np.isnan(values)] = NOT_A_NUMBER
 
 
 def _counting_step(grid: Tensor) -> int:

@@ -65,7 +65,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "__init__": (CORE, set()),
     "commands": (ABOVE | {"commands", "training", "ui"}, {"PIL", "numpy", "torch", "tqdm"}),
-    "__main__": ({"commands", "errors", "training.arguments"}, set()),
+    "__main__": ({"commands", "errors"}, set()),
     "app": ({"ui"}, set()),
 }
 FILES = [ROOT / "app.py", *sorted((ROOT / "segdemo").rglob("*.py"))]

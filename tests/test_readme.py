@@ -22,8 +22,10 @@ from PIL import Image
 from torch.nn import functional as F
 
 from segdemo import NETWORKS, checkpoints
+from segdemo.engine import Progress
 from segdemo.examples import example
 from segdemo.images import load_picture, to_batch
+from segdemo.results import Result
 from segdemo.segmenter import Segmenter
 
 ROOT = Path(__file__).parents[1]
@@ -31,14 +33,15 @@ README = (ROOT / "README.md").read_text("utf-8")
 CLASSES = ["background", "cat"]
 # Runs a listing as a file would run, and keeps the value of every line that is an expression alone.
 KEEPER = """
-import ast, pickle, sys
+import ast, copyreg, pickle, sys, types
+copyreg.pickle(types.MappingProxyType, lambda mapping: (dict, (dict(mapping),)))  # result.layers on its own
 values, names = {}, {}
 for statement in ast.parse(open(sys.argv[1], encoding="utf-8").read()).body:
     if isinstance(statement, ast.Expr):
         values[ast.unparse(statement)] = eval(compile(ast.Expression(statement.value), sys.argv[1], "eval"), names)
     else:
         exec(compile(ast.Module([statement], []), sys.argv[1], "exec"), names)
-names = {name: names[name] for name in ("batch", "state") if name in names}
+names = {name: names[name] for name in ("batch", "state", "events", "stopped") if name in names}
 pickle.dump((values, names), open(sys.argv[2], "wb"))
 """
 
@@ -106,6 +109,19 @@ def test_the_maps_of_the_python_listing_are_those_of_the_bare_network(
     assert len(values["result.classes"]) == 21
 
 
+def test_the_engine_of_the_python_listing_answers_what_the_segmenter_does(
+    listing: tuple[str, dict[str, Any], dict[str, Any]],
+) -> None:
+    values = listing[1]
+    assert np.array_equal(values["engine.answer(question).mask"], values["result.mask"])
+    channel = values["engine.answer(Activation('deeplabv3_mobilenet_v2', cat, stage, channel=17))"]
+    assert np.array_equal(channel, values["segmenter.activation(picture, stage, channel=17)"])
+    titles = values["[network.title for network in engine.answer(Catalogue())]"]
+    assert titles == [spec.title for spec in NETWORKS.values()]
+    first, *_, last = listing[2]["events"]
+    assert isinstance(first, Progress) and isinstance(last, Result) and listing[2]["stopped"]
+
+
 @torch.no_grad()
 def test_the_layers_of_the_python_listing_are_those_of_the_bare_network(
     listing: tuple[str, dict[str, Any], dict[str, Any]],
@@ -121,7 +137,7 @@ def test_the_layers_of_the_python_listing_are_those_of_the_bare_network(
     assert list(values["result.layers"]) == [stage.label for stage in segmenter.spec.stages]
     assert (summary.minimum, summary.maximum) == (exact.min(), exact.max())
     assert (summary.mean, summary.std) == pytest.approx((exact.mean().item(), exact.std(correction=0).item()), rel=1e-4)
-    assert summary.counts.sum() == -(-exact.numel() // summary.counted_step)
+    assert summary.counts.sum() == exact.flatten(1)[:, :: summary.counted_step].numel()
     assert summary.thumbnails.shape[0] == len(exact)
     listed = {(layer.name, layer.type) for layer in values["segmenter.layers()"]}
     assert listed == {(name, type(one).__name__) for name, one in segmenter.network.named_modules() if name}
@@ -256,11 +272,26 @@ def test_the_table_of_networks_says_what_is_true_of_each() -> None:
         assert side == f"{spec.rule.side} px"
 
 
+def listed_files() -> list[Path]:
+    """Return the paths that "Where things are" names; two more spaces stand before what is in a folder."""
+    paths: list[Path] = []
+    above: list[str] = []
+    for line in fenced("Where things are", "").splitlines():
+        if found := re.match(r"( *)([\w./]+)(?= {2,}|$)", line):
+            above[len(found[1]) // 2 :] = [found[2]]
+            paths.append(ROOT.joinpath(*above))
+    return paths
+
+
 def test_every_file_and_make_target_that_is_named_exists() -> None:
-    tree = fenced("Where things are", "")
-    folder = ""
-    for name in re.findall(r"^( *[\w./]+?)(?= {2,}|$)", tree, re.MULTILINE):
-        assert (ROOT / (folder if name.startswith(" ") else "") / name.strip()).exists(), name
-        folder = folder if name.startswith(" ") else name
+    assert [path for path in listed_files() if not path.exists()] == []
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     assert set(re.findall(r"(?:`|^)make ([\w-]+)", README, re.MULTILINE)) <= set(targets)
+
+
+def test_every_module_is_named_once() -> None:
+    listed = listed_files()
+    assert len(listed) == len(set(listed))
+    for folder in ("segdemo", "segdemo/ui"):
+        files = {path for path in (ROOT / folder).glob("*.py") if path.name != "__init__.py"}
+        assert files - set(listed) == set()

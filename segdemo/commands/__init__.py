@@ -1,36 +1,29 @@
-"""What the commands of the command line do, each given the arguments that ``__main__`` read."""
+"""The commands. To add one: a file with ``HELP``, ``add_arguments`` and ``run``, and its name in the table below.
+
+``add_arguments`` says what the command takes, and ``run`` does it and returns the exit code. What takes long to import,
+torch or Gradio, is imported where it is used: ``--help`` should not wait for it.
+"""
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Callable
+import argparse
+from typing import Protocol
 
-from segdemo.commands.evaluate import score
-from segdemo.commands.layers import layers
-from segdemo.commands.networks import networks
-from segdemo.commands.segment import segment
+from segdemo.commands import app, evaluate, layers, networks, segment, train
 
 
-def train(arguments: Namespace) -> int:
-    """Train a network; returns when its budget is used, or when it is interrupted."""
-    from segdemo.training.command import train as run
+class Command(Protocol):
+    """What the file of a command holds."""
 
-    return run(arguments)
+    HELP: str  # one line
 
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Describe what it takes."""
 
-def app(arguments: Namespace) -> int:
-    """Start the page; returns when it is stopped."""
-    from segdemo.ui import launch
-
-    launch()
-    return 0
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do it, and return the exit code."""
 
 
-COMMANDS: dict[str, Callable[[Namespace], int]] = {
-    "segment": segment,
-    "layers": layers,
-    "networks": networks,
-    "evaluate": score,
-    "train": train,
-    "app": app,
+COMMANDS: dict[str, Command] = {
+    module.__name__.rpartition(".")[2]: module for module in (segment, layers, networks, evaluate, train, app)
 }

@@ -2,25 +2,62 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from argparse import Namespace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
-from segdemo import classification
 from segdemo.commands.files import UNTRAINED, print_table, segmenter_for
+from segdemo.commands.options import add_network, add_side, positive
 from segdemo.errors import InputError
-from segdemo.evaluation import ClassMap, evaluate, read_map
-from segdemo.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from segdemo.evaluation import ClassMap
+    from segdemo.segmenter import Segmenter
+
+HELP = "score a network on pictures with masks"
+DESCRIPTION = "Score a network on an archive of pictures with masks."
+MAPS = """\
+The archive holds images/<id>.webp and masks/<id>.png: a palette or grey picture with one class index per pixel, 255
+where nothing is to be judged.
+
+An archive numbers its classes but does not name them. Without --map its classes are the network's own, in the same
+order. With --map CLASSES.json, names of the network's classes become names of the archive's; classes that the map does
+not speak of become the background. The file holds the archive's classes in index order and the map:
+  {"classes": ["background", "vehicle"], "map": {"car": "vehicle", "bus": "vehicle"}}
+or the map alone, when it speaks of one of these lists:
+  background, person, cat, dog, horse, cow, sheep
+  background, salient foreground
+  background, foreground
+
+A network that classifies, lenet, takes a folder that holds a folder of pictures for each class, or the word digits:
+the fifth of scikit-learn's digits that it was never shown.
+"""
 
 
-def score(arguments: Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe what ``segdemo evaluate`` takes."""
+    parser.description, parser.epilog = DESCRIPTION, MAPS
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add_network(parser)
+    parser.add_argument("--data", required=True, metavar="ZIP", help="the archive, see below")
+    parser.add_argument("--map", metavar="CLASSES.json", help="from the network's classes to the archive's")
+    parser.add_argument(
+        "--limit", type=positive, metavar="N", help="judge only N pictures, spread evenly over the archive"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON: miou, iou by class, pixel_accuracy, pictures")
+    add_side(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Print the scores of a network on an archive, or of a classifier on labelled pictures."""
-    segmenter = segmenter_for(arguments)
+    from segdemo.evaluation import evaluate, read_map
+
+    segmenter = segmenter_for(arguments.network, arguments.side)
     if segmenter.spec.task == "classification":
         if arguments.map:
             raise InputError(
@@ -56,8 +93,10 @@ def score(arguments: Namespace) -> int:
     return 0
 
 
-def _score_classifier(classifier: Segmenter, arguments: Namespace) -> int:
+def _score_classifier(classifier: Segmenter, arguments: argparse.Namespace) -> int:
     """Print how often a classifier is right."""
+    from segdemo import classification
+
     with tqdm(unit="picture", file=sys.stderr) as bar:
 
         def progress(done: int, total: int) -> None:

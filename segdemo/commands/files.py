@@ -1,4 +1,4 @@
-"""What the commands share: pictures listed and read, results named and saved, tables printed, refusals."""
+"""What the commands do with files: pictures listed and read, results named and saved, lines and tables printed."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ import json
 import os
 import sys
 import unicodedata
-from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
-from segdemo.encoded import is_hidden, suffixes
+from segdemo.encoded import is_hidden, shown, suffixes
 from segdemo.errors import InputError
-from segdemo.images import check_side
-from segdemo.networks import DEFAULT
-from segdemo.pictures import read_picture, shown
-from segdemo.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from segdemo.segmenter import Segmenter
 
 ENDINGS = ("-mask.png", "-overlay.png", ".json")
 MADE_BY = "segdemo"  # in the PNGs that are saved, by which they are known again
@@ -32,10 +30,22 @@ _LONGEST_NAME = 255  # bytes, of a file on nearly every system
 _LONGEST_ENDING = 100  # bytes kept for what is hung on the name of a picture
 
 
-def segmenter_for(arguments: Namespace) -> Segmenter:
-    """Load the network asked for, and refuse a working size that does not suit it before any picture is read."""
-    segmenter = Segmenter(arguments.network or DEFAULT)
-    check_side(segmenter.spec.rule, arguments.side)
+def segmenter_for(network: str | None, size: int | None) -> Segmenter:
+    """Load the network asked for, and refuse an input size that does not suit it before any picture is read.
+
+    Args:
+        network: its name; None takes the first.
+        size: pixels; None takes the network's own.
+
+    Raises:
+        InputError: no such network, its checkpoint is missing or altered, or the size does not suit it.
+    """
+    from segdemo.images import check_side
+    from segdemo.networks import DEFAULT
+    from segdemo.segmenter import Segmenter
+
+    segmenter = Segmenter(network or DEFAULT)
+    check_side(segmenter.spec.rule, size)
     return segmenter
 
 
@@ -94,6 +104,8 @@ def _is_ours(path: Path) -> bool:
 
 def open_picture(path: Path) -> tuple[Image.Image, list[str]]:
     """Read a picture, or refuse it in one sentence; with it, what should be known about how it was read."""
+    from segdemo.pictures import read_picture
+
     if os.path.isdir(path):
         raise InputError(
             "folder_without_pictures",

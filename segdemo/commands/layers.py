@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import re
-from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +28,42 @@ from segdemo.commands.files import (
     segmenter_for,
     writing,
 )
+from segdemo.commands.options import PICTURES, add_network, add_out, add_side
+from segdemo.encoded import readable, shown
 from segdemo.errors import InputError
-from segdemo.images import check_side
-from segdemo.pictures import readable, shown
-from segdemo.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from segdemo.segmenter import Segmenter
+
+HELP = "write out what stages of a network saw"
+DESCRIPTION = (
+    "Write for each stage <name>-<stage>.png (all channels, one pixel per value), <name>-<stage>.npz "
+    "(the exact values, float32, under 'activation') and <name>-<stage>.json (range, scale, statistics)."
+)
 
 
-def layers(arguments: Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe what ``segdemo layers`` takes."""
+    parser.description, parser.epilog = DESCRIPTION, PICTURES
+    parser.add_argument("picture", nargs="?", metavar="PICTURE", help="a picture, or a folder of pictures")
+    parser.add_argument(
+        "--stage", metavar="S", help="label of a stage or name of a module; default: every stage of the figure"
+    )
+    parser.add_argument(
+        "--scope",
+        choices=("layer", "channel"),
+        default="layer",
+        help="one colour scale for the whole layer (default), or one for each channel",
+    )
+    add_network(parser)
+    add_side(parser)
+    add_out(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Write out what one stage or layer, or every stage of the figure, puts out for a picture or a folder of them."""
     pictures = listed([arguments.picture] if arguments.picture else [])
-    segmenter = segmenter_for(arguments)
+    segmenter = segmenter_for(arguments.network, arguments.side)
     wanted = [arguments.stage] if arguments.stage else [stage.label for stage in segmenter.spec.stages]
     for stage in wanted:
         segmenter.layer_of(stage)  # refuses an unknown one before anything is written
@@ -82,8 +108,10 @@ def _write(segmenter: Segmenter, picture: Image.Image, stage: str, target: Path,
     say(_in_words(facts, shown(f"{target}.png")))
 
 
-def _facts(segmenter: Segmenter, picture: Image.Image, stage: str, arguments: Namespace) -> dict[str, Any]:
+def _facts(segmenter: Segmenter, picture: Image.Image, stage: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Collect what has to be known to read a channel sheet."""
+    from segdemo.images import check_side
+
     summary = segmenter.summary(picture, stage, arguments.side)
     channels = summary.channels
     ranges = zip(channels.minimum.tolist(), channels.maximum.tolist(), strict=True)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+import argparse
 
-from segdemo import checkpoints
 from segdemo.commands.files import print_table
-from segdemo.networks import NETWORKS
+
+HELP = "list the networks"
+DESCRIPTION = "List the networks."
 
 
-def networks(arguments: Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe what ``segdemo networks`` takes: nothing."""
+    parser.description = DESCRIPTION
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Print the table of networks."""
     import torch
+
+    from segdemo import checkpoints
+    from segdemo.networks import NETWORKS
 
     rows = [["name", "title", "trained", "classes", "parameters", "checkpoint", "side", "paper"]]
     for spec in NETWORKS.values():

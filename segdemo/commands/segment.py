@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
@@ -24,15 +24,33 @@ from segdemo.commands.files import (
     segmenter_for,
     writing,
 )
+from segdemo.commands.options import PICTURES, add_network, add_out, add_side
+from segdemo.encoded import readable, shown
 from segdemo.errors import InputError
-from segdemo.pictures import readable, shown
-from segdemo.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from segdemo.segmenter import Segmenter
+
+HELP = "segment pictures"
+DESCRIPTION = (
+    "Write for each picture <name>-mask.png (a palette picture whose pixels are class indices), "
+    "<name>-overlay.png and <name>.json (share of each class in percent)."
+)
 
 
-def segment(arguments: Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe what ``segdemo segment`` takes."""
+    parser.description, parser.epilog = DESCRIPTION, PICTURES
+    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help="a picture, or a folder of pictures")
+    add_network(parser)
+    add_side(parser)
+    add_out(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Segment pictures and folders of pictures; go on after one that cannot be used."""
     pictures = listed(arguments.pictures)
-    segmenter = segmenter_for(arguments)
+    segmenter = segmenter_for(arguments.network, arguments.side)
     out = folder_for(arguments.out)
     code = 0
     silent = len(pictures) < 2 or sys.stderr is None

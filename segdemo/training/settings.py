@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from segdemo.training.losses import Weights
 
@@ -45,3 +46,30 @@ class Settings:
     snapshots: int = 0
     bfloat16: bool = True
     loss: Weights = field(default_factory=Weights)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run learns from, and what it is scored on.
+
+    Args:
+        data: archives, folders and data sets of pictures with masks.
+        pictures: archives and folders of pictures whose masks are not looked at.
+        val: archive to score on now and then, never learned from; None without one.
+        val_limit: how many of its pictures.
+        teacher: name of an embedded network whose soft labels are learned too; None without one.
+        teacher_side: its input size, pixels; None takes its own.
+        teacher_finds: leave out ``pictures`` in which it finds anything but the background on less than this share.
+        teacher_on: ask it about ``"all"``, or about ``"pictures"`` only.
+        init: file of weights to start from, as far as they fit; None starts from random ones.
+    """
+
+    data: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
+    val: str | None = None
+    val_limit: int = 200
+    teacher: str | None = None
+    teacher_side: int | None = None
+    teacher_finds: float = 0.0
+    teacher_on: Literal["all", "pictures"] = "all"
+    init: str | None = None

@@ -24,6 +24,8 @@ from segdemo.ui.texts import TEXTS
 
 HERE = Path(__file__).parent
 FOLDERS = ("static", "panels")
+ELSEWHERE: dict[str, bytes] = {}  # scripts of panels that live in other folders, as :func:`modules` has them
+_EARLIER: set[str] = set()  # versions before one of those was added: pages that know them find all they know
 # Wherever in the path: a proxy may leave its prefix in it. A page that asks again for a module that failed adds "-1".
 _PATH = re.compile(r"/scripts/(?P<version>[0-9a-f]{16})(?:-\d+)?/(?P<name>[\w./-]+)$")
 
@@ -32,10 +34,14 @@ _PATH = re.compile(r"/scripts/(?P<version>[0-9a-f]{16})(?:-\d+)?/(?P<name>[\w./-
 def modules() -> dict[str, bytes]:
     """Return the content of every module by its path, as the modules import each other."""
     found = {path.relative_to(HERE).as_posix(): path.read_bytes() for path in _files()}
-    return found | {
-        "static/generated/texts.js": _module(_texts()),
-        "static/generated/colours.js": _module(_colour_tables()),
-    }
+    return (
+        found
+        | ELSEWHERE
+        | {
+            "static/generated/texts.js": _module(_texts()),
+            "static/generated/colours.js": _module(_colour_tables()),
+        }
+    )
 
 
 @cache
@@ -57,17 +63,36 @@ def address(name: str, start: str = "document.baseURI") -> str:
     return f"new URL(`scripts/{version()}/{name}`, {start}).href"
 
 
-def loader(name: str, *events: str) -> str:
-    """Return the ``js_on_load`` of a component: its module is fetched, and mounted when it is there.
+def loader(script: str | Path, *events: str) -> str:
+    """Return the ``js_on_load`` of a panel: its module is fetched, and mounted when it is there.
 
     Args:
-        name: of the component, as its file.
+        script: name of the panel, as its file; or the whole path of a script in another folder, which is then served
+            as if it lay among the others.
         events: what the module triggers beyond Gradio's own events; Gradio reads their names here.
+
+    Raises:
+        ValueError: there is no such script, or there is one of the same name already.
     """
-    if f"panels/{name}.js" not in modules():
-        raise ValueError(f"There is no script panels/{name}.js.")
+    name = f"panels/{Path(script).stem}.js"
+    if isinstance(script, Path):
+        _add(name, script)
+    if name not in modules():
+        raise ValueError(f"There is no script {name}.")
     told = "// It triggers " + ", ".join(f'"{event}"' for event in events) + ".\n" if events else ""
-    return f"{told}window.segdemoMount(`panels/{name}.js`, {{element, props, trigger, server, watch}});"
+    return f"{told}window.segdemoMount(`{name}`, {{element, props, trigger, server, watch}});"
+
+
+def _add(name: str, path: Path) -> None:
+    """Serve a script of another folder among the modules."""
+    content = path.read_bytes()
+    if modules().get(name, content) != content:
+        raise ValueError(f"There is another script {name}. Give {path} another name.")
+    if name not in modules():
+        _EARLIER.add(version())
+        ELSEWHERE[name] = content
+        modules.cache_clear()
+        version.cache_clear()
 
 
 def first_script() -> str:
@@ -93,7 +118,7 @@ class Modules:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         asked = _PATH.search(scope["path"]) if scope["type"] == "http" else None
-        content = modules().get(asked["name"]) if asked and asked["version"] == version() else None
+        content = modules().get(asked["name"]) if asked and asked["version"] in {version(), *_EARLIER} else None
         if content is None or scope["method"] not in ("GET", "HEAD"):
             await self.app(scope, receive, send)
             return
@@ -113,7 +138,7 @@ def _files() -> list[Path]:
 
 def _texts() -> dict[str, dict[str, dict[str, str]]]:
     """Sort the texts of the components by language, component and key."""
-    components = {Path(path).stem for path in map(str, _files())}
+    components = {path.stem for path in (*_files(), *map(Path, ELSEWHERE))}
     sorted_: dict[str, dict[str, dict[str, str]]] = {language: {} for language in TEXTS}
     for language, table in TEXTS.items():
         for name, text in table.items():

@@ -6,6 +6,7 @@ answer asks the engine, which remembers it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from segdemo.ui import address, checks, visits
 from segdemo.ui.messages import note_text, polite, text, warn
 from segdemo.ui.panels.menu import Menu, PlainSlider
 from segdemo.ui.panels.picture import Fingerprints, Picture, thumbnail
+from segdemo.ui.texts import TEXTS
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
@@ -53,8 +55,8 @@ class Page:
         """Call a handler whenever something happens.
 
         Args:
-            kind: ``"network"``: another was chosen, and not yet run; ``"result"``: a run is complete; ``"stage"``,
-                ``"layer"``, ``"pixel"``, ``"channel"``: one was picked.
+            kind: ``"network"``: another was chosen, and not yet run; ``"result"``: a run is complete, and no newer one
+                under way; ``"stage"``, ``"layer"``, ``"pixel"``, ``"channel"``: one was picked.
             handler: takes, of ``"network"``, the network's name, its input size and the step of its training; of all
                 others, the :class:`Run` on show or None; then the values of ``inputs``, and ``request``. A pick comes
                 with ``event``, whose ``value`` is the stage's label, [x, y] in the picture's pixels, or the channel.
@@ -62,6 +64,8 @@ class Page:
             outputs: components.
             inputs: components.
         """
+        if kind == "result":
+            handler = of_newest(handler, len(outputs) if isinstance(outputs, list | tuple) else 1)
         self._listeners.setdefault(kind, []).append((polite(handler), outputs, inputs))
 
     def picks(self, kind: Kind, event: Callable[..., Any]) -> None:
@@ -130,7 +134,8 @@ class Page:
             concurrency_id="segment",
             api_visibility="private",
         )
-        self._tell("result", segmented.success, [self.question])
+        # Also after a run that was given up, or failed: the one before it may not be shown yet.
+        self._tell("result", segmented.then, [self.question])
 
     # ---- what the page answers
 
@@ -172,6 +177,29 @@ class Page:
         """Run the network on the picture, as the newest run of this visitor."""
         session = request.session_hash or ""
         wanted = visits.begin(session)
+        try:
+            question, result, facts = self._run(picture, network, side, place, wanted, request, progress)
+            if not wanted():
+                return SKIP
+            visits.complete(session, question)
+        except Cancelled:
+            return SKIP
+        finally:
+            visits.end(session, wanted)
+        notes = [note_text(note, request) for note in self.engine.picture(question.picture).notes]
+        return question, "\n\n".join([done(result, facts, request), *notes])
+
+    def _run(
+        self,
+        picture: str | None,
+        network: str,
+        side: int | None,
+        place: int,
+        wanted: Callable[[], bool],
+        request: gr.Request,
+        progress: gr.Progress,
+    ) -> tuple[Run, Result, NetworkFacts]:
+        """Ask for a run as long as it is wanted, and tell how far it is."""
         if picture is None:
             raise InputError(
                 "no_picture_yet",
@@ -182,17 +210,10 @@ class Page:
         size = facts.suitable_size(side)  # the menu may still be the one of another network
         question = Run(network, self._fingerprints.of(picture), size, facts.step_at(place))
         words = text(request, "page.running", network=facts.title)
-        try:
-            for event in self.engine.ask(question, wanted):
-                if isinstance(event, Progress):
-                    progress(event.done / max(event.total, 1), desc=words)
-        except Cancelled:
-            return SKIP
-        if not wanted():
-            return SKIP
-        visits.end(session)
-        notes = [note_text(note, request) for note in self.engine.picture(question.picture).notes]
-        return question, "\n\n".join([done(event, facts, request), *notes])
+        for event in self.engine.ask(question, wanted):
+            if isinstance(event, Progress):
+                progress(event.done / max(event.total, 1), desc=words)
+        return question, event, facts
 
     def segment_if_given(
         self,
@@ -248,6 +269,27 @@ class Page:
         self.status = gr.Markdown(elem_id="status")
 
 
+def of_newest(handler: Handler, count: int) -> Handler:
+    """Let a handler of runs change nothing when the run is not, or no longer, the newest of its visitor.
+
+    Args:
+        handler: takes the run first, and the request.
+        count: how many values it gives.
+    """
+    nothing = gr.skip() if count == 1 else (gr.skip(),) * count
+
+    @functools.wraps(handler)
+    def wrapped(run: Run | None, *arguments: Any, **keywords: Any) -> Any:
+        request = next(value for value in (*arguments, *keywords.values()) if isinstance(value, gr.Request))
+        session = request.session_hash or ""
+        if run is None or not visits.is_to_be_shown(session, run):
+            return nothing
+        values = handler(run, *arguments, **keywords)
+        return values if visits.is_to_be_shown(session, run) else nothing
+
+    return wrapped
+
+
 def size_choices(facts: NetworkFacts) -> list[tuple[Any, Any]]:
     """Return the input sizes offered for a network, as (what is read, pixels)."""
     return [(f"{size} px", size) for size in facts.sizes]
@@ -266,8 +308,9 @@ def step_range(facts: NetworkFacts, step: int | None = None) -> dict[str, Any]:
 
 
 def describe(facts: NetworkFacts, request: gr.Request | None) -> str:
-    """Say in a sentence or two what a network is good for."""
-    return text(request, f"about.{facts.name}")
+    """Say in a sentence or two what a network is good for, if the texts of the page do."""
+    key = f"about.{facts.name}"
+    return text(request, key) if key in TEXTS["en"] else ""
 
 
 def done(result: Result, facts: NetworkFacts, request: gr.Request | None) -> str:

@@ -1,11 +1,17 @@
-"""Which run of a visitor's is the newest: an older one, or one that was stopped, is not wanted any more."""
+"""Which run of a visitor's is the newest: an older one, or one that was stopped, is not wanted any more.
+
+What a page shows of a run comes by several ways, and a slow one may bring an older run after a newer one is there.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 
-_newest: dict[str, object] = {}  # session → token of its newest run, as long as it is under way
+from segdemo.cache import Cache
+
+_newest: dict[str, Callable[[], bool]] = {}  # session → what tells of its newest run, as long as it is under way
+_complete = Cache(10_000)  # session → what the run was about that is complete, the newest of them
 _lock = threading.Lock()
 
 
@@ -18,16 +24,40 @@ def begin(session: str) -> Callable[[], bool]:
     Returns:
         A function that says whether the run is still the newest.
     """
-    token = object()
+
+    def is_newest() -> bool:
+        return _newest.get(session) is is_newest
+
     with _lock:
-        _newest[session] = token
-    return lambda: _newest.get(session) is token
+        _newest[session] = is_newest
+    return is_newest
 
 
-def end(session: str) -> None:
-    """End the visitor's run, if there is one: it is complete, was stopped, or its visitor left."""
+def complete(session: str, about: object) -> None:
+    """Note what the newest run was about, just before it ends.
+
+    Args:
+        session: as for :func:`begin`.
+        about: tells runs apart.
+    """
+    _complete.put(session, about, 1)
+
+
+def is_to_be_shown(session: str, about: object) -> bool:
+    """Say whether a run that is complete is still the newest of its visitor: none is under way, and none came since."""
+    return session not in _newest and _complete.get(session) in (about, None)
+
+
+def end(session: str, run: Callable[[], bool] | None = None) -> None:
+    """End the visitor's run, if there is one: it is complete, was stopped, or its visitor left.
+
+    Args:
+        session: as for :func:`begin`.
+        run: what ``begin`` returned, to end that run and no newer one; None ends whichever there is.
+    """
     with _lock:
-        _newest.pop(session, None)
+        if run is None or _newest.get(session) is run:
+            _newest.pop(session, None)
 
 
 def end_all() -> None:

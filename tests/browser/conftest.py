@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from segdemo import checkpoints, inference
+from segdemo import LocalEngine, checkpoints
+from segdemo.engine import Bench, Question
+from segdemo.networks import NETWORKS
+from segdemo.questions import Catalogue, Layers
 from tests.browser.visitor import PATIENCE, Visitor
 
 FLAGS = [
@@ -31,11 +37,19 @@ expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
-def app_url() -> Iterator[str]:
+def engine() -> Iterator[LocalEngine]:
+    """What answers the app's questions."""
+    engine = LocalEngine()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def app_url(engine: LocalEngine) -> Iterator[str]:
     """Address of the app, running in this process."""
     from segdemo.ui import build_app, launch
 
-    demo = build_app()
+    demo = build_app(engine)
     _, address, _ = launch(demo, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
     yield address
     demo.close()
@@ -90,27 +104,66 @@ def visitor(page: Page, app_url: str) -> Visitor:
     return Visitor(page, app_url)
 
 
+@dataclass(frozen=True, eq=False)
+class Held(Question):
+    """A question whose answer takes as long as its asker wants.
+
+    Args:
+        begun: set when the engine works on it.
+        over: ends the work.
+    """
+
+    begun: Event
+    over: Event
+
+    def answer(self, bench: Bench) -> bool:
+        """Wait."""
+        self.begun.set()
+        return self.over.wait()
+
+
 @pytest.fixture
-def held_back() -> Iterator[Callable[[], AbstractContextManager[None]]]:
-    """Let no network start while a block lasts, and forget earlier results, so that a run is surely under way in it."""
+def held_back(engine: LocalEngine) -> Callable[[], AbstractContextManager[None]]:
+    """Keep the engine busy while a block lasts, and let it forget earlier runs, so that a run surely waits in it."""
 
     @contextmanager
     def hold() -> Iterator[None]:
-        inference.CACHE.clear()
-        with inference._ONE_AT_A_TIME:
-            yield
+        engine.forget()
+        for facts in engine.answer(Catalogue()):
+            engine.answer(Layers(facts.name, facts.size))  # what a figure shows before its run
+        held = Held(Event(), Event())
+        with ThreadPoolExecutor(1) as others:
+            answer = others.submit(engine.answer, held)
+            assert held.begun.wait(PATIENCE / 1000)
+            try:
+                yield
+            finally:
+                held.over.set()
+                assert answer.result()
 
-    yield hold
+    return hold
 
 
 @pytest.fixture
-def spoilable_checkpoints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def spoilable_checkpoints(engine: LocalEngine, tmp_path: Path) -> Iterator[Path]:
     """A copy of the checkpoints that the app uses for a while, as if it had loaded none yet."""
     copy = tmp_path / "checkpoints"
     shutil.copytree(checkpoints.folder(), copy)
-    monkeypatch.setattr(inference, "_SHARED", {})
-    monkeypatch.setenv("SEGDEMO_CHECKPOINTS", str(copy))
-    return copy
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGDEMO_CHECKPOINTS", str(copy))
+        engine.forget()
+        yield copy
+    engine.forget()
+
+
+@pytest.fixture
+def untrained_unet(engine: LocalEngine) -> Iterator[None]:
+    """For a while, the U-Net has no checkpoint."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(NETWORKS, "unet", replace(NETWORKS["unet"], sha256="", snapshots=()))
+        engine.forget()
+        yield
+    engine.forget()
 
 
 def foreign(address: str) -> list[str]:

@@ -13,7 +13,7 @@ from tests.browser.visitor import PATIENCE, Visitor
 LOST = {"en": ("A file of this view did not arrive.", "Try again"), "zh": ("此视图的一个文件没有收到。", "重试")}
 FILES = {
     "#segmentation": re.compile(r"/labels\.png$"),
-    "#diagram": re.compile(r"/network_diagram\.png$"),
+    "#diagram": re.compile(r"/figure\.png$"),
     "#sheet": re.compile(r"/channels\.png$"),
 }
 
@@ -122,7 +122,7 @@ def test_a_script_that_fails_is_asked_for_again(troubled: Visitor) -> None:
 def test_a_script_that_does_not_come_is_said_in_its_place(
     troubled: Visitor, language: str, said: str, button: str
 ) -> None:
-    failing = Failing(troubled.page, re.compile(r"/components/channel_sheet\.js$"))
+    failing = Failing(troubled.page, re.compile(r"/panels/channels\.js$"))
     troubled.visit(side=257, lang=language)
     note = troubled.sheet.get_by_role("alert").filter(has_text=said)
     expect(note).to_be_visible()
@@ -135,16 +135,16 @@ def test_a_script_that_does_not_come_is_said_in_its_place(
 
 def test_a_script_that_comes_after_its_value_shows_it(visitor: Visitor) -> None:
     held: list[Route] = []
-    late = re.compile(r"/components/channel_(sheet|enlarged)\.js$")
-    visitor.page.route(late, lambda route: held.append(route))  # neither answered nor refused
+    late = True
+    scripts = re.compile(r"/panels/(channels|enlarged)\.js$")
+    visitor.page.route(scripts, lambda route: held.append(route) if late else route.continue_())
     visitor.visit(side=257, stage="Blocks 10-12")
-    layer = visitor.page.locator("#layer input")
-    expect(layer).to_have_value(re.compile("^Blocks 10-12 "))
-    visitor.stage("Block 16").click()
-    expect(layer).to_have_value(re.compile("^Block 16 "))  # comes together with the sheet's value
+    expect(visitor.diagram.locator(".picture").first).to_be_visible()
+    # The value is on the page once the search box, which comes with it, can be used.
+    expect(visitor.page.locator("#layer input")).to_have_value(re.compile("^Blocks 10-12"))
     expect(visitor.sheet.locator(".tile")).to_have_count(0)
+    late = False
     for route in held:
         route.continue_()
-    visitor.page.unroute(late)
     visitor.wait_until_drawn()
-    expect(visitor.sheet.locator(".name")).to_have_text("Block 16")
+    expect(visitor.sheet.locator(".name")).to_contain_text("Blocks 10-12")

@@ -8,9 +8,8 @@ from contextlib import AbstractContextManager
 
 import pytest
 from playwright.sync_api import expect
-from segdemo.inference import get_segmenter
 
-from segdemo.networks import NETWORKS
+from segdemo.networks import DEFAULT, NETWORKS
 from tests.browser.visitor import Visitor
 
 DEEPLAB = "DeepLabv3 · MobileNetV2"
@@ -22,7 +21,7 @@ def test_the_first_visit_finds_the_cat_and_shows_what_every_stage_made_of_it(vis
     cat = visitor.segmentation.locator(".legend .entry").first
     expect(cat).to_contain_text("cat")
     assert float(cat.locator(".share").inner_text().removesuffix(" %")) > 70
-    stages = [stage.label for stage in get_segmenter().spec.stages]
+    stages = [stage.label for stage in NETWORKS[DEFAULT].stages]
     boxes = visitor.diagram.locator(".node:not(.mini)")
     assert boxes.evaluate_all("(boxes) => boxes.map((box) => box.dataset.label)") == stages
     assert visitor.diagram.locator("svg.picture").count() >= len(stages) + 1  # with that of the input
@@ -102,7 +101,7 @@ def test_an_address_brings_back_a_module_that_is_no_stage_and_a_channel_on_a_lat
     [
         ({"network": "resnet"}, "There is no network called “resnet”"),
         ({"stage": "Encoder 9"}, "has no stage or layer called 'Encoder 9'"),
-        ({"side": "12"}, "The working size 12 does not suit"),
+        ({"side": "12"}, "The working size of DeepLabv3 · MobileNetV2 has to be one of"),
         ({"example": "dog"}, "There is no example called 'dog'"),
     ],
 )

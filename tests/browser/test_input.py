@@ -40,7 +40,7 @@ UNREADABLE = " cannot be read as a picture: it is empty, damaged or of another k
     ("write", "name", "sentence"),
     [
         (renamed_text, "diary.png", "diary.png" + UNREADABLE),
-        (truncated_jpeg, "half.jpg", "half.jpg" + UNREADABLE),
+        (truncated_jpeg, "half.jpg", "half.jpg cannot be read as a picture: the file is damaged or ends early"),
         (nothing, "empty.png", "empty.png" + UNREADABLE),
         (tiny_file_of_81_megapixels, "white.png", "The picture has 9000 × 9000 pixels; at most"),
     ],

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
+import pytest
 from playwright.sync_api import Page, expect
 
+from segdemo import InputError, LocalEngine
+from segdemo.pictures import Read
 from tests.browser.visitor import Visitor
 
 Hold = Callable[[], AbstractContextManager[None]]
@@ -17,6 +20,18 @@ REMEMBER = """() => {
   window.everShown = [];
   new MutationObserver(() => window.everShown.push(line.textContent)).observe(line, {childList: true});
 }"""
+
+
+@contextmanager
+def forgotten_pictures(engine: LocalEngine) -> Iterator[None]:
+    """Let an engine keep no picture while a block lasts, as if many others had come."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def gone(fingerprint: str) -> Read:
+            raise InputError("picture_forgotten", "The picture is no longer kept: others have come since.")
+
+        patch.setattr(engine, "picture", gone)
+        yield
 
 
 def ever_shown(page: Page) -> str:
@@ -95,3 +110,72 @@ def test_what_is_shown_can_be_explored_while_another_run_is_under_way(visitor: V
         visitor.page.keyboard.press("ArrowRight")
         expect(visitor.segmentation.locator(".tip")).to_contain_text("cat")
     expect(visitor.segmentation.locator("canvas.map")).to_have_attribute("aria-label", re.compile("person"))
+
+
+def test_going_back_to_an_older_value_during_a_run_leaves_what_belongs_to_it(visitor: Visitor, held_back: Hold) -> None:
+    visitor.open(side=257)
+    visitor.page.evaluate(REMEMBER)
+    with held_back():
+        visitor.choose_size(513)
+        expect(visitor.page.get_by_text("is running").first).to_be_visible()
+        visitor.choose_size(257)
+        visitor.expect_in_address("side", "257")
+    expect(visitor.status).to_contain_text("at 257 px")
+    expect(visitor.page.get_by_text("is running")).to_have_count(0)
+    expect(visitor.segmentation.locator(".facts")).to_contain_text("257 px")
+    assert "513 px" not in ever_shown(visitor.page)
+    with visitor.until_sheet_is_new():
+        visitor.stage("Blocks 6-9").click()
+    expect(visitor.sheet.locator(".head .size")).to_have_text("64 × 33 × 33")
+
+
+def test_the_channel_that_is_open_stays_open_in_the_next_run_and_closes_with_its_network(visitor: Visitor) -> None:
+    visitor.open(side=257, stage="Blocks 3-5", channel=7)
+    large = visitor.sheet.locator(".large:not(.loading)")
+    expect(large.locator("h4")).to_have_text("Channel 7")
+    with visitor.until_sheet_is_new():
+        visitor.choose_example(0)
+    expect(large.locator("h4")).to_have_text("Channel 7")
+    visitor.expect_in_address("channel", "7")
+    expect(visitor.sheet.locator(".head")).to_contain_text("Blocks 3-5")
+    with visitor.until_sheet_is_new():
+        visitor.choose_network("U²-Net, small")
+    expect(visitor.sheet.locator(".head")).to_contain_text("En_1")
+    expect(visitor.sheet.locator(".large")).to_be_hidden()
+    visitor.expect_in_address("channel", None)
+
+
+def test_a_picture_that_the_server_keeps_no_longer_is_said_in_the_panel_and_run_shows_everything_again(
+    visitor: Visitor, engine: LocalEngine
+) -> None:
+    visitor.open(side=257)
+    engine.forget()
+    with forgotten_pictures(engine):
+        visitor.stage("Blocks 6-9").click()
+        expect(visitor.sheet.get_by_role("alert")).to_contain_text("The picture is no longer kept")
+    with visitor.until_sheet_is_new():
+        visitor.run()
+    expect(visitor.sheet.locator(".head")).to_contain_text("Blocks 6-9")
+    expect(visitor.sheet.get_by_role("alert")).to_have_count(0)
+    expect(visitor.toast).to_have_count(0)
+
+
+def test_the_training_is_shown_step_by_step_untrained_at_its_start(visitor: Visitor) -> None:
+    visitor.open(network="unet_narrow", side=128, step=0)
+    marks = [visitor.segmentation.locator(".banner"), visitor.diagram.locator(".badge")]
+    marks.append(visitor.sheet.locator(".head .badge.untrained"))
+    for mark in marks:
+        expect(mark).to_be_visible()
+    expect(visitor.status).to_contain_text("after 0 steps of training")
+    visitor.expect_in_address("step", "0")
+    slider = visitor.page.locator("#step input[type=range]")
+    with visitor.until_sheet_is_new():
+        slider.press("ArrowRight")
+    expect(visitor.status).to_contain_text("after 29 steps of training")
+    for mark in marks:
+        expect(mark).to_be_hidden()
+    visitor.expect_in_address("step", "29")
+    with visitor.until_sheet_is_new():
+        slider.press("End")
+    visitor.expect_in_address("step", None)
+    expect(visitor.status).not_to_contain_text("steps of training")

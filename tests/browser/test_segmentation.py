@@ -10,11 +10,10 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 from playwright.sync_api import expect
-from segdemo.inference import get_segmenter
 
+from segdemo import Result, Segmenter
 from segdemo.examples import example
 from segdemo.images import load_picture
-from segdemo.results import Result
 from tests.browser.visitor import Visitor, painted
 from tests.conftest import mixed_by_hand
 
@@ -22,10 +21,10 @@ VIEWS = ("mask", "compare", "probability", "confidence", "entropy", "seen")
 CAT = 8
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def result() -> Result:
     """What the page shows under ``side=257``."""
-    return get_segmenter().run(load_picture(example("chelsea")), 257)
+    return Segmenter().run(load_picture(example("chelsea")), 257)
 
 
 def percent(share: float) -> str:

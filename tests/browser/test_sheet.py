@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from playwright.sync_api import expect
-from segdemo.inference import get_segmenter
 
+from segdemo import Segmenter
 from segdemo.examples import example
 from segdemo.images import load_picture
 from segdemo.rendering import heat_map, scale_for
@@ -19,15 +19,16 @@ from tests.browser.visitor import Visitor, painted
 STAGE = "Blocks 10-12"  # 96 channels of 33 × 33 at 257 pixels
 
 
-def exact(channel: int) -> np.ndarray:
-    """Compute what the page has to show of a channel."""
-    return get_segmenter().activation(load_picture(example("chelsea")), STAGE, channel, 257)
+@pytest.fixture(scope="module")
+def exact() -> np.ndarray:
+    """Compute what the page has to show of the stage's channels, (C, h, w) float32."""
+    return Segmenter().activation(load_picture(example("chelsea")), STAGE, None, 257)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def summary() -> Summary:
     """Summarise the stage that the tests look at."""
-    return get_segmenter().summary(load_picture(example("chelsea")), STAGE, 257)
+    return Segmenter().summary(load_picture(example("chelsea")), STAGE, 257)
 
 
 @pytest.fixture
@@ -37,9 +38,11 @@ def at_stage(visitor: Visitor) -> Visitor:
     return visitor
 
 
-def test_a_click_enlarges_a_channel_and_the_pointer_reads_its_exact_values(at_stage: Visitor) -> None:
+def test_a_click_enlarges_a_channel_and_the_pointer_reads_its_exact_values(
+    at_stage: Visitor, exact: np.ndarray
+) -> None:
     channel = at_stage.channels()[3]
-    values = exact(channel)
+    values = exact[channel]
     at_stage.tile(channel).click()
     large = at_stage.sheet.locator(".large")
     expect(large.locator("h4")).to_have_text(f"Channel {channel}")
@@ -64,18 +67,18 @@ def written(value: np.float32) -> str:
     return digits
 
 
-def test_the_values_of_a_channel_are_downloaded_bit_for_bit(at_stage: Visitor) -> None:
+def test_the_values_of_a_channel_are_downloaded_bit_for_bit(at_stage: Visitor, exact: np.ndarray) -> None:
     channel = at_stage.channels()[0]
     at_stage.tile(channel).click()
     with at_stage.page.expect_download() as download:
         at_stage.sheet.locator(".large:not(.loading) .downloads button").first.click()
-    assert np.array_equal(np.load(Path(download.value.path())), exact(channel))
+    assert np.array_equal(np.load(Path(download.value.path())), exact[channel])
     with at_stage.page.expect_download() as download:
         at_stage.sheet.locator(".large .downloads button").last.click()
     assert download.value.suggested_filename.endswith(f"channel-{channel}.png")
 
 
-def test_a_channel_is_opened_read_and_closed_by_keyboard_alone(at_stage: Visitor) -> None:
+def test_a_channel_is_opened_read_and_closed_by_keyboard_alone(at_stage: Visitor, exact: np.ndarray) -> None:
     first, second = at_stage.channels()[:2]
     at_stage.tile(first).focus()
     at_stage.page.keyboard.press("ArrowRight")
@@ -85,7 +88,7 @@ def test_a_channel_is_opened_read_and_closed_by_keyboard_alone(at_stage: Visitor
     expect(large.locator("h4")).to_have_text(f"Channel {second}")
     expect(large).not_to_have_class(re.compile("loading"))
     large.locator(".frame").press("ArrowDown")
-    expect(large.locator(".readout")).to_have_text(f"row 0, column 0: {written(exact(second)[0, 0])}")
+    expect(large.locator(".readout")).to_have_text(f"row 0, column 0: {written(exact[second][0, 0])}")
     at_stage.page.keyboard.press("Escape")
     expect(large).to_be_hidden()
     expect(at_stage.tile(second)).to_be_focused()
@@ -157,10 +160,25 @@ def test_a_channel_can_be_laid_over_the_picture(at_stage: Visitor) -> None:
 
 def test_dead_channels_are_marked_and_the_numbers_are_those_of_the_layer(visitor: Visitor) -> None:
     visitor.open(side=257)
-    summary = get_segmenter().summary(load_picture(example("chelsea")), "Stem", 257)
+    summary = Segmenter().summary(load_picture(example("chelsea")), "Stem", 257)
     assert summary.dead
     for channel in summary.dead:
         expect(visitor.tile(channel).locator(".badge.dead")).to_be_visible()
     expect(visitor.sheet.locator(".badge.dead")).to_have_count(len(summary.dead))
     expect(visitor.sheet.locator(".head")).to_contain_text(f"{len(summary.dead)} of 32")
     expect(visitor.sheet.locator(".head")).to_contain_text(f"{summary.maximum:.4g}")
+
+
+@pytest.mark.parametrize("channel", [96, 999_999])
+def test_a_channel_of_the_address_that_does_not_exist_is_said_and_the_sheet_can_still_be_used(
+    visitor: Visitor, channel: int
+) -> None:
+    visitor.visit(side=257, stage=STAGE, channel=channel)
+    expect(visitor.sheet.get_by_role("alert")).to_contain_text(f"no channel {channel}; its channels are 0 to 95.")
+    visitor.wait_until_drawn()
+    expect(visitor.sheet.locator(".large")).to_be_hidden()
+    expect(visitor.sheet.locator(".tile")).to_have_count(64)
+    visitor.expect_in_address("channel", None)
+    with visitor.until_sheet_is_new():
+        visitor.stage("Stem").click()
+    expect(visitor.sheet.get_by_role("alert")).to_have_count(0)

@@ -73,6 +73,11 @@ class Visitor:
         self.page.locator("#network input").click()
         self.page.get_by_role("option", name=title, exact=True).click()
 
+    def choose_size(self, pixels: int) -> None:
+        """Choose a working size."""
+        self.page.locator("#side input").click()
+        self.page.get_by_role("option", name=f"{pixels} px", exact=True).click()
+
     def choose_example(self, place: int) -> None:
         """Click an example by its place in the row."""
         self.page.locator("#examples button").nth(place).click()

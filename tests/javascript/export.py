@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
-from segdemo.ui.components.network_diagram import NetworkDiagram
-from segdemo.ui.values import diagram_value
 
+from segdemo.engine import LocalEngine
 from segdemo.networks import NETWORKS, find
 from segdemo.rendering import INF_COLOUR, NAN_COLOUR, NEGATIVE_INF_COLOUR, Scale, colour_values
 from segdemo.ui.javascript import modules
+from segdemo.ui.panels.figure import Figure, payload
 
 SCALES = (
     Scale(0.0, 1.0, False),
@@ -50,7 +50,7 @@ def expected() -> dict[str, Any]:
         "heat": (np.array(colormaps["viridis"](np.arange(256) / 255))[:, :3] * 255).round().astype(int).tolist(),
         "figures": [written(value) for value in numbers(random)],
         "described": described(random.normal(0, 2, 500).round(2).astype(np.float32)),
-        "networks": {name: figure(name) for name in NETWORKS},
+        "networks": figures(),
     }
 
 
@@ -99,11 +99,18 @@ def described(values: np.ndarray) -> dict[str, Any]:
     }
 
 
-def figure(name: str) -> dict[str, Any]:
-    """Give the figure of a network as the page gets it before the first run."""
-    data = NetworkDiagram(render=False).postprocess(diagram_value(name, find(name).rule.side, None, None))
-    assert data is not None
-    return data.model_dump()
+def figures() -> dict[str, Any]:
+    """Give the figure of every network as the page gets it before the first run, by name."""
+    engine = LocalEngine()
+    try:
+        return {name: payload(engine, Figure(name, find(name).rule.side), no_file) for name in NETWORKS}
+    finally:
+        engine.close()
+
+
+def no_file(content: bytes, name: str) -> Any:
+    """Keep no file: before the first run there is none."""
+    raise ValueError(name)
 
 
 if __name__ == "__main__":

@@ -19,5 +19,5 @@ test('texts come in the language of the page, in English where it has none', (co
 });
 
 test('a key without a text is shown as it is', () => {
-  assert.equal(textsOf('segmentation_view')('class.unicorn'), 'class.unicorn');
+  assert.equal(textsOf('segmentation')('class.unicorn'), 'class.unicorn');
 });

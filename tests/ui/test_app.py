@@ -16,16 +16,17 @@ import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
-from segdemo.inference import get_segmenter
 
+from segdemo import Segmenter
+from segdemo.engine import LocalEngine
 from segdemo.examples import example
 from segdemo.images import load_picture, to_batch
 from segdemo.ui import build_app, launch
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    page = build_app()
+def client(engine: LocalEngine) -> Iterator[Client]:
+    page = build_app(engine)
     _, address, _ = launch(page, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
     client = Client(address, verbose=False)
     yield client
@@ -40,7 +41,7 @@ def test_segment_gives_shares_and_the_mask_in_the_pictures_size(client: Client) 
     assert answer["percent"]["cat"] > 70
     assert sum(answer["percent"].values()) == pytest.approx(100, abs=0.01)
     mask = Image.open(io.BytesIO(base64.b64decode(answer["mask_png"].partition(",")[2])))
-    expected = get_segmenter().run(load_picture(picture), 257).mask
+    expected = Segmenter().run(load_picture(picture), 257).mask
     assert np.array_equal(np.array(mask), expected)
     assert (answer["width"], answer["height"]) == mask.size
 
@@ -49,7 +50,7 @@ def test_segment_gives_the_probabilities_of_a_classifier(client: Client) -> None
     answer = client.predict(handle_file(example("digit")), "lenet", 0, api_name="/segment")
     with torch.no_grad():
         grey = torch.from_numpy(np.array(load_picture(example("digit")).convert("L"))).float()[None, None] / 255
-        expected = get_segmenter("lenet").network(grey).softmax(1)[0].tolist()
+        expected = Segmenter("lenet").network(grey).softmax(1)[0].tolist()
     assert list(answer["probability"]) == list("0123456789")
     assert list(answer["probability"].values()) == pytest.approx(expected, abs=1e-6)
     assert max(answer["probability"], key=answer["probability"].get) == "5"
@@ -60,7 +61,7 @@ def test_segment_gives_the_probabilities_of_a_classifier(client: Client) -> None
 
 def test_layers_describes_every_stage(client: Client) -> None:
     answer = client.predict(picture=handle_file(str(example("coffee"))), network="u2netp", side=192, api_name="/layers")
-    segmenter = get_segmenter("u2netp")
+    segmenter = Segmenter("u2netp")
     batch, _ = to_batch(load_picture(example("coffee")), segmenter.spec.rule, 192)
     exact: dict[str, np.ndarray] = {}
     with ExitStack() as hooks, torch.no_grad():
@@ -106,9 +107,11 @@ def test_a_file_that_is_no_picture_is_answered_with_a_sentence_and_the_next_run_
     assert answer["side"] == 257
 
 
-def test_examples_work_wherever_scikit_image_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_examples_work_wherever_scikit_image_lies(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)  # Gradio hands out files below the folder it runs in anyway
-    page = build_app()
+    page = build_app(engine)
     _, address, _ = launch(page, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
     try:
         call = f"{address}gradio_api/call/pick_example"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from segdemo.ui.components.network_diagram import FLAGS
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
@@ -22,7 +21,7 @@ from segdemo.ui import javascript
 from segdemo.ui.javascript import Modules, first_script, loader, modules, version
 from segdemo.ui.texts import LANGUAGES, TEXTS
 
-TOLD = {"static/layout.js": "network_diagram", "static/scales.js": "channel_sheet"}  # whose texts they are handed
+TOLD = {"static/layout.js": "figure", "static/scales.js": "channels"}  # whose texts they are handed
 FILES = sorted(name for name in modules() if "/generated/" not in name)
 
 
@@ -69,7 +68,7 @@ def test_a_module_is_found_where_the_app_is_mounted_in_another() -> None:
         f"/scripts/{version()}/first.js",
         f"/scripts/{version()}/static/../first.js",
         f"/scripts/{version()}/static/%2e%2e/javascript.py",
-        f"/scripts/{version()}/components/header.py",
+        f"/scripts/{version()}/panels/header.py",
         f"/scripts/{version()}//etc/passwd",
         f"/scripts/{version()}/",
         "/",
@@ -113,8 +112,8 @@ def test_every_text_of_a_module_is_in_every_language(name: str) -> None:
     keys = set(re.findall(r"\bt\('([\w.]+)'[,)]", script))
     keys |= {key for pair in re.findall(r"\bt\([^']*\? '([\w.]+)' : '([\w.]+)'", script) for key in pair}
     if name == "static/layout.js":
-        keys |= {f"{flag}_{form}" for flag in FLAGS for form in ("short", "long")}
-    if name == "components/channel_sheet.js":
+        keys |= {f"{flag}_{form}" for flag in ("dead", "nan", "inf", "flat") for form in ("short", "long")}
+    if name == "panels/channels.js":
         keys |= {f"ranking_{key}" for key in ("mean_abs", "variance", "sparsity", "index")}
         keys |= {f"{part}_{key}" for part in ("scope", "means") for key in ("channel", "layer", "network")}
         keys |= {f"flag_{key}" for key in ("dead", "flat", "nan", "inf")}
@@ -162,17 +161,17 @@ def test_first_script_asks_for_every_module_at_once() -> None:
 
 
 def test_loader_names_its_events_and_nothing_else_that_gradio_could_take_for_one() -> None:
-    assert re.findall(r"""['"`](\w+)['"`]""", loader("channel_sheet", "view", "select")) == ["view", "select"]
+    assert re.findall(r"""['"`](\w+)['"`]""", loader("channels", "view", "select")) == ["view", "select"]
     assert re.findall(r"""['"`](\w+)['"`]""", loader("header")) == []
 
 
 def test_loader_of_a_script_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"components/nothing\.js"):
+    with pytest.raises(ValueError, match=r"panels/nothing\.js"):
         loader("nothing")
 
 
-def test_every_component_with_a_script_is_loaded() -> None:
-    components = Path(javascript.__file__).parent / "components"
-    loaded = {name for file in components.glob("*.py") if "loader(" in file.read_text("utf-8") for name in [file.stem]}
+def test_every_panel_with_a_script_is_loaded() -> None:
+    panels = Path(javascript.__file__).parent / "panels"
+    loaded = {name for file in panels.glob("*.py") if "loader(" in file.read_text("utf-8") for name in [file.stem]}
     mounted = {Path(name).stem for name in FILES if "export function mount(" in modules()[name].decode()}
     assert loaded == mounted

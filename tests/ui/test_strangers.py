@@ -9,23 +9,25 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import gradio as gr
-import httpx
 import pytest
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from segdemo.engine import LocalEngine
 from segdemo.examples import example
-from segdemo.ui import answers, build_app, launch
+from segdemo.ui import build_app, launch, page
+from segdemo.ui.panels import channels
 from segdemo.ui.texts import TEXTS
+from tests.ui import stranger as strangers
+from tests.ui.stranger import HTTP, Stranger
 
 NETWORK, SIDE = "unet_narrow", 128
 NOT_UPLOADED = "names a file that was not uploaded"
-PAGE = build_app()
-HTTP = httpx.Client(verify=False, timeout=60)  # without it, each request reads the certificates anew
-FUNCTIONS = {number: fn for number, fn in PAGE.fns.items() if fn.fn is not None}
+ENGINE = LocalEngine()
+PAGE = build_app(ENGINE)
+FUNCTIONS = strangers.functions(PAGE)
 DISTINCT = list({(fn.fn, *(block._id for block in fn.inputs)): number for number, fn in FUNCTIONS.items()}.values())
 WRONG: list[Any] = [
     None,
@@ -53,55 +55,12 @@ WRONG: list[Any] = [
 ]
 
 
-class Stranger(NamedTuple):
-    """Somebody who speaks to the running page without a browser."""
-
-    address: str
-    session: str
-
-    def ask(self, number: int, data: list[Any], event: Any = None) -> tuple[int, Any]:
-        """Call a function by its number, as the page's script does; gives the HTTP status and the last message."""
-        body = {"data": data, "fn_index": number, "session_hash": self.session, "event_data": event}
-        joined = HTTP.post(
-            f"{self.address}gradio_api/queue/join",
-            content=json.dumps(body),
-            headers={"content-type": "application/json"},
-        )
-        if joined.status_code != 200:
-            return joined.status_code, joined.json()
-        data_stream = f"{self.address}gradio_api/queue/data?session_hash={self.session}"
-        with HTTP.stream("GET", data_stream) as stream:
-            for line in stream.iter_lines():
-                message = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
-                if message.get("msg") == "process_completed":
-                    return 200, message
-        raise AssertionError("the stream ended without an answer")
-
-    def upload(self, path: Path) -> str:
-        with path.open("rb") as file:
-            answer = HTTP.post(f"{self.address}gradio_api/upload", files={"files": (path.name, file)})
-        return str(answer.json()[0])
-
-    def call(self, name: str, data: list[Any]) -> tuple[str, Any]:
-        """Call a function by its name, as a script does; gives the kind of event and what came with it."""
-        url = f"{self.address}gradio_api/call/{name}"
-        posted = HTTP.post(url, content=json.dumps({"data": data}), headers={"content-type": "application/json"})
-        lines = HTTP.get(f"{url}/{posted.json()['event_id']}").text.splitlines()
-        kind = [line.removeprefix("event: ") for line in lines if line.startswith("event: ")][-1]
-        return kind, json.loads([line.removeprefix("data: ") for line in lines if line.startswith("data: ")][-1])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def connections() -> Iterator[None]:
-    yield
-    HTTP.close()
-
-
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     _, address, _ = launch(PAGE, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
     yield address
     PAGE.close()
+    ENGINE.close()
 
 
 @pytest.fixture
@@ -111,13 +70,11 @@ def stranger(address: str, request: pytest.FixtureRequest) -> Stranger:
 
 @pytest.fixture
 def settled(stranger: Stranger) -> Stranger:
-    """One whose page shows a run, drawn to its end."""
+    """One whose page shows a run."""
     file = {"path": stranger.upload(example("digit")), "meta": {"_type": "gradio.FileData"}}
-    run = number_of("segment")
-    assert said(stranger.ask(run, [file, NETWORK, SIDE, 10**6])) == ""
-    for name in ("draw_network", "draw_sheet"):
-        number = number_of(name)
-        assert said(stranger.ask(number, [None] * len(FUNCTIONS[number].inputs))) == ""
+    assert said(stranger.ask(number_of("segment"), [file, NETWORK, SIDE, 10**6])) == ""
+    number = number_of("show")
+    assert said(stranger.ask(number, [None] * len(FUNCTIONS[number].inputs))) == ""
     return stranger
 
 
@@ -132,11 +89,7 @@ def private() -> Iterator[Path]:
 
 def number_of(name: str) -> int:
     """The number of a function that the page itself calls."""
-    return next(
-        number
-        for number, fn in FUNCTIONS.items()
-        if fn.api_visibility == "private" and getattr(fn.fn, "__name__", "") == name
-    )
+    return strangers.number_of(PAGE, name)
 
 
 def said(answer: tuple[int, Any]) -> str:
@@ -174,67 +127,195 @@ def test_wrong_values_for_any_function_are_answered_with_a_sentence(
     expect_calm(capfd, caplog)
 
 
-EVENTS: dict[str, dict[str, Any]] = {
-    "pick_stage": {"index": "Encoder 1", "value": "Encoder 1"},
-    "pick_channel": {"index": 1, "value": 1},
-    "change_view": {"ranking": "variance", "scope": "layer", "page": 0, "channel": None},
-    "show_probability": {"index": 1},
-    "hand_over": {"kind": "overlay", "opacity": 0.5, "hidden": [0]},
-}
+STAGE: dict[str, Any] = {"index": "Encoder 1", "value": "Encoder 1"}
 
 
-@pytest.mark.parametrize("name", EVENTS)
 def test_wrong_events_after_a_run_are_answered_with_a_sentence(
-    name: str, settled: Stranger, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    settled: Stranger, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    number, right = number_of(name), EVENTS[name]
+    number = number_of("remember")
     inputs: list[Any] = [None] * len(FUNCTIONS[number].inputs)
-    assert said(settled.ask(number, inputs, right)) == ""
-    for event in [*WRONG, *({**right, key: wrong} for key in right for wrong in WRONG)]:
+    assert said(settled.ask(number, inputs, STAGE)) == ""
+    for event in [*WRONG, *({**STAGE, key: wrong} for key in STAGE for wrong in WRONG)]:
         said(settled.ask(number, inputs, event))
-    assert said(settled.ask(number, inputs, right)) == ""
+    assert "no stage" in said(settled.ask(number, inputs, {"value": "Encoder 99"}))
+    assert said(settled.ask(number, inputs, STAGE)) == ""
     expect_calm(capfd, caplog)
-
-
-@pytest.mark.parametrize(
-    ("name", "event"),
-    [
-        ("pick_channel", {"index": -1}),
-        ("pick_channel", {"index": 10**9}),
-        ("pick_channel", {"index": 5000}),
-        ("pick_stage", {"value": 3}),
-        ("pick_stage", {"value": "Encoder 99"}),
-        ("change_view", EVENTS["change_view"] | {"ranking": "luck"}),
-        ("change_view", EVENTS["change_view"] | {"scope": None}),
-        ("change_view", EVENTS["change_view"] | {"page": -1}),
-        ("change_view", EVENTS["change_view"] | {"channel": "1"}),
-        ("show_probability", {"index": -1}),
-        ("show_probability", {"index": 2}),
-        ("hand_over", EVENTS["hand_over"] | {"kind": "weights"}),
-        ("hand_over", EVENTS["hand_over"] | {"opacity": float("nan")}),
-        ("hand_over", EVENTS["hand_over"] | {"hidden": [2]}),
-    ],
-)
-def test_an_event_that_is_nearly_right_is_refused(name: str, event: Any, settled: Stranger) -> None:
-    assert said(settled.ask(number_of(name), [None] * len(FUNCTIONS[number_of(name)].inputs), event))
-
-
-@pytest.mark.parametrize("name", ["mark_stage", "show_probability", "hand_over"])
-def test_without_a_run_one_is_asked_for(name: str, stranger: Stranger) -> None:
-    count = len(FUNCTIONS[number_of(name)].inputs)
-    assert "Press Run once more" in said(stranger.ask(number_of(name), [None] * count, EVENTS.get(name)))
 
 
 def test_a_state_sent_along_is_not_taken_and_another_visitors_is_not_shown(settled: Stranger) -> None:
     other = Stranger(settled.address, "another visitor")
-    forged = {"network": NETWORK, "side": SIDE, "picture": {"path": "/etc/passwd"}, "layer": "Encoder 1"}
-    for name in ("draw_network", "draw_sheet", "pick_stage", "pick_channel", "change_view"):
+    forged = {"network": NETWORK, "picture": picture(), "size": SIDE, "step": None}
+    for name in ("show", "pick_layer", "remember"):
         count = len(FUNCTIONS[number_of(name)].inputs)
-        status, message = other.ask(number_of(name), ["Stem"] + [None] * (count - 1), EVENTS.get(name))
-        assert status == 200 and "sprite" not in json.dumps(message)
-    for name in ("show_probability", "hand_over"):
-        assert "path" not in said(other.ask(number_of(name), ["Stem", "Stem"], EVENTS[name]))
-    assert NOT_UPLOADED in said(other.ask(number_of("draw_sheet"), [forged, forged]))
+        for state in (None, "Stem", forged):
+            status, message = other.ask(number_of(name), [state] + [None] * (count - 1), STAGE)
+            assert status == 200 and picture() not in json.dumps(message)
+    file = {"path": "/etc/passwd"}
+    count = len(FUNCTIONS[number_of("show")].inputs)
+    assert NOT_UPLOADED in said(other.ask(number_of("show"), [file] * count))
+
+
+# ---- what the panels' scripts ask
+
+PANELS = {
+    name: block._id
+    for block in PAGE.blocks.values()
+    for name in ("segmentation", "probability", "download", "figure", "channels")
+    if getattr(getattr(block, name, None), "_is_server_fn", False)
+}
+
+
+def picture() -> str:
+    """The fingerprint of a picture that the page keeps."""
+    return ENGINE.keep(example("digit"))
+
+
+def right(name: str) -> dict[str, Any]:
+    """What a panel's script asks."""
+    run = {"network": NETWORK, "picture": picture(), "size": SIDE, "step": None}
+    return {
+        "segmentation": {"run": run},
+        "probability": {"run": run, "index": 1},
+        "download": {"run": run, "kind": "overlay", "opacity": 0.5, "hidden": [0]},
+        "figure": {"network": NETWORK, "size": SIDE, "step": None, "run": run, "selected": "Encoder 1"},
+        "channels": {
+            "run": run,
+            "layer": "Encoder 1",
+            "ranking": "variance",
+            "scope": "layer",
+            "page": 0,
+            "channel": 1,
+        },
+    }[name]
+
+
+def answered(answer: tuple[int, Any]) -> str:
+    """What an answer of a panel says where it is an error; it must be a sentence."""
+    status, found = answer
+    assert status < 500 and isinstance(found, dict)
+    if status == 200 and "error" not in found:
+        return ""
+    sentence = found["error"] if status == 200 else found["detail"]
+    assert isinstance(sentence, str) and len(sentence.split()) > 2
+    assert sentence not in (TEXTS["en"]["page.failed"], TEXTS["zh"]["page.failed"])
+    return sentence
+
+
+def test_every_panel_answers() -> None:
+    assert set(PANELS) == {"segmentation", "probability", "download", "figure", "channels"}
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_wrong_values_for_a_panel_are_answered_with_a_sentence(
+    name: str, stranger: Stranger, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    number, asked = PANELS[name], right(name)
+    assert answered(stranger.panel(number, name, asked)) == ""
+    for wrong in [*WRONG, "a" * 1_000_000, [{}] * 10_000]:
+        assert answered(stranger.panel(number, name, wrong))
+        for key in asked:
+            answered(stranger.panel(number, name, {**asked, key: wrong}))
+        for key in asked["run"]:
+            answered(stranger.panel(number, name, {**asked, "run": {**asked["run"], key: wrong}}))
+    for key in asked:
+        answered(stranger.panel(number, name, {one: value for one, value in asked.items() if one != key}))
+    assert answered(stranger.panel(number, name, asked)) == ""
+    expect_calm(capfd, caplog)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "words"),
+    [
+        ("channels", {"channel": -1}, "whole number"),
+        ("channels", {"channel": 10**9}, "whole number"),
+        ("channels", {"channel": 5000}, "no channel 5000"),
+        ("channels", {"channel": "1"}, "whole number"),
+        ("channels", {"layer": 3}, "has to be text"),
+        ("channels", {"layer": "Encoder 99"}, "no stage or layer called"),
+        ("channels", {"layer": "inc:2"}, "inc:2"),
+        ("channels", {"layer": ""}, "no stage or layer called"),
+        ("channels", {"ranking": "luck"}, "has to be one of"),
+        ("channels", {"scope": None}, "has to be one of"),
+        ("channels", {"page": -2}, "whole number"),
+        ("channels", {"run": None}, "Press Run once more"),
+        ("segmentation", {"run": None}, "Press Run once more"),
+        ("probability", {"run": 3}, "Press Run once more"),
+        ("probability", {"index": -1}, "whole number"),
+        ("probability", {"index": 2}, "no class 2"),
+        ("download", {"run": []}, "Press Run once more"),
+        ("download", {"kind": "weights"}, "has to be one of"),
+        ("download", {"opacity": float("nan")}, "number from 0 to 1"),
+        ("download", {"hidden": [10**6]}, "whole number"),
+        ("figure", {"network": "resnet"}, "There is no network called"),
+        ("figure", {"run": "mine"}, "Press Run once more"),
+        ("figure", {"size": 1}, "working size"),
+    ],
+)
+def test_what_is_nearly_right_is_refused(name: str, wrong: dict[str, Any], words: str, stranger: Stranger) -> None:
+    assert words in answered(stranger.panel(PANELS[name], name, {**right(name), **wrong}))
+
+
+@pytest.mark.parametrize("name", PANELS)
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"picture": "0" * 32}, "no longer kept"),
+        ({"picture": "/etc/passwd"}, "no longer kept"),
+        ({"picture": ""}, "no longer kept"),
+        ({"network": "resnet"}, "There is no network called"),
+        ({"size": 12}, "working size"),
+        ({"size": 10**6}, "working size"),
+        ({"step": 28}, "no snapshot"),
+    ],
+)
+def test_a_forged_run_is_refused(name: str, wrong: dict[str, Any], words: str, stranger: Stranger) -> None:
+    asked = right(name)
+    forged = {**asked, "run": {**asked["run"], **wrong}}
+    assert words in answered(stranger.panel(PANELS[name], name, forged))
+
+
+@pytest.mark.parametrize("component", [*PANELS.values(), 9999, -1, None, "1", [1], {}, True])
+@pytest.mark.parametrize("name", ["get_config", "__init__", "preprocess", "nothing", "", None, 3, [], "\0"])
+def test_nothing_but_a_panels_functions_can_be_called(
+    component: Any,
+    name: Any,
+    stranger: Stranger,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    status, found = stranger.panel(component, name, {})
+    assert 400 <= status < 500
+    sentence = found["detail"] if isinstance(found["detail"], str) else found["detail"][0]["msg"]
+    assert len(sentence.split()) > 2
+    expect_calm(capfd, caplog)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("fault", [RuntimeError("torch"), MemoryError(), OSError(28, "No space left"), KeyError("bug")])
+def test_what_nobody_expected_of_a_panel_is_a_general_sentence_and_stands_once_in_the_log(
+    fault: Exception,
+    language: str,
+    address: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(channels, "payload", fail)
+    body = {
+        "session_hash": "s",
+        "component_id": PANELS["channels"],
+        "fn_name": "channels",
+        "data": right("channels"),
+    }
+    cookies = {"cookie": f"segdemo_language={language}"}
+    answer = HTTP.post(f"{address}gradio_api/component_server/", json=body, headers=cookies)
+    assert answer.json() == {"error": TEXTS[language]["page.failed"]}
+    assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [fault]
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def disguises(path: Path) -> Iterator[dict[str, Any]]:
@@ -397,7 +478,7 @@ def test_what_nobody_expected_is_a_general_sentence_and_stands_once_in_the_log(
     def fail(*_: Any) -> None:
         raise fault
 
-    monkeypatch.setattr(answers, "example", fail)
+    monkeypatch.setattr(page, "example", fail)
     url = f"{address}gradio_api/call/pick_example"
     cookies = {"cookie": f"segdemo_language={language}"}
     event = HTTP.post(url, json={"data": [0]}, headers=cookies).json()["event_id"]
@@ -410,18 +491,13 @@ def test_what_nobody_expected_is_a_general_sentence_and_stands_once_in_the_log(
     assert "event: complete" in HTTP.get(f"{url}/{event}").text
 
 
-def test_the_page_starts_untrained_where_its_address_names_step_0(stranger: Stranger) -> None:
-    request = gr.Request(session_hash="step", query_params={"network": NETWORK, "step": "0"}, cookies={}, headers={})
-    assert answers.open_address(request=request)[-1].untrained is True
-
-
 @pytest.mark.parametrize(
     "query", [{"side": "9" * 5000}, {"channel": "٣" * 50}, {"step": "²"}, {"stage": "Stem" * 9999}, {"example": "\0"}]
 )
 def test_an_address_with_odd_words_opens_the_page(
     query: dict[str, str], address: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    url = f"{address}gradio_api/call/open_address"
+    url = f"{address}gradio_api/call/open"
     event = HTTP.post(url, json={"data": []}, params=query).json()["event_id"]
     assert "event: complete" in HTTP.get(f"{url}/{event}").text
     assert not [record for record in caplog.records if record.levelname == "ERROR"]

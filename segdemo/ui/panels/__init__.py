@@ -23,9 +23,13 @@ from segdemo.ui import checks, folder
 HERE = Path(__file__).parent
 
 
-def css(name: str) -> str:
-    """Return the style sheet of a panel, for ``css_template``."""
-    return (HERE / f"{name}.css").read_text(encoding="utf-8")
+def css(sheet: str | Path) -> str:
+    """Return the style sheet of a panel, for ``css_template``.
+
+    Args:
+        sheet: name of the panel, or the whole path of a style sheet in another folder.
+    """
+    return (sheet if isinstance(sheet, Path) else HERE / f"{sheet}.css").read_text(encoding="utf-8")
 
 
 def store(content: bytes, name: str) -> dict[str, str]:

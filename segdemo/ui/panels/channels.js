@@ -1,12 +1,12 @@
 // The sheet: header, controls, tiles. One page of channels at a time; the server ranks, colours and cuts, this part shows.
-import {change, read} from '../static/address.js';
+import {change} from '../static/address.js';
 import {PLACES} from '../static/colours.js';
 import {button, definitions, draw, make, uniqueName} from '../static/dom.js';
 import {loadFloats, loadPicture, lostNote} from '../static/files.js';
 import {figure, figures, percent, whole} from '../static/numbers.js';
 import {axis, colourBar, ramp, swatchAt} from '../static/scales.js';
 import {listen} from '../static/picks.js';
-import {ask} from '../static/server.js';
+import {Refused, ask} from '../static/server.js';
 import {textsOf} from '../static/texts.js';
 import {enlargedView} from './enlarged.js';
 
@@ -150,7 +150,13 @@ export function mount({element, props, server, trigger, watch}) {
       element.dataset.ready = String(mine);
       if (atArrival) pick(facts.channels.at(atArrival === 'first' ? 0 : -1).channel);
     } catch (error) {
-      if (needed()) sayLost(error, () => request(changes, {keepSheet, atArrival}));
+      if (!needed()) return;
+      if (error instanceof Refused && !facts && asked.channel !== null) { // the address named none of its channels
+        remember(null);
+        await request({channel: null, page: 0});
+        if (latest !== mine + 1) return;
+      }
+      sayLost(error, () => request(changes, {keepSheet, atArrival}));
     }
   };
   rank.addEventListener('change', () => request({ranking: rank.value, page: 0}));
@@ -286,12 +292,14 @@ export function mount({element, props, server, trigger, watch}) {
     remember(channel);
   };
 
-  // What the page asks for; how the reader wants channels ranked and coloured outlives it.
+  // What the page asks for. How the reader wants channels ranked and coloured outlives it, and so does, as long as it is
+  // the same layer, what is looked at.
   const show = () => {
     const value = props.value && JSON.parse(JSON.stringify(props.value));
     if (value) {
       const {ranking, scope} = asked ?? value;
-      request({...value, ranking, scope});
+      const same = asked?.run.network === value.run.network && asked.layer === value.layer && value.channel === null;
+      request({...value, ranking, scope, ...(same ? {page: asked.page, channel: asked.channel} : {})});
       return;
     }
     latest++;

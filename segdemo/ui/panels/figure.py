@@ -170,7 +170,7 @@ def _box(
         "inputs": stage.inputs,
         "skips": stage.skips,
         "parent": parent,
-        "shape": shapes.get(stage.layer),
+        "shape": _told(shapes.get(stage.layer)),
         "thumbnail": None,
         "channel": None,
         "flags": (),
@@ -186,10 +186,12 @@ def _box(
     else:
         return box
     tiles.append(picture)
-    box |= {**seen, "thumbnail": len(tiles) - 1}
-    if len(box["shape"]) not in (1, 3):
-        box["shape"] = None
-    return box
+    return box | {**seen, "shape": _told(seen["shape"]), "thumbnail": len(tiles) - 1}
+
+
+def _told(shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """Return a shape if the figure has words for it: that of maps, or of a vector."""
+    return shape if shape is not None and len(shape) in (1, 3) else None
 
 
 def _look(summary: Summary) -> tuple[Pixels, dict[str, Any]]:

@@ -12,11 +12,15 @@ import gradio as gr
 
 
 class Menu(gr.Dropdown):
-    """``gr.Dropdown`` whose value reaches a handler as it came."""
+    """``gr.Dropdown`` whose value reaches a handler, and the page, as it came."""
 
     def preprocess(self, payload: Any) -> Any:
         """Return the value given."""
         return payload
+
+    def postprocess(self, value: Any) -> Any:
+        """Return the value given: its choices may be still to come, with the run of another network."""
+        return value
 
     def get_block_name(self) -> str:
         """Name the component whose front end is used."""

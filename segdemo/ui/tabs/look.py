@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from segdemo.engine import Engine
-from segdemo.questions import Layers, Run, facts_of
+from segdemo.questions import DEFAULT, Catalogue, Layers, Run, facts_of
 from segdemo.results import LayerInfo, NetworkFacts, Result
 from segdemo.ui import checks
 from segdemo.ui.address import View
@@ -82,7 +82,7 @@ class Look:
         if facts.label_and_layer(picked)[1] not in layers:
             picked = facts.stages[0].label
         sheet = Sheet(run, picked)
-        if view is not None and view.channel is not None:
+        if view is not None and view.channel is not None and view.stage == picked:
             sheet = Sheet(run, picked, page=-1, channel=view.channel)
         drawn = Figure(run.network, run.size or facts.size, run.step, run, picked)
         return run, drawn, gr.Dropdown(choices=_choices(facts, layers), value=picked), sheet, picked, None
@@ -90,7 +90,11 @@ class Look:
     def remember(self, run: Run | None, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         """Remember the stage picked in the figure, and name it in the search box; its channels the page asks for."""
         stage = checks.text("value", checks.field(event, "value"))
-        return stage, stage
+        having = [facts for facts in self.engine.answer(Catalogue()) if facts.has_stage(stage)]
+        if not having:
+            raise facts_of(self.engine, DEFAULT if run is None else run.network).unknown_layer(stage)
+        offered = run is not None and run.network in [facts.name for facts in having]
+        return stage, stage if offered else gr.skip()  # it may be one of a network whose run is to come
 
     def pick_layer(self, run: Run | None, layer: str | None, request: gr.Request) -> tuple[Any, ...]:
         """Show the layer picked in the search box, and mark it in the figure if it is a stage."""

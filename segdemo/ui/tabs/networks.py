@@ -6,6 +6,7 @@ import gradio as gr
 
 from segdemo.questions import Catalogue
 from segdemo.ui.page import Page
+from segdemo.ui.texts import TEXTS
 
 TITLE = "page.catalogue"
 
@@ -15,6 +16,7 @@ def build(page: Page) -> None:
     gr.Markdown(page.i18n("page.catalogue_intro"))
     for facts in page.engine.answer(Catalogue()):
         with gr.Accordion(f"{facts.title}  ({facts.name})", open=False, elem_id=f"card-{facts.name}"):
-            gr.Markdown(page.i18n(f"about.{facts.name}"))
+            if f"about.{facts.name}" in TEXTS["en"]:
+                gr.Markdown(page.i18n(f"about.{facts.name}"))
             gr.Markdown(facts.card or page.i18n("page.no_card"))
             gr.Markdown(f"<{facts.source}>")

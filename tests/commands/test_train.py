@@ -15,8 +15,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from segdemo.__main__ import main
+from segdemo.commands.train import RANGES, add_arguments
 from segdemo.networks import NetworkSpec
-from segdemo.training.arguments import RANGES, add_arguments
 from segdemo.training.data import Bytes
 from segdemo.training.teacher import Teacher
 from tests.training.conftest import png, zipped
@@ -85,7 +85,7 @@ def test_a_teacher_that_finds_nothing_is_said_with_what_to_do(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("segdemo.checkpoints.load", lambda *_: True)
-    monkeypatch.setattr("segdemo.training.command.found", lambda _: 0.1)
+    monkeypatch.setattr("segdemo.training.course.found", lambda _: 0.1)
     words = ["--data", str(archive), "--pictures", str(archive), "--teacher", "tiny", "--epochs", "1"]
     assert train(*words, "--teacher-finds", "0.2", "--out", str(tmp_path / "run")) == 2
     assert "tiny finds something on 0.2 of the area in none of the 8 pictures" in capsys.readouterr().err
@@ -211,7 +211,7 @@ def test_what_can_be_said_before_the_pictures_are_read_is_said_before(
     def read(*_: object) -> None:
         raise AssertionError("pictures are read")
 
-    monkeypatch.setattr("segdemo.training.command.read_pairs", read)
+    monkeypatch.setattr("segdemo.training.course.read_pairs", read)
     for name in ("bad", "noted"):
         (tmp_path / name).mkdir()
     (tmp_path / "file").write_bytes(b"")

@@ -1,0 +1,36 @@
+"""Arguments that several commands take, in the same words."""
+
+from __future__ import annotations
+
+import argparse
+
+PICTURES = """\
+A picture is a PNG, JPEG (MPO), WebP, GIF, BMP, DIB, TIFF, PNM, JPEG 2000, AVIF or TGA file, or HEIC where Pillow has a
+plugin for it. Of a folder, the pictures in it are taken; subfolders, hidden files and earlier results are passed over.
+"""
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Let a command take the name of a network."""
+    parser.add_argument("--network", metavar="N", help="default: the first that `segdemo networks` lists")
+
+
+def add_side(parser: argparse.ArgumentParser) -> None:
+    """Let a command take an input size."""
+    parser.add_argument("--side", type=positive, metavar="PIXELS", help="working size; default: the network's own")
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """Have a command told where its results go."""
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results, made if missing")
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+positive.__name__ = "positive whole number"  # argparse's message names the type

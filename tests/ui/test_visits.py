@@ -1,0 +1,67 @@
+"""Which run of a visitor's is the newest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from segdemo.ui import visits
+
+
+@pytest.fixture(autouse=True)
+def nobody() -> Iterator[None]:
+    """Leave no run behind."""
+    yield
+    visits.end_all()
+
+
+def test_a_newer_run_of_the_same_visitor_supersedes_and_another_visitors_does_not() -> None:
+    mine, yours = visits.begin("mine"), visits.begin("yours")
+    assert mine() and yours()
+    again = visits.begin("mine")
+    assert (mine(), again(), yours()) == (False, True, True)
+
+
+def test_a_run_that_was_ended_is_wanted_no_more_and_the_next_one_is() -> None:
+    first = visits.begin("mine")
+    visits.end("mine")
+    assert not first()
+    assert visits.begin("mine")()
+    assert not first()
+
+
+def test_a_run_that_is_complete_does_not_end_a_newer_one() -> None:
+    first = visits.begin("mine")
+    second = visits.begin("mine")
+    visits.end("mine", first)
+    assert second()
+    visits.end("mine", second)
+    assert not second()
+
+
+def test_a_complete_run_is_to_be_shown_until_a_newer_one_is_under_way_or_complete() -> None:
+    first = visits.begin("mine")
+    visits.complete("mine", "first")
+    visits.end("mine", first)
+    assert visits.is_to_be_shown("mine", "first")
+    second = visits.begin("mine")
+    assert not visits.is_to_be_shown("mine", "first")
+    visits.end("mine", second)  # stopped
+    assert visits.is_to_be_shown("mine", "first")
+    third = visits.begin("mine")
+    visits.complete("mine", "third")
+    visits.end("mine", third)
+    assert visits.is_to_be_shown("mine", "third") and not visits.is_to_be_shown("mine", "first")
+    assert visits.is_to_be_shown("yours", "first")  # of a visitor whom nobody remembers
+
+
+def test_ending_what_is_not_there_is_no_mistake() -> None:
+    visits.end("nobody")
+    visits.end("nobody")
+
+
+def test_everybodys_run_can_be_ended() -> None:
+    runs = [visits.begin(name) for name in "abc"]
+    visits.end_all()
+    assert not any(run() for run in runs)

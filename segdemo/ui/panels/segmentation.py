@@ -49,15 +49,21 @@ TEMPLATE = """
     <p class="banner" role="note" data-text="untrained_banner" hidden></p>
     <div class="views" role="radiogroup" data-label="views"></div>
     <div class="stage">
-      <img class="photo" alt="">
-      <canvas class="map" role="img" tabindex="0"></canvas>
-      <div class="padding" hidden></div>
+      <div class="lens"><div class="scene">
+        <img class="photo" alt="">
+        <canvas class="map" role="img" tabindex="0"></canvas>
+        <div class="padding" hidden></div>
+      </div>
+      <canvas class="outline" aria-hidden="true" hidden></canvas>
+      <canvas class="values" aria-hidden="true" hidden></canvas>
+      <div class="region-names" aria-hidden="true" hidden></div>
+      <div class="pointed" aria-hidden="true" hidden><i></i></div></div>
+      <p class="off" data-text="in_padding" hidden></p>
       <div class="untrained" aria-hidden="true" hidden><span data-text="untrained_mark"></span></div>
       <span class="side-name left" data-text="photo" aria-hidden="true"></span>
       <span class="side-name right" data-text="mask" aria-hidden="true"></span>
       <div class="divider" role="slider" tabindex="0" data-label="divider" aria-valuemin="0" aria-valuemax="100"
         aria-orientation="horizontal"></div>
-      <div class="cross across" hidden></div><div class="cross down" hidden></div>
       <p class="waiting" role="status" data-text="waiting" hidden></p>
       <div class="tip" hidden></div>
     </div>
@@ -68,8 +74,12 @@ TEMPLATE = """
       </div>
     </div>
     <p class="caption"></p>
+    <p class="nothing" role="status" hidden></p>
+    <div class="likeliest" role="status" hidden><p class="likeliest-at"></p><ol class="odds likeliest-odds"></ol></div>
     <div class="answer" hidden><p class="best"></p><ol class="odds"></ol></div>
     <div class="legend-head"><span class="legend-title" data-text="classes"></span>
+      <label class="naming" data-title="names_long"><input class="names" type="checkbox" checked>
+        <span data-text="names"></span></label>
       <button type="button" class="quiet all" data-text="all" data-label="show_all"></button>
       <button type="button" class="quiet none" data-text="none" data-label="show_none"></button></div>
     <div class="legend" role="group" data-label="legend"></div>

@@ -10,3 +10,10 @@ export const textsOf = (component) => {
   const table = (TEXTS[globalThis.segdemoLanguage] ?? TEXTS.en)[component];
   return (key, values = {}) => fill(table[key] ?? key, values);
 };
+
+// What people call a class.
+export const classText = (name) => {
+  const key = 'class.' + name.replace(/\s/g, '');
+  const text = textsOf('segmentation')(key);
+  return text === key ? name : text;
+};

@@ -79,7 +79,7 @@ def written(value: float) -> tuple[float, str]:
 
 def described(values: np.ndarray) -> dict[str, Any]:
     """Describe values, three of them not finite."""
-    values = np.append(values, np.float32([np.nan, np.inf, -np.inf]))
+    values = np.append(values, np.array([np.nan, np.inf, -np.inf], np.float32))
     finite = values[np.isfinite(values)].astype(np.float64)
     return {
         "values": [float(value) if np.isfinite(value) else str(value) for value in values],

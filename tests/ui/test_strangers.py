@@ -395,9 +395,9 @@ def test_a_named_address_is_not_fetched(stranger: Stranger) -> None:
 
 
 def test_an_uploaded_file_and_an_example_are_taken(stranger: Stranger) -> None:
-    marked: dict[str, Any] = {"meta": {"_type": "gradio.FileData"}}
+    marks: list[dict[str, Any]] = [{}, {"meta": {"_type": "gradio.FileData"}}]
     for path in (stranger.upload(example("coffee")), str(example("coffee")), str(example("digit"))):
-        for meta in ({}, marked):
+        for meta in marks:
             kind, answer = stranger.call("segment", [{"path": path, **meta}, NETWORK, SIDE])
             assert kind == "complete", answer
 

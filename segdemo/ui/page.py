@@ -103,8 +103,8 @@ class Page:
         self._run_after(self.picture.input, self.segment_if_given)
         self.stop.click(stop, None, self.status, **AT_ONCE)
         for kind, events in self._sources.items():
-            for event in events:
-                self._tell(kind, event, [self.question])
+            for picked in events:
+                self._tell(kind, picked, [self.question])
         self.blocks.unload(forget)
         address.write_from(self)
 

@@ -19,7 +19,7 @@ from segdemo.cache import freeze
 from segdemo.errors import InputError
 from segdemo.images import Placement
 from segdemo.networks.classes import COLOURS, NO_COLOUR
-from segdemo.networks.spec import Stage
+from segdemo.networks.spec import Stage as Stage
 from segdemo.summaries import Glimpse, Summary
 
 BAND = 1 << 22  # logits worked on at a time: 16 MB

@@ -150,6 +150,7 @@ def test_a_network_is_on_the_menu_and_runs_on_the_page(network: ModuleType, engi
     visit = Visit(build_app(engine))
     menu, sizes, status = (visit.component(name) for name in ("network", "side", "status"))
     assert ("Two layers", "two_layers") in menu.choices
+    assert "about.two_layers" not in str(visit.page.get_config_file())  # no key without a text
     visit.tell(visit.page, "load")
     visit.values[menu._id] = "two_layers"
     visit.tell(menu, "input")

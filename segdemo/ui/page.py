@@ -103,11 +103,11 @@ class Page:
         self._run_after(self.picture.input, self.segment_if_given)
         self.stop.click(stop, None, self.status, **AT_ONCE)
         for kind, events in self._sources.items():
-            for event in events:
+            for picked in events:
                 if kind == "network":
-                    self._switch_after(event)
+                    self._switch_after(picked)
                 else:
-                    self._tell(kind, event, [self.question])
+                    self._tell(kind, picked, [self.question])
         self.blocks.unload(forget)
         address.write_from(self)
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from segdemo.networks import find
+from segdemo.networks import NETWORKS
 from tests.browser.visitor import Visitor
 
 
@@ -61,7 +61,7 @@ def test_the_u_net_has_its_four_skip_connections(visitor: Visitor) -> None:
 def test_a_stage_inside_another_is_picked_like_any_other(visitor: Visitor, width: int) -> None:
     visitor.page.set_viewport_size({"width": width, "height": 900})
     visitor.open(network="u2netp", side=192)
-    inner = find("u2netp").stages[0].inside[1]
+    inner = NETWORKS["u2netp"].stages[0].inside[1]
     with visitor.until_sheet_is_new():
         visitor.stage(inner.label).click()
     expect(visitor.stage(inner.label)).to_have_attribute("aria-pressed", "true")

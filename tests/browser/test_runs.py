@@ -100,6 +100,25 @@ def test_stop_ends_the_run_what_was_shown_stays_and_the_next_run_works(visitor: 
     expect(visitor.toast).to_have_count(0)
 
 
+def test_stop_after_choosing_a_network_leaves_every_panel_with_the_last_complete_run(
+    visitor: Visitor, held_back: Hold
+) -> None:
+    visitor.open(side=257, stage="Blocks 6-9")
+    with held_back():
+        visitor.choose_network("U²-Net, small")
+        expect(visitor.diagram.locator(".network")).to_have_text("U²-Net, small")
+        expect(visitor.page.get_by_text("U²-Net, small is running").first).to_be_visible()
+        visitor.page.locator("#stop").click()
+        expect(visitor.status).to_contain_text("Stopped.")
+    expect(visitor.diagram.locator(".network")).to_have_text("DeepLabv3 · MobileNetV2")
+    expect(visitor.segmentation.locator(".facts")).to_contain_text("DeepLabv3 · MobileNetV2")
+    expect(visitor.sheet.locator(".head")).to_contain_text("DeepLabv3 · MobileNetV2")
+    with visitor.until_sheet_is_new():
+        visitor.stage("Block 16").click()
+    expect(visitor.sheet.locator(".head")).to_contain_text("Block 16")
+    expect(visitor.toast).to_have_count(0)
+
+
 def test_what_is_shown_can_be_explored_while_another_run_is_under_way(visitor: Visitor, held_back: Hold) -> None:
     visitor.open(side=257)
     with held_back():

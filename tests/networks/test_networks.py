@@ -92,7 +92,7 @@ def test_unknown_name_is_refused_with_the_nearest_ones() -> None:
 
 
 def test_torchvision_is_imported_by_the_network_that_needs_it_and_not_before() -> None:
-    program = "import sys, segdemo.networks, segdemo.inference; print('torchvision' in sys.modules)"
+    program = "import sys, segdemo.ui; print('torchvision' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"False\n"
 
 

@@ -174,7 +174,7 @@ def picture() -> str:
 def right(name: str) -> dict[str, Any]:
     """What a panel's script asks."""
     run = {"network": NETWORK, "picture": picture(), "size": SIDE, "step": None}
-    return {
+    asked: dict[str, dict[str, Any]] = {
         "segmentation": {"run": run},
         "probability": {"run": run, "index": 1},
         "download": {"run": run, "kind": "overlay", "opacity": 0.5, "hidden": [0]},
@@ -187,7 +187,8 @@ def right(name: str) -> dict[str, Any]:
             "page": 0,
             "channel": 1,
         },
-    }[name]
+    }
+    return asked[name]
 
 
 def answered(answer: tuple[int, Any]) -> str:
@@ -394,8 +395,9 @@ def test_a_named_address_is_not_fetched(stranger: Stranger) -> None:
 
 
 def test_an_uploaded_file_and_an_example_are_taken(stranger: Stranger) -> None:
+    marks: list[dict[str, Any]] = [{}, {"meta": {"_type": "gradio.FileData"}}]
     for path in (stranger.upload(example("coffee")), str(example("coffee")), str(example("digit"))):
-        for meta in ({}, {"meta": {"_type": "gradio.FileData"}}):
+        for meta in marks:
             kind, answer = stranger.call("segment", [{"path": path, **meta}, NETWORK, SIDE])
             assert kind == "complete", answer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import gradio as gr
 import numpy as np
@@ -99,8 +99,8 @@ def asked_sheet(asked: dict[str, Any]) -> Sheet:
     return Sheet(
         asked_run(asked),
         checks.text("layer", asked.get("layer")),
-        checks.one_of("ranking", asked.get("ranking", "variance"), get_args(Ranking)),
-        checks.one_of("scope", asked.get("scope", "channel"), get_args(Scope)),
+        cast(Ranking, checks.one_of("ranking", asked.get("ranking", "variance"), get_args(Ranking))),
+        cast(Scope, checks.one_of("scope", asked.get("scope", "channel"), get_args(Scope))),
         checks.whole("page", asked.get("page", 0), least=-1),
         checks.or_none(checks.whole)("channel", asked.get("channel")),
         checks.or_none(checks.point)("point", asked.get("point")),
@@ -132,11 +132,17 @@ def payload(engine: Engine, asked: Sheet, keep: Callable[[bytes, str], Any]) -> 
     scales = [common or tile_scale(summary, int(channel)) for channel in shown]
     tiles = coloured(summary, shown, scales)
     kinds = {info.name: info.type for info in engine.answer(Layers(run.network, run.size, result.size))}
-    values = None
+    enlarged: dict[str, Any] | bool = False
     if asked.channel is not None:
-        values = np.atleast_2d(
-            engine.answer(Activation(run.network, run.picture, layer, asked.channel, run.size, run.step))
-        )
+        exact = Activation(run.network, run.picture, layer, asked.channel, run.size, run.step)
+        values = np.atleast_2d(engine.answer(exact))
+        enlarged = {
+            "channel": asked.channel,
+            "shape": values.shape,
+            "scale": ends(common or tile_scale(summary, asked.channel)),
+            "exact": keep(values.astype("<f4").tobytes(), "channel.bin"),
+            "picture": keep(encode_jpeg(result.seen), "seen.jpg"),
+        }
     return plain(
         {
             "run": run,
@@ -163,14 +169,7 @@ def payload(engine: Engine, asked: Sheet, keep: Callable[[bytes, str], Any]) -> 
             "stats": {name: getattr(summary, name) for name in STATISTICS} | {"dead": len(summary.dead)},
             "valid": result.placement.valid,
             **placed(result),
-            "enlarged": values is not None
-            and {
-                "channel": asked.channel,
-                "shape": values.shape,
-                "scale": ends(common or tile_scale(summary, asked.channel)),
-                "exact": keep(values.astype("<f4").tobytes(), "channel.bin"),
-                "picture": keep(encode_jpeg(result.seen), "seen.jpg"),
-            },
+            "enlarged": enlarged,
         }
     )
 

@@ -249,7 +249,7 @@ def probability_payload(engine: Engine, run: Run, index: int, keep: Callable[[by
     return {"index": index, "file": keep(rendering.encode_png(Image.fromarray(_to_bytes(values))), "probability.png")}
 
 
-def _to_bytes(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _to_bytes(shares: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
 
 

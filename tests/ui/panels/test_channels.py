@@ -45,7 +45,7 @@ def pixels(kept: Kept, file: dict[str, str]) -> np.ndarray:
 
 
 def test_nothing_is_sent_as_nothing(table: Table) -> None:
-    panel = ChannelsPanel(table)
+    panel: Any = ChannelsPanel(table)
     assert panel.postprocess(None) is None
     assert panel.preprocess({"run": "of somebody else"}) is None
 
@@ -177,10 +177,7 @@ def test_a_channel_from_the_address_opens_on_its_page(table: Table, kept: Kept) 
 
 def test_one_scale_for_the_layer_or_the_network_spans_all_its_channels(table: Table, kept: Kept) -> None:
     # Encoder 1 runs from 0 to 9, Logits from -2 to 0: signed together, so symmetric about 0.
-    scales = [
-        payload(table, replace(SHEET, scope=scope), kept)["scale"]  # type: ignore[arg-type]
-        for scope in ("channel", "layer", "network")
-    ]
+    scales = [payload(table, replace(SHEET, scope=scope), kept)["scale"] for scope in ("channel", "layer", "network")]
     assert scales == [None, [0, 9, False], [-9, 9, True]]
 
 

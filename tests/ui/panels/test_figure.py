@@ -48,7 +48,7 @@ def with_stage(table: Table, picture: Image.Image, values: torch.Tensor) -> None
 
 
 def test_nothing_to_draw_stays_nothing(table: Table) -> None:
-    panel = FigurePanel(table)
+    panel: Any = FigurePanel(table)
     assert panel.postprocess(None) is None
     assert panel.preprocess({"selected": "Encoder 1"}) is None
 

@@ -42,7 +42,7 @@ def bits(first: float) -> float:
 
 
 def test_nothing_stays_nothing(table: Table) -> None:
-    panel = SegmentationPanel(table)
+    panel: Any = SegmentationPanel(table)
     assert panel.postprocess(None) is None
     assert panel.preprocess(asdict(RUN)) is None
 
@@ -108,7 +108,7 @@ def test_an_untrained_network_is_told(table: Table, kept: Kept, picture: Image.I
 
 
 def test_a_classifier_is_shown_with_its_answer(table: Table, kept: Kept, picture: Image.Image) -> None:
-    values = np.log(np.float32([0.25, 0.5, 0.25]))[:, None, None]
+    values = np.log(np.array([0.25, 0.5, 0.25], np.float32))[:, None, None]
     table.answers[RUN] = made_up(picture, logits=values, task="classification")
     assert payload(table, RUN, kept)["answer"] == [pytest.approx(one) for one in (0.25, 0.5, 0.25)]
 

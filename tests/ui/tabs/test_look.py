@@ -98,7 +98,7 @@ def test_a_pick_in_the_figure_is_remembered_and_named_in_the_search_box_once_tha
 ) -> None:
     assert look.remember(cat, picked("Block 16"), visitor()) == ("Block 16", "Block 16")
     other = replace(cat, network="u2netp")
-    inner = find("u2netp").stages[0].inside[1].label
+    inner = NETWORKS["u2netp"].stages[0].inside[1].label
     assert look.remember(other, picked(inner), visitor()) == (inner, inner)
     for run in (None, cat):  # of a network whose run is to come
         assert look.remember(run, picked("En_3"), visitor()) == ("En_3", gr.skip())

@@ -30,10 +30,10 @@ export const enlargedView = ({step, close, say}) => {
   const picture = make('img', {alt: ''});
   const canvas = make('canvas', {class: 'map'});
   const cross = make('span', {class: 'cross'});
-  const scene = make('div', {class: 'scene'}, picture, canvas, make('span', {class: 'veil'}), cross);
+  const scene = make('div', {class: 'scene'}, picture, canvas, make('span', {class: 'veil'}));
   const written = make('canvas', {class: 'values', 'aria-hidden': 'true', hidden: ''});
   const pointed = make('span', {class: 'pointed', 'aria-hidden': 'true', hidden: ''}, make('i'));
-  const frame = make('div', {class: 'frame', tabindex: 0, role: 'application'}, scene, written, pointed);
+  const frame = make('div', {class: 'frame', tabindex: 0, role: 'application'}, scene, written, cross, pointed);
   const readout = make('p', {class: 'readout'});
   const zoomed = make('p', {class: 'fine'});
   const bar = make('div', {class: 'bar-holder'});
@@ -85,11 +85,24 @@ export const enlargedView = ({step, close, say}) => {
       const value = values[row * width + column];
       return [[exactly(value), figure(value, 4), figure(value, 3), figure(value, 2)].find(fits) ?? figure(value, 1)];
     });
+    if (spot && !cross.hidden) drawCross();
     mark(pointer.current());
   };
   const glass = lens({stage: frame, scene, frame: spanned, drawn: overlay,
     spot: () => { const {pixel} = pointer.current(); return pixel && pixel.map((at) => at + 0.5); }});
 
+  // The border of the value that is read, not magnified with it.
+  const drawCross = () => {
+    const {width, height} = shown;
+    const here = shown.placed ? spanned() : {extent: [1, 1], size: [frame.clientWidth, frame.clientHeight]};
+    if (!here) return; // it is out of sight
+    const corner = (row, column) => {
+      const place = [column / width * here.extent[0], row / height * here.extent[1]];
+      return shown.placed ? glass.screenOf(place) : place.map((share, axis) => share * here.size[axis]);
+    };
+    const [[left, top], [right, bottom]] = [corner(spot[0], spot[1]), corner(spot[0] + 1, spot[1] + 1)];
+    cross.style.cssText = `transform: translate(${left}px, ${top}px); width: ${right - left}px; height: ${bottom - top}px`;
+  };
   const read = (row, column, aloud) => {
     const {values, width, height, scale, valid} = shown;
     spot = [Math.min(Math.max(row, 0), height - 1), Math.min(Math.max(column, 0), width - 1)];
@@ -98,7 +111,7 @@ export const enlargedView = ({step, close, say}) => {
     readout.textContent = t('read', {row: spot[0], column: spot[1], value: exactly(value)}) + (outside ? t('in_padding') : '');
     if (aloud) say(readout.textContent);
     cross.hidden = false;
-    cross.style.cssText = `left: ${100 * spot[1] / width}%; top: ${100 * spot[0] / height}%; width: ${100 / width}%; height: ${100 / height}%`;
+    drawCross();
     const needle = bar.querySelector('.needle');
     needle.hidden = !Number.isFinite(value) || scale[0] === scale[1];
     needle.style.left = `${placeIn(scale)(value) / 2.56}%`;

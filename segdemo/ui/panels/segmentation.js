@@ -228,7 +228,7 @@ export function mount({element, props, server, trigger, watch}) {
   };
   const drawNames = (view, here) => {
     const holder = find('region-names');
-    holder.hidden = !outlined() || !choice.names;
+    holder.hidden = !outlined() || !choice.names || !find('values').hidden; // pixels with words in them need no names
     if (holder.hidden) return;
     const {classes} = result.value;
     const least = Math.max(1, Math.max(...here.size) / NAMED_SIDE); // pixels of the screen for each label
@@ -262,10 +262,10 @@ export function mount({element, props, server, trigger, watch}) {
   const overlay = (view, here) => {
     cut();
     drawOutline(view, here);
-    drawNames(view, here);
     const answers = result.value.answer.length > 0;
     if (answers || choice.view === 'seen') find('values').hidden = true;
     else writeCells(find('values'), view, here, [result.width, result.height], result.value.picture_size, linesOf);
+    drawNames(view, here);
     mark(pointer.current());
   };
 

@@ -42,7 +42,6 @@ export const lens = ({stage, scene, frame, drawn, spot = () => null}) => {
     const [left, top] = originOf(view, here);
     scene.style.transform = view.zoom === 1 ? '' : `translate(${-left}px, ${-top}px) scale(${view.zoom})`;
     stage.style.touchAction = view.zoom > 1 ? 'none' : 'pan-y';
-    stage.style.setProperty('--zoom', view.zoom);
     stage.dataset.zoom = view.zoom.toFixed(3);
     drawn(view, here);
   };

@@ -134,8 +134,8 @@ def payload(engine: Engine, asked: Sheet, keep: Callable[[bytes, str], Any]) -> 
     kinds = {info.name: info.type for info in engine.answer(Layers(run.network, run.size, result.size))}
     enlarged: dict[str, Any] | bool = False
     if asked.channel is not None:
-        exact = Activation(run.network, run.picture, layer, asked.channel, run.size, run.step)
-        values = np.atleast_2d(engine.answer(exact))
+        large = Activation(run.network, run.picture, layer, asked.channel, run.size, run.step)
+        values = np.atleast_2d(engine.answer(large))
         enlarged = {
             "channel": asked.channel,
             "shape": values.shape,

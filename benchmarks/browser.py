@@ -40,6 +40,23 @@ WATCH = """() => {
   });
 }"""
 
+# From the handling of each move to the end of its frame: everything that the browser does for it, painting included.
+WATCH_MOVES = """() => {
+  window.moves = [];
+  addEventListener('pointermove', () => {
+    const start = performance.now();
+    const before = document.querySelector('#sheet .pointed > i').style.transform;
+    requestAnimationFrame(() => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => {
+        const moved = document.querySelector('#sheet .pointed > i').style.transform !== before;
+        if (moved) window.moves.push(performance.now() - start);
+      };
+      port2.postMessage(null);
+    });
+  }, { capture: true });
+}"""
+
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
@@ -151,3 +168,31 @@ def click(page: Page, label: str) -> float:
     page.evaluate(WATCH)
     page.locator(f'#diagram .node[data-label="{label}"]').click(position={"x": 6, "y": 6})
     return float(page.evaluate("() => window.painted")) / 1000
+
+
+def pointer_moves(networks: list[str], count: int) -> dict[str, list[float]]:
+    """Move the pointer over the segmentation, which marks the place in every map.
+
+    Args:
+        networks: names in ``NETWORKS``.
+        count: moves, a frame or more apart.
+
+    Returns:
+        Seconds from the handling of each move to the end of the frame in which all crosshairs were painted, by network.
+    """
+    seconds: dict[str, list[float]] = {}
+    with app() as (address, _), chromium() as browser:
+        for network in networks:
+            page = open_page(browser, f"{address}?network={network}")
+            page.wait_for_function(SHEET_DRAWN)
+            page.wait_for_timeout(1000)  # nothing else shall run
+            box = page.locator("#segmentation .stage").bounding_box()
+            assert box is not None
+            page.evaluate(WATCH_MOVES)
+            for number in range(count):
+                share = (number + 0.5) / count
+                page.mouse.move(box["x"] + share * box["width"], box["y"] + (0.2 + 0.6 * share) * box["height"])
+                page.wait_for_timeout(25)
+            seconds[network] = [duration / 1000 for duration in page.evaluate("() => window.moves")]
+            page.context.close()
+    return seconds

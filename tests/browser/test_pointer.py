@@ -154,7 +154,7 @@ def test_pointing_anywhere_marks_the_place_everywhere(at_stage: Visitor, engine:
         x, y = at_tip(tip)
         assert placement.cell_at((x, y), (33, 33)) == (14, 9)
         assert lies_in(crosshair(tile), (14, 9), (33, 33))
-    thumbnail = at_stage.diagram.locator("svg.pointed").nth(2)
+    thumbnail = at_stage.stage(STAGE).locator(".frame").first
     at_stage.page.mouse.move(0, 0)
     expect(tip).to_be_hidden()
     at_stage.point_at(thumbnail, 1, 2, (4, 4))

@@ -17,7 +17,7 @@ from segdemo.networks import (
     unet_mobilenet_v2,
     unet_narrow,
 )
-from segdemo.networks.spec import InputRule, NetworkSpec, Snapshot, Stage
+from segdemo.networks.spec import InputRule, NetworkSpec, Stage
 
 NETWORKS: dict[str, NetworkSpec] = {
     module.SPEC.name: module.SPEC
@@ -60,4 +60,4 @@ def find(name: str, networks: Mapping[str, Entry] = NETWORKS) -> Entry:  # type:
     )
 
 
-__all__ = ["DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Snapshot", "Stage", "find"]
+__all__ = ["DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Stage", "find"]

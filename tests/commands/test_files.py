@@ -6,7 +6,6 @@ import io
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segdemo import NETWORKS
 from segdemo.__main__ import main
 from tests.commands.conftest import layers, segment
 
@@ -130,11 +128,9 @@ def test_a_disk_that_is_full_for_one_picture_does_not_end_the_run(
     assert {path.name.partition("-")[0].partition(".")[0] for path in out.iterdir()} == {"dog"}
 
 
-def test_untrained_network_says_so_in_every_output(
-    cat: Path, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("untrained_unet")
+def test_untrained_network_says_so_in_every_output(cat: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--network", "unet", "--out", str(out)]
-    monkeypatch.setitem(NETWORKS, "unet", replace(NETWORKS["unet"], sha256=""))
     assert segment(cat, *words, side="64") == 0
     assert main(["layers", str(cat), "--stage", "outc", "--side", "64", *words]) == 0
     assert capsys.readouterr().out.count("(untrained: ") == 2

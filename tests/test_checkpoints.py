@@ -91,7 +91,8 @@ def test_one_flipped_bit_is_noticed(saved: Pair, at: int) -> None:
     path.write_bytes(content)
     module = network()
     before = state_of(module)
-    with pytest.raises(InputError, match=f"SHA-256 {hashlib.sha256(content).hexdigest()}.*{checkpoints.shipped(spec).sha256}") as refusal:
+    found, expected = hashlib.sha256(content).hexdigest(), checkpoints.shipped(spec).sha256
+    with pytest.raises(InputError, match=f"SHA-256 {found}.*{expected}") as refusal:
         checkpoints.load(module, spec)
     assert refusal.value.code == "checkpoint_altered"
     assert same(before, state_of(module))

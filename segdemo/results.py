@@ -19,7 +19,7 @@ from segdemo.cache import freeze
 from segdemo.errors import InputError
 from segdemo.images import Placement
 from segdemo.networks.classes import COLOURS, NO_COLOUR
-from segdemo.networks.spec import Stage
+from segdemo.networks.spec import Stage as Stage
 from segdemo.summaries import Glimpse, Summary
 
 BAND = 1 << 22  # logits worked on at a time: 16 MB
@@ -129,7 +129,7 @@ class NetworkFacts:
 
     def suitable_size(self, size: int | None) -> int:
         """Return an input size if it is offered, else the network's own, pixels."""
-        return size if size in self.sizes else self.size  # type: ignore[return-value]
+        return size if size in self.sizes else self.size
 
     def check_size(self, size: int | None) -> int:
         """Return an input size that is offered, pixels.
@@ -138,7 +138,7 @@ class NetworkFacts:
             InputError: it is not.
         """
         if size in self.sizes:
-            return size  # type: ignore[return-value]
+            return size
         raise InputError(
             "size_not_offered",
             "The working size of {network} has to be one of {sizes} pixels. Choose one of them.",
@@ -153,7 +153,7 @@ class NetworkFacts:
             InputError: there are none.
         """
         if step in self.steps:
-            return step  # type: ignore[return-value]
+            return step
         raise InputError(
             "step_not_kept",
             "There are no weights of {network} from that step of its training; there are from {steps}. Choose one of "

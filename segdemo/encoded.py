@@ -353,7 +353,7 @@ def orientation_of(opened: Image.Image) -> int:
         except (ValueError, TypeError, KeyError, struct.error, OverflowError, ZeroDivisionError):
             return 1
         return number if 1 <= number <= 8 else 1
-    exif = opened.info.get("exif")
+    exif = opened.info.get("exif") or _profile_in_text(opened.info.get("Raw profile type exif"))
     if isinstance(exif, bytes):
         while exif.startswith(b"Exif\0\0"):
             exif = exif[6:]
@@ -368,6 +368,14 @@ def orientation_of(opened: Image.Image) -> int:
         if isinstance(xmp, bytes) and (found := re.search(rb'tiff:Orientation(?:="|>)([1-8])', xmp)):
             return int(found[1])
     return 1
+
+
+def _profile_in_text(text: object) -> bytes | None:
+    """Return the EXIF that older programs write into a PNG as text: name and length in lines, then hexadecimal."""
+    try:
+        return bytes.fromhex("".join(str(text or "").split("\n")[3:])) or None
+    except ValueError:
+        return None
 
 
 def decode(opened: Image.Image) -> bool:
@@ -424,6 +432,8 @@ def missing_share(picture: Image.Image) -> float:
     blank = sum(1 for _ in takewhile(is_blank, range(picture.height - 1, -1, -1)))
     if picture.format in ("BMP", "DIB", "TGA"):  # they may begin at the bottom
         blank = max(blank, sum(1 for _ in takewhile(is_blank, range(picture.height))))
+    if picture.format in ("GIF", "PNG"):  # where rows are interlaced, every second one comes last
+        blank = max(blank, sum(1 for _ in takewhile(is_blank, range((picture.height - 2) // 2 * 2 + 1, 0, -2))))
     return blank / picture.height
 
 

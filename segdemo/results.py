@@ -167,7 +167,7 @@ class NetworkFacts:
         return self.steps[place] if 0 <= place < len(self.steps) else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """The outcome of one run. All maps are in the size given by ``size``, the picture's own unless changed by ``at``.
 

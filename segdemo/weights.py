@@ -13,7 +13,7 @@ import re
 import stat
 import warnings
 import zipfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -163,7 +163,7 @@ def _load(file: IO[bytes]) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True)
 
 
-def _plain_kinds() -> Iterator[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+def _plain_kinds() -> Iterator[Any]:
     """Yield what people's training loops leave in checkpoints and what does nothing when it is made."""
     yield argparse.Namespace
     yield pathlib.PurePosixPath

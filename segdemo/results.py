@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -167,7 +167,7 @@ class NetworkFacts:
         return self.steps[place] if 0 <= place < len(self.steps) else None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Result:
     """The outcome of one run. All maps are in the size given by ``size``, the picture's own unless changed by ``at``.
 
@@ -196,7 +196,10 @@ class Result:
     side: int
     size: tuple[int, int]
     placement: Placement
-    seen: _Copies = _Copies()
+    if TYPE_CHECKING:
+        seen: Image.Image
+    else:
+        seen: _Copies = _Copies()
     logits: np.ndarray
     layers: Mapping[str, Summary]
     glimpses: Mapping[str, Glimpse]

@@ -230,6 +230,11 @@ def test_picture_and_mask_that_take_too_much_memory_together_are_refused_by_the_
     assert caught.value.code == "picture_heavy" and str(caught.value).startswith("images/a.png would take")
 
 
+def test_folders_packed_in_folders_of_their_own_name_are_found(tmp_path: Path) -> None:
+    files = [("images/images/a.png", photo(4, 2)), ("masks/Masks/a.png", drawn(INDICES))]
+    assert understood(packed(tmp_path / "set.zip", *files)) == [INDICES.tolist()]
+
+
 def test_mask_cut_short_is_refused(tmp_path: Path) -> None:
     content = encoded(Image.fromarray(np.tile(INDICES, (64, 64))))
     path = packed(tmp_path / "set.zip", ("images/a.png", photo(256, 128)), ("masks/a.png", content[:-30]))

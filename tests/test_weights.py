@@ -127,7 +127,7 @@ def test_what_is_no_file_of_weights_is_said_before_it_is_opened(tmp_path: Path) 
     torch.save(network(1), tmp_path / "module")
     with zipfile.ZipFile(tmp_path / "bomb", "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("a/data.pkl", bytes(1 << 20))
-    torch.save({"sd": STATE, "model": None}, tmp_path / "unknown")
+    torch.save({"epoch": 3, "model": None}, tmp_path / "unknown")
     for name, words in {
         "": "it is a folder",
         "none": "there is no such file",

@@ -74,7 +74,10 @@ def _sorted(names: Sequence[str]) -> dict[Place, dict[str, Named]]:
             continue
         at = next((at for at, part in enumerate(parts[:-1]) if part.casefold() in KINDS), None)
         if at is not None:
-            stem = str(PurePosixPath(*parts[at + 1 :]).with_suffix(""))
+            inner = at + 1
+            while inner < len(parts) - 1 and parts[inner].casefold() == parts[at].casefold():
+                inner += 1  # a folder packed once more in one of its own name
+            stem = str(PurePosixPath(*parts[inner:]).with_suffix(""))
             kinds = places.setdefault(parts[:at], {kind: {} for kind in KINDS})
             kinds[parts[at].casefold()].setdefault(unicodedata.normalize("NFC", stem), []).append(index)
     return places

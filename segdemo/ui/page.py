@@ -219,6 +219,7 @@ class Page:
         first = networks[0]
         self.picture = Picture(
             label=i18n("page.picture"),
+            placeholder=i18n("page.picture_hint"),  # type: ignore[arg-type]  # as for a label
             sources=["upload", "clipboard", "webcam"],
             height=230,
             elem_id="picture",

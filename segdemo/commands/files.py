@@ -18,10 +18,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
-from segdemo.encoded import is_hidden, suffixes
+from segdemo.encoded import suffixes
 from segdemo.errors import InputError
 from segdemo.images import check_side
 from segdemo.networks import DEFAULT
+from segdemo.pairing import left_behind
 from segdemo.pictures import read_picture, shown
 from segdemo.segmenter import Segmenter
 
@@ -55,7 +56,7 @@ def listed(given: list[str]) -> list[Path]:
 def _inside(folder: Path) -> list[Path]:
     """List the pictures of a folder, and say in one line what else is there; what is hidden is not spoken of."""
     try:
-        entries = sorted(entry for entry in folder.iterdir() if not is_hidden(entry.name))
+        entries = sorted(entry for entry in folder.iterdir() if not left_behind(entry.name))
     except OSError as error:
         raise InputError(
             "folder_unreadable",

@@ -46,7 +46,6 @@ _MAX_TAG_NUMBERS = 1_000_000  # in one tag of a TIFF, each of which Pillow makes
 
 # Bytes per pixel that a decoder takes at its peak, the decoded picture included; measured on Pillow 12.
 _BYTES_PER_PIXEL = {"WEBP": 18, "AVIF": 24, "HEIF": 24, "JPEG2000": 32}
-_SYSTEM_NAMES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "system volume information"}
 _ORIENTATION = 0x0112
 NAMELESS = "The picture"  # what messages call one that has no name
 _TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
@@ -66,15 +65,6 @@ def formats_named() -> str:
 def suffixes() -> set[str]:
     """Return how files of the formats that are opened here end, in lower case, with the dot."""
     return {suffix for kind in formats() for suffix in KINDS[kind][1].split()}
-
-
-def is_hidden(name: str) -> bool:
-    """Say whether a file or folder is one that systems leave beside pictures, or that people hide.
-
-    Args:
-        name: without its folder.
-    """
-    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
 
 
 def readable(name: str) -> str:

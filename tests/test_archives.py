@@ -295,6 +295,7 @@ LAYOUTS: dict[str, list[str]] = {
     "inner folder": ["images/train/a.png", "masks/train/a.png"],
     "left by macOS": ["s/images/a.png", "s/masks/a.png", "__MACOSX/s/images/._a.png", "s/images/._a.png", ".DS_Store"],
     "left by Windows": ["images/a.png", "masks/a.png", "images/Thumbs.db", "masks/desktop.ini"],
+    "left on a drive": ["images/a.png", "masks/a.png", "System Volume Information/images/b.png"],
     "left by a notebook": ["images/a.png", "masks/a.png", "images/.ipynb_checkpoints/a-checkpoint.png"],
     "other files": ["images/a.png", "masks/a.png", "README.md", "docs/images/logo.png", "../images/b.png"],
     "suffix": ["images/a.png", "masks/a_mask.png"],

@@ -44,7 +44,8 @@ def test_a_folder_may_hold_anything_and_be_the_place_for_results(
 ) -> None:
     folder = tmp_path / "all sorts"
     (folder / "deeper.png").mkdir(parents=True)
-    (folder / "__MACOSX").mkdir()
+    for name in ("__MACOSX", "@eaDir", "System Volume Information"):
+        (folder / name).mkdir()
     for name in ("a.JPG", "b.jfif", "c.jpe", "d.mpo"):
         Image.new("RGB", (32, 24)).save(folder / name, "JPEG")
     for name, kind in (("e.jp2", "JPEG2000"), ("f.tga", "TGA"), ("g.dib", "BMP"), ("h.pnm", "PPM"), ("i.apng", "PNG")):
@@ -52,7 +53,7 @@ def test_a_folder_may_hold_anything_and_be_the_place_for_results(
     latin = os.fsdecode(os.path.join(os.fsencode(folder), b"caf\xe9.png"))
     for odd in (latin, folder / "two\nlines.png", folder / f"{'x' * 246}.png", folder / f"{'猫' * 83}.png"):
         Image.new("RGB", (32, 24)).save(odd, "PNG")
-    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._a.png", "notes.txt", "no ending"):
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "Icon\r", "._a.png", "notes.txt", "no ending"):
         (folder / name).write_text("x")
     (folder / "broken.png").symlink_to("nowhere")
     os.mkfifo(folder / "fifo.png")

@@ -16,24 +16,27 @@ const namesOf = (label) => {
     .map((name) => [name].flat().join(' · '));
 };
 
-// Which kind's text a kind has, "other" where none fits.
+// Which kind's text a kind has; undefined where none fits.
 export const kindOf = (kind, has = () => false) => {
   const name = kind.split('.').at(-1); // of torch.nn.modules.conv.Conv2d
   if (has(`kind.${name}`)) return name;
-  return KINDS.find(([, pattern]) => new RegExp(pattern, 'i').test(name))?.[0] ?? 'other';
+  return KINDS.find(([, pattern]) => new RegExp(pattern, 'i').test(name))?.[0];
 };
 
-// The key of the text for a stage: network and label as the figure names them, kind as PyTorch names the module's type.
-export const keyFor = (t, network, label, kind = '') => {
+// The key of the text for a stage, undefined where there is none.
+// network, label: as the figure names them; kind: as PyTorch names the type of the module.
+export const keyFor = (t, network, label, kind) => {
   const networks = [network, LIKE[network]].filter(Boolean);
   const keys = networks.flatMap((one) => namesOf(label ?? '').map((name) => `stage.${one}.${name}`));
-  return keys.find(t.has) ?? `kind.${kindOf(kind ?? '', t.has)}`;
+  const alike = kindOf(kind ?? '', t.has);
+  return keys.find(t.has) ?? (alike && `kind.${alike}`);
 };
 
 // The two sentences in parts, for showTerms.
 export const explained = (network, label, kind) => {
   const t = textsOf('words');
-  return t.parts(keyFor(t, network, label, kind));
+  const key = keyFor(t, network, label, kind);
+  return key ? t.parts(key) : t.parts('kind.other');
 };
 
 // The two sentences in plain words.

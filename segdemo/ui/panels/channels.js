@@ -199,7 +199,7 @@ export function mount({element, props, server, trigger, watch}) {
   const drawHead = () => {
     const {label, layer, kind, stats, shape: size} = facts;
     const title = make('p', {class: 'name'}, make('strong', {}, label));
-    if (facts.untrained) title.append(make('span', {class: 'badge untrained', title: t('untrained_long')}, t('untrained')));
+    if (facts.untrained) title.append(make('span', {class: 'badge untrained', title: t('untrained_long')}, termed(t.parts('untrained'))));
     const module = make('p', {class: 'module'}, make('span', {}, kind));
     if (layer !== label) module.append(' ', make('code', {}, layer));
     head.replaceChildren(

@@ -3,7 +3,7 @@ import {change, read} from '../static/address.js';
 import {gradient, heatTable, toPixel} from '../static/colours.js';
 import {make, saveFrom, uniqueName} from '../static/dom.js';
 import {loadPicture, loadPixels, lostNote} from '../static/files.js';
-import {showTerms} from '../static/glossary.js';
+import {showTerms, termed} from '../static/glossary.js';
 import {oddsText, probabilityText, secondsText, shareText} from '../static/numbers.js';
 import {swatch} from '../static/scales.js';
 import {ask} from '../static/server.js';
@@ -283,7 +283,7 @@ export function mount({element, props, server, trigger, watch}) {
     const summary = occurringIn(result.value.classes).map((entry) => `${nameOf(entry)} ${shareText(entry.percent)}`).join(t('comma'));
     find('map').setAttribute('aria-label', t(value.untrained ? 'summary_untrained' : 'summary', {summary}));
     const time = secondsText(value.seconds);
-    const facts = [value.network, t('working_size', {side: value.side}), t('forward', {time})];
+    const facts = [value.network, termed(t.parts('working_size', {side: value.side})), t('forward', {time})];
     find('facts').replaceChildren(...facts.map((fact) => make('span', {}, fact)));
   };
 

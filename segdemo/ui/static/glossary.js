@@ -6,6 +6,7 @@ import {textsOf} from './texts.js';
 const t = textsOf('glossary');
 const MARGIN = 8; // px kept free to the sides of the window
 const PLACE = 'glossary'; // id of what opens
+const TEXT = 'glossary-text'; // and of what stands in it: it describes the word
 
 let asked = null; // the button whose meaning is open
 let note = null; // where it stands; made at the first use
@@ -71,9 +72,9 @@ const open = (word, key) => {
   asked = word;
   note.hidden = false;
   note.showPopover?.();
-  note.replaceChildren(make('strong', {}, t(`${key}.term`)), make('p', {}, t(`${key}.text`)));
+  note.replaceChildren(make('div', {id: TEXT}, make('strong', {}, t(`${key}.term`)), make('p', {}, t(`${key}.text`))));
   word.setAttribute('aria-expanded', 'true');
-  word.setAttribute('aria-describedby', PLACE);
+  word.setAttribute('aria-describedby', TEXT);
   word.addEventListener('focusout', onLeave);
   watch ??= new MutationObserver(place); // a panel that is drawn anew takes its words along
   watch.observe(document.body, {childList: true, subtree: true});

@@ -60,9 +60,7 @@ def test_the_meaning_of_a_word_is_reached_by_keyboard_alone(
     expect(page.locator(PLACE)).to_contain_text(texts["glossary.sparsity.text"])
     expect(page.locator(PLACE)).to_contain_text(texts["glossary.sparsity.term"])
     expect(word).to_have_attribute("aria-expanded", "true")
-    expect(word).to_have_accessible_description(
-        f"{texts['glossary.sparsity.term']} {texts['glossary.sparsity.text']}"
-    )
+    expect(word).to_have_accessible_description(f"{texts['glossary.sparsity.term']} {texts['glossary.sparsity.text']}")
     expect(word).to_be_focused()
     assert is_inside(page)
     page.keyboard.press("Escape")

@@ -14,10 +14,15 @@ LIKE = {"unet_bilinear": "unet", "unet_narrow": "unet"}
 MARKED = re.compile(r"\[\[([^|\[\]]+)(?:\|([^|\[\]]+))?\]\]")
 EXPLAINED = sorted(key for key in TEXTS["en"] if key.startswith("words."))
 GLOSSARY = sorted({key.split(".")[1] for key in TEXTS["en"] if key.startswith("glossary.") and key.count(".") == 2})
-ASKED = """logits probability softmax confidence entropy bits mask class stride padding receptive_field channel activation
-feature_map dead_channel flat_channel sparsity variance skip encoder decoder bottleneck convolution depthwise dilation
-transposed pooling upsampling bilinear relu relu6 batch_norm aspp inverted_residual residual working_size training_step
-miou pixel_accuracy untrained colour_scale nan infinity histogram""".split()
+# fmt: off
+ASKED = {
+    "logits", "probability", "softmax", "confidence", "entropy", "bits", "mask", "class", "stride", "padding",
+    "receptive_field", "channel", "activation", "feature_map", "dead_channel", "flat_channel", "sparsity", "variance",
+    "skip", "encoder", "decoder", "bottleneck", "convolution", "depthwise", "dilation", "transposed", "pooling",
+    "upsampling", "bilinear", "relu", "relu6", "batch_norm", "aspp", "inverted_residual", "residual", "working_size",
+    "training_step", "miou", "pixel_accuracy", "untrained", "colour_scale", "nan", "infinity", "histogram"
+}
+# fmt: on
 
 
 def stage_keys(network: str, label: str) -> set[str]:
@@ -74,7 +79,7 @@ def test_a_description_is_two_sentences_and_no_more_than_a_caption(key: str, lan
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_glossary_says_what_each_term_means_in_one_to_three_sentences(language: str) -> None:
-    assert set(ASKED) <= set(GLOSSARY)
+    assert set(GLOSSARY) >= ASKED
     for term in GLOSSARY:
         assert TEXTS[language][f"glossary.{term}.term"]
         assert 1 <= sentences(TEXTS[language][f"glossary.{term}.text"], language) <= 3, term
@@ -92,7 +97,9 @@ def test_every_marked_word_is_in_the_glossary(language: str) -> None:
 def test_both_languages_explain_a_term_in_the_same_captions() -> None:
     for component in ("segmentation", "channels", "figure"):
         for key in (key for key in TEXTS["en"] if key.startswith(f"{component}.")):
-            english, chinese = (sorted(term for term, _ in MARKED.findall(TEXTS[language][key])) for language in LANGUAGES)
+            english, chinese = (
+                sorted(term for term, _ in MARKED.findall(TEXTS[language][key])) for language in LANGUAGES
+            )
             assert set(english) <= set(chinese), key
 
 

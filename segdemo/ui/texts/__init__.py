@@ -10,5 +10,5 @@ TEXTS: dict[str, dict[str, str]] = {
     language: json.loads((Path(__file__).parent / f"{language}.json").read_text(encoding="utf-8"))
     for language in LANGUAGES
 }
-# Kinds of modules without words of their own: the first pattern found in a kind's name, in any case, says whose it takes.
+# Kinds of layers without words of their own: the first pattern found in the kind's name says whose they take.
 KINDS: list[tuple[str, str]] = json.loads((Path(__file__).parent / "kinds.json").read_text(encoding="utf-8"))

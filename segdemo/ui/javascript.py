@@ -1,8 +1,7 @@
 """The page's JavaScript: plain modules, sent by this app under an address that changes with their content.
 
-The modules are the files of ``static/`` and of the components, and three that Python writes: the texts of the
-components, the colour tables, and which kinds of layers are described alike. Browsers may keep them for ever, as other
-content has another address.
+The modules are the files of ``static/`` and of the components, and two that Python writes: the texts of the components
+and the colour tables. Browsers may keep them for ever, as other content has another address.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from segdemo.rendering import Scale as ColourScale
 from segdemo.rendering import colour_values
-from segdemo.ui.texts import KINDS, TEXTS
+from segdemo.ui.texts import TEXTS
 
 HERE = Path(__file__).parent
 FOLDERS = ("static", "panels")
@@ -36,7 +35,6 @@ def modules() -> dict[str, bytes]:
     return found | {
         "static/generated/texts.js": _module(_texts()),
         "static/generated/colours.js": _module(_colour_tables()),
-        "static/generated/kinds.js": _module(KINDS),
     }
 
 

@@ -7,9 +7,11 @@ import re
 import pytest
 
 from segdemo.networks import NETWORKS
-from segdemo.ui.texts import KINDS, LANGUAGES, TEXTS
+from segdemo.ui.javascript import modules
+from segdemo.ui.texts import LANGUAGES, TEXTS
 
 STAGES = [(name, stage.label) for name, spec in NETWORKS.items() for stage in spec.every_stage()]
+KINDS = re.findall(r"\['(\w+)', /(.+)/i\],", modules()["static/kinds.js"].decode())  # (whose words, pattern)
 LIKE = {"unet_bilinear": "unet", "unet_narrow": "unet"}
 MARKED = re.compile(r"\[\[([^|\[\]]+)(?:\|([^|\[\]]+))?\]\]")
 EXPLAINED = sorted(key for key in TEXTS["en"] if key.startswith("words."))
@@ -64,6 +66,7 @@ def test_every_kind_of_module_in_our_networks_is_described(network: str) -> None
 
 
 def test_kinds_that_are_described_as_others_are_described_as_some_that_have_words() -> None:
+    assert len(KINDS) > 30
     assert not [kind for kind, _ in KINDS if f"words.kind.{kind}" not in EXPLAINED]
     assert "words.kind.other" in EXPLAINED
 

@@ -1,6 +1,6 @@
 // What a stage does and what to look for in its maps, in two sentences: for every stage of our own networks, and by the
 // kind of module for all others.
-import KINDS from './generated/kinds.js';
+import {KINDS} from './kinds.js';
 import {plain, textsOf} from './texts.js';
 
 const LIKE = {unet_bilinear: 'unet', unet_narrow: 'unet'}; // networks with the stages of another
@@ -20,7 +20,7 @@ const namesOf = (label) => {
 export const kindOf = (kind, has = () => false) => {
   const name = kind.split('.').at(-1); // of torch.nn.modules.conv.Conv2d
   if (has(`kind.${name}`)) return name;
-  return KINDS.find(([, pattern]) => new RegExp(pattern, 'i').test(name))?.[0];
+  return KINDS.find(([, pattern]) => pattern.test(name))?.[0];
 };
 
 // The key of the text for a stage, undefined where there is none.

@@ -10,5 +10,3 @@ TEXTS: dict[str, dict[str, str]] = {
     language: json.loads((Path(__file__).parent / f"{language}.json").read_text(encoding="utf-8"))
     for language in LANGUAGES
 }
-# Kinds of layers without words of their own: the first pattern found in the kind's name says whose they take.
-KINDS: list[tuple[str, str]] = json.loads((Path(__file__).parent / "kinds.json").read_text(encoding="utf-8"))

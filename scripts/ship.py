@@ -28,7 +28,6 @@ from segdemo.evaluation import Scores
 from segdemo.examples import PHOTOGRAPHS, example
 from segdemo.images import load_picture
 from segdemo.networks import NetworkSpec, find
-from segdemo.networks.classes import COLOURS
 from segdemo.training.state import save_weights
 from segdemo.training.validation import Learner, score
 
@@ -79,11 +78,13 @@ def ship_snapshots(run: Path, spec: NetworkSpec) -> None:
 def draw_examples(network: nn.Module, spec: NetworkSpec, side: int) -> Image.Image:
     """Draw what the network finds in the pictures that packages ship: picture above, overlay below."""
     learner = Learner(network, spec, side, bfloat16=False)
-    colours = [COLOURS[name] for name in spec.classes]
+    colours = [one.colour for one in spec.classes]
+    hidden = frozenset(index for index, one in enumerate(spec.classes) if one.hidden)
     sheet = Image.new("RGB", (THUMBNAIL * len(PHOTOGRAPHS), 2 * THUMBNAIL), "white")
     for column, name in enumerate(PHOTOGRAPHS):
         picture = load_picture(example(name))
-        for row, drawn in enumerate((picture, rendering.overlay(picture, learner.run(picture).mask, colours))):
+        laid = rendering.overlay(picture, learner.run(picture).mask, colours, hidden=hidden)
+        for row, drawn in enumerate((picture, laid)):
             drawn.thumbnail((THUMBNAIL, THUMBNAIL))
             sheet.paste(drawn, (column * THUMBNAIL, row * THUMBNAIL))
     return sheet
@@ -103,7 +104,7 @@ def write_card(shipped: Shipped, run: Path, archive: Path, commit: str, hardware
     rows = {
         "Network": f"{spec.title}, `segdemo/networks/{spec.name}.py`; {shipped.parameters:,} parameters",
         "Paper": spec.source,
-        "Classes": ", ".join(spec.classes),
+        "Classes": ", ".join(spec.names),
         "Our file": f"`{shipped.path.name}`, {len(content):,} bytes, {shipped.dtype}, "
         f"SHA-256 `{hashlib.sha256(content).hexdigest()}`",
         "Made by": f"{commands}, then `python -m scripts.ship {spec.name}`; code as of commit `{commit}`",

@@ -62,7 +62,7 @@ class Run(Question):
         width, height = bench.placement.resized
         return Result(
             network=spec.name,
-            names=spec.classes,
+            known=spec.classes,
             trained=bench.opened.trained,
             step=self.step,
             side=self.size,

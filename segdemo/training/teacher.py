@@ -78,7 +78,7 @@ class Teacher:
 
 def match_classes(spec: NetworkSpec, classes: Sequence[str]) -> Tensor:
     """Make the table (C, K) float32 of 0 and 1 that adds up a teacher's C classes to a student's K."""
-    unknown = [name for name in classes if name not in spec.classes]
+    unknown = [name for name in classes if name not in spec.names]
     if unknown:
         raise InputError(
             "teacher_class_unknown",
@@ -86,10 +86,10 @@ def match_classes(spec: NetworkSpec, classes: Sequence[str]) -> Tensor:
             "own. Choose another teacher.",
             network=spec.name,
             unknown=", ".join(unknown),
-            classes=", ".join(spec.classes),
+            classes=", ".join(spec.names),
         )
     table = torch.zeros(len(spec.classes), len(classes))
-    for index, name in enumerate(spec.classes):
+    for index, name in enumerate(spec.names):
         table[index, list(classes).index(name) if name in classes else 0] = 1
     return table
 

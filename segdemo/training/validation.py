@@ -39,7 +39,7 @@ class Learner:
 
     def __init__(self, network: nn.Module, spec: NetworkSpec, side: int, *, bfloat16: bool = True) -> None:
         self._bfloat16 = bfloat16
-        self.classes = spec.classes
+        self.classes = spec.names
         self._network, self._rule, self._side = network, spec.rule, side
 
     def run(self, picture: Image.Image) -> _Answer:
@@ -88,7 +88,7 @@ def score(
         for pair in pairs:
             picture, truth = file.read(pair, reading)
             confusion.update(*(torch.from_numpy(mask).long() for mask in (learner.run(picture).mask, truth)))
-    return scores_of(confusion.compute().numpy(), spec.classes, len(pairs))
+    return scores_of(confusion.compute().numpy(), spec.names, len(pairs))
 
 
 def check(archive: str | Path, classes: Sequence[str], limit: int | None = None) -> Reading:

@@ -20,6 +20,7 @@ from segdemo.ui import address, visits
 from segdemo.ui.messages import note_text, polite, text, warn
 from segdemo.ui.panels.menu import Menu, PlainSlider
 from segdemo.ui.panels.picture import Fingerprints, Picture, thumbnail
+from segdemo.ui.queue import RUNS
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
@@ -116,9 +117,8 @@ class Page:
             [self.question, self.status],
             show_progress_on=self.shows_progress,
             trigger_mode="multiple",
-            concurrency_limit=8,
-            concurrency_id="segment",
             api_visibility="private",
+            **RUNS,
         )
         self._tell("result", segmented.success, [self.question])
 

@@ -30,7 +30,7 @@ from segdemo.opened import Opened, bare, open_network
 from segdemo.pictures import PictureSource, Read, read_picture
 
 ANSWERS = 192 << 20  # bytes of answers remembered
-PICTURES = 256 << 20  # bytes of pictures kept: seven of 12 megapixels, two of the largest
+PICTURES = 224 << 20  # bytes of pictures kept: six of 12 megapixels, one of the largest
 MODULES = 512 << 20  # bytes of networks' weights kept open
 BAND = 256  # rows of a picture hashed at a time
 POLL = 0.05  # seconds between two looks at whether an answer is still wanted

@@ -98,8 +98,8 @@ async def _read(page: Page, alone: Alone, chance: random.Random) -> str:
     index = int(alone.mask.max())
     share = page.locator(f'#segmentation .legend .entry[data-index="{index}"] .share')
     said = (await share.inner_text()).replace("\u00a0", " ")
-    expected = 100 * float((alone.mask == index).mean())
+    whole = 100 * float((alone.mask == index).mean())
     number = re.fullmatch(r"([\d.]+) %", said)
-    if (expected < 0.05 and said == "< 0.1 %") or (number and abs(float(number[1]) - expected) < 0.05 + 1e-9):
+    if (whole < 0.05 and said == "< 0.1 %") or (number and abs(float(number[1]) - whole) < 0.05 + 1e-9):
         return ""
-    return f"legend {said!r} instead of {expected:.2f} %"
+    return f"legend {said!r} instead of {whole:.2f} %"

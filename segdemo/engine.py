@@ -27,7 +27,9 @@ from segdemo.errors import InputError
 from segdemo.images import Placement, check_side, to_batch
 from segdemo.networks import NETWORKS, NetworkSpec, find
 from segdemo.opened import Opened, bare, open_network
-from segdemo.pictures import PictureSource, Read, read_picture
+from segdemo.pictures import PictureSource as PictureSource
+from segdemo.pictures import Read as Read
+from segdemo.pictures import read_picture
 
 ANSWERS = 192 << 20  # bytes of answers remembered
 PICTURES = 224 << 20  # bytes of pictures kept: six of 12 megapixels, one of the largest

@@ -9,7 +9,6 @@ from typing import Any
 
 from segdemo.engine import Engine, PictureSource, Question, Read, ShouldContinue, always
 
-
 _wanted: ContextVar[ShouldContinue] = ContextVar("wanted", default=always)
 
 

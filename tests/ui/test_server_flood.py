@@ -61,7 +61,7 @@ def visitors() -> Iterator[Callable[[int], Visitor]]:
     """Visitors of a page in this process, by number."""
     page = build_app()
     _, site, _ = launch(page, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
-    ids = {block.elem_id: number for number, block in page.blocks.items() if getattr(block, "elem_id", None)}
+    ids = {str(getattr(block, "elem_id", "")): number for number, block in page.blocks.items()}
     made: list[Visitor] = []
 
     def new(number: int) -> Visitor:

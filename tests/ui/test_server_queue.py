@@ -23,7 +23,7 @@ class Site:
 
     def __init__(self) -> None:
         self.go, self.left = threading.Event(), threading.Event()
-        self.engine = WantedEngine(SimpleNamespace(answer=self.work))  # type: ignore[arg-type]
+        self.engine = WantedEngine(SimpleNamespace(answer=self.work))
         with gr.Blocks(analytics_enabled=False) as self.page:
             box = gr.Number()
             settings: dict[str, Any] = {"inputs": box, "outputs": box, "api_visibility": "private"}

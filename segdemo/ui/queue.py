@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from typing import Any, Literal
 
 import fastapi
@@ -26,6 +26,7 @@ MOST_OF_VISITOR = 8  # of them, from one page, or from one address through the A
 MOST_QUICK = 64  # other events of one page
 MOST_QUICK_OF_ADDRESS = 512
 UNREAD_SECONDS = 600  # an answer that nobody fetches is kept no longer
+MOST_UNREAD = 512  # answers of one address, fetched or not, after which the oldest is kept no longer
 THREADS = 64  # more than all runs take; not 40, which Gradio would share with the page and its files
 AT_ONCE = 8  # events of one kind
 # Of whatever starts a run. The engine works on one at a time; others are read, and drawn, meanwhile.
@@ -40,6 +41,7 @@ class RunQueue(Queue):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._visitors = Visitors()
+        self._ended: dict[str, deque[tuple[str, str]]] = defaultdict(deque)  # by address
 
     async def push(self, body: PredictBodyInternal, request: fastapi.Request, username: str | None) -> Pushed:
         """Put an event in its line, or say how many wait already."""
@@ -79,6 +81,10 @@ class RunQueue(Queue):
                     for session in self._visitors.came(_address(event.request), event.session_hash):
                         self._end_session(session)
                 asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._forget, event.session_hash, event._id)
+                ended = self._ended[_address(event.request)]
+                ended.append((event.session_hash, event._id))
+                if len(ended) > MOST_UNREAD:
+                    self._forget(*ended.popleft())
 
     def waiting(self) -> list[Event]:
         """Return the runs that wait for their turn."""

@@ -146,6 +146,15 @@ def test_answers_that_nobody_fetches_are_forgotten(site: Site, monkeypatch: pyte
     assert "visitor" not in site.page._queue.pending_event_ids_session
 
 
+def test_an_address_has_a_number_of_answers_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "MOST_UNREAD", 1)
+    old = site.join("quick").json()["event_id"]
+    for _ in range(2):  # one of them ends after the old one, whatever their order
+        event = site.join("quick").json()["event_id"]
+        assert "complete" in httpx.get(f"{site.address}gradio_api/call/quick/{event}", timeout=60).text
+    assert old not in site.page._queue.pending_messages_per_session
+
+
 def test_a_script_leaves_no_session_behind(site: Site) -> None:
     site.go.set()
     for _ in range(5):

@@ -22,6 +22,7 @@ from segdemo.ui import address, visits
 from segdemo.ui.messages import note_text, polite, text, warn
 from segdemo.ui.panels.menu import Menu, PlainSlider
 from segdemo.ui.panels.picture import Fingerprints, Picture, thumbnail
+from segdemo.ui.queue import RUNS
 from segdemo.ui.texts import TEXTS
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
@@ -121,9 +122,8 @@ class Page:
             [self.question, self.status],
             show_progress_on=self.shows_progress,
             trigger_mode="multiple",
-            concurrency_limit=8,
-            concurrency_id="segment",
             api_visibility="private",
+            **RUNS,
         )
         # Also after a run that was given up, or failed: the one before it may not be shown yet.
         self._tell("result", segmented.then, [self.question])

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.transforms import v2
 
-from segdemo.classification import digits
+from segdemo.labelled import digits
 from segdemo.networks.lenet import SIDE, LeNet
 from segdemo.training.schedule import rate_at
 from segdemo.training.state import save_weights

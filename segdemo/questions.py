@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,11 +13,12 @@ from segdemo.activations import capture, run_until, short_key, trace
 from segdemo.checkpoints import card_of, shipped
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
-from segdemo.images import place, to_picture, whole
+from segdemo.images import place, whole
 from segdemo.networks import DEFAULT as DEFAULT
 from segdemo.networks import NetworkSpec, find
+from segdemo.predictions import predict
 from segdemo.results import LayerInfo, NetworkFacts, Result, maps_of
-from segdemo.summaries import Glimpse, Summary, as_maps, glimpse, summarise
+from segdemo.summaries import Glimpse, Summary, glimpse, summarise
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Run(Question):
         """Run the network; maps of the result are in the picture's own size."""
         if self.size is None:
             return bench.answer(replace(self, size=bench.size))
-        spec, batch = bench.spec, bench.batch
+        spec = bench.spec
         outer = {stage.layer: stage.label for stage in spec.stages}
         inner = {stage.layer: stage.label for stage in spec.every_stage() if stage.layer not in outer}
         total, done = sum(1 for _ in bench.module.modules()), 0
@@ -52,28 +52,17 @@ class Run(Question):
             done += 1
             bench.report(min(done, total), total)
 
-        started = time.perf_counter()
         with (
             capture(bench.module, outer, reduce=_summarised, before=before) as layers,
             capture(bench.module, inner, reduce=_glimpsed) as glimpses,
         ):
-            logits = bench.module(batch)
-        seconds = time.perf_counter() - started
-        width, height = bench.placement.resized
-        return Result(
-            network=spec.name,
-            known=spec.classes,
+            prediction = predict(bench.module, spec.rule, bench.picture, self.size)
+        return prediction.result(
+            spec,
             trained=bench.opened.trained,
             step=self.step,
-            side=self.size,
-            size=bench.picture.size,
-            placement=bench.placement,
-            seen=to_picture(batch, spec.rule),
-            logits=as_maps(logits)[:, :height, :width].contiguous().cpu().numpy(),
             layers={label: layers[layer] for layer, label in outer.items()},
             glimpses={label: glimpses[layer] for layer, label in inner.items()},
-            seconds=seconds,
-            task=spec.task,
         )
 
 

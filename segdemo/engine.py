@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -98,7 +98,7 @@ class Engine(Protocol):
             InputError: ``picture_forgotten``, when it is kept no longer.
         """
 
-    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Iterator[Any]:
+    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Generator[Any, None, None]:
         """Yield ``Progress`` while the answer is worked out, and then the answer.
 
         Closing the iterator, or a False from ``should_continue``, ends the work before the next layer, unless somebody
@@ -292,7 +292,7 @@ class LocalEngine:
                 self._modules.put((network, step), opened, opened.nbytes)
             return opened
 
-    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Iterator[Any]:
+    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Generator[Any, None, None]:
         """As :class:`Engine` says."""
         answer = self._recall(question)  # what is remembered waits for nobody
         while answer is None:

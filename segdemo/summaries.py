@@ -365,8 +365,8 @@ def _thumbnails(pieces: list[np.ndarray], grid: Tensor, step: int, figures: dict
                 np.clip(means, low[here[0]], high[here[0]], out=means)  # sums are rounded
         _quantise(means, low[here[0]], high[here[0]], out=codes[here], finite=finite)
         group, row = (group, row + piece.shape[1]) if groups == 1 else (group + len(piece), 0)
-    codes = codes.reshape(groups, rows, columns, channels)
-    return codes[0].transpose(2, 0, 1) if groups == 1 else codes[..., 0]
+    maps = codes.reshape(groups, rows, columns, channels)
+    return maps[0].transpose(2, 0, 1) if groups == 1 else maps[..., 0]
 
 
 def _quantise(values: np.ndarray, low: np.ndarray, high: np.ndarray, *, out: np.ndarray, finite: bool) -> None:

@@ -86,7 +86,7 @@ def test_every_figure_and_thumbnail_is_that_of_numpy_whatever_the_layout_in_memo
 @LAYOUTS
 def test_values_far_from_zero_tiny_or_huge_keep_their_spread(layout: torch.memory_format) -> None:
     normal = np.random.default_rng(6).normal(0, 1, (4, 50, 60)).astype(np.float32)
-    scales, shifts = np.float32([0.5, 1e-25, 1e25, 1]), np.float32([1000, 0, 0, -1e5])
+    scales, shifts = np.array([[0.5, 1e-25, 1e25, 1], [1000, 0, 0, -1e5]], np.float32)
     values = normal * scales[:, None, None] + shifts[:, None, None]
     summary = summarise(torch.from_numpy(values)[None].to(memory_format=layout))
     exact = values.astype(np.float64)

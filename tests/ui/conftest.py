@@ -149,6 +149,9 @@ class Table:
         """Yield the answer."""
         yield self.answer(question)
 
+    def close(self) -> None:
+        """Nothing is under way."""
+
     def answer(self, question: Question, should_continue: ShouldContinue = always) -> Any:
         """Return the answer."""
         self.asked.append(question)

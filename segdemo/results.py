@@ -281,6 +281,38 @@ class Result:
         index = self.names.index(name)
         return self._map(lambda logits: logits.softmax(0)[index])
 
+    def probabilities_at(self, point: tuple[int, int]) -> np.ndarray:
+        """Return the probability of every class at one pixel, (K,) float32, in index order.
+
+        Args:
+            point: (x, y) in the map, so in the picture unless changed by ``at``.
+
+        Raises:
+            InputError: there is no such pixel.
+        """
+        x, y = self._inside(point)
+        with alone_after_fork():
+            _, logits = next(self._bands(y, y + 1))
+            return logits[:, 0, x].softmax(0).numpy()
+
+    def class_at(self, point: tuple[int, int]) -> int:
+        """Return the index of the most probable class at one pixel; takes and raises what ``probabilities_at`` does."""
+        x, y = self._inside(point)
+        return int(self.mask[y, x])
+
+    def _inside(self, point: tuple[int, int]) -> tuple[int, int]:
+        x, y = point
+        if 0 <= x < self.size[0] and 0 <= y < self.size[1]:
+            return x, y
+        raise InputError(
+            "point_outside",
+            "There is no pixel ({x}, {y}) in this picture of {width} × {height}. Point at another place.",
+            x=x,
+            y=y,
+            width=self.size[0],
+            height=self.size[1],
+        )
+
     @property
     def answer(self) -> dict[str, float]:
         """What a classifier answers: the probability of each class, in [0, 1], in index order. Empty for others."""
@@ -322,20 +354,25 @@ class Result:
                 values[rows] = function(logits).numpy()
         return values
 
-    def _bands(self) -> Iterator[tuple[slice, Tensor]]:
+    def _bands(self, first: int = 0, end: int | None = None) -> Iterator[tuple[slice, Tensor]]:
         """Yield the logits at ``size``, bilinear, a band of rows at a time: (rows, (K, rows, width) float32).
 
         The outcome is that of one interpolation of the whole; a 40-megapixel picture would take gigabytes at once.
+
+        Args:
+            first: row to begin with.
+            end: row to end before, None for the picture's end.
         """
         logits = self._tensor()
         classes, height_in, width_in = logits.shape
         width, height = self.size
+        end = height if end is None else end
         if (width, height) == (width_in, height_in):
-            yield slice(0, height), logits
+            yield slice(first, end), logits[:, first:end]
             return
         step = max(1, BAND // (classes * max(width, width_in)))
-        for top in range(0, height, step):
-            rows = torch.arange(top, min(top + step, height), dtype=torch.float32, device="cpu")
+        for top in range(first, end, step):
+            rows = torch.arange(top, min(top + step, end), dtype=torch.float32, device="cpu")
             source = ((rows + 0.5) * (height_in / height) - 0.5).clamp_(0, height_in - 1)  # half-pixel centres
             above = source.long()
             below = (above + 1).clamp_(max=height_in - 1)

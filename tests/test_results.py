@@ -151,3 +151,21 @@ def test_more_classes_than_a_byte_counts_are_told_apart() -> None:
     assert many.mask.dtype == np.uint16
     assert many.mask.tolist() == [[299, 43]]
     assert [share.index for share in many.classes if share.percent] == [43, 299]
+
+
+@pytest.mark.parametrize("size", [(9, 7), (5, 4), (1, 1), (300, 2)])
+def test_probabilities_at_a_pixel_are_those_of_the_maps(size: tuple[int, int]) -> None:
+    shown = result(random_logits(4, 5), size)
+    maps = np.stack([shown.probability(name) for name in NAMES])
+    for x, y in {(0, 0), (size[0] - 1, size[1] - 1), (size[0] // 2, size[1] // 3)}:
+        assert shown.probabilities_at((x, y)) == pytest.approx(maps[:, y, x], rel=1e-6)
+        assert shown.class_at((x, y)) == shown.mask[y, x]
+
+
+@pytest.mark.parametrize("point", [(9, 0), (0, 7), (-1, 0), (0, -1)])
+def test_a_point_outside_the_picture_is_refused_with_its_size(point: tuple[int, int]) -> None:
+    shown = result(random_logits(4, 5), (9, 7))
+    for ask in (shown.probabilities_at, shown.class_at):
+        with pytest.raises(InputError, match="9 × 7") as refusal:
+            ask(point)
+        assert refusal.value.code == "point_outside"

@@ -49,6 +49,7 @@ def build(page: Page) -> None:
     page.picks("stage", figure.select)
     page.picks("pixel", segmentation.select)
     page.picks("channel", channels.select)
+    page.picks("network", segmentation.suggested)
     page.picks("layer", layer.input)
     figure.select(None, None, None, js=SHOW_CHANNELS, api_visibility="private")
 

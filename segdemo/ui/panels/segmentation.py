@@ -183,7 +183,7 @@ def payload(engine: Engine, run: Run, keep: Callable[[bytes, str], Any]) -> dict
 
 def nothing_found(result: Result) -> bool:
     """Say whether a segmentation is background all over."""
-    return not result.answer and all(share.percent == 0 for share in result.classes[1:])
+    return not result.answer and all(share.hidden or share.percent == 0 for share in result.classes)
 
 
 def suggestion(engine: Engine, network: str) -> dict[str, Any] | None:

@@ -16,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from segdemo.archives import Archive
 from segdemo.class_maps import KNOWN_CLASSES, ClassMap, read_map
 from segdemo.errors import InputError
-from segdemo.evaluation import Evaluator, Scores, evaluate
+from segdemo.evaluation import Evaluator, Scores, evaluate, survey
 
 CLASSES = ("background", "cat", "dog")
 Mask = NDArray[np.uint8]
@@ -130,6 +131,16 @@ def test_scores_of_two_pictures_worked_out_by_hand(tmp_path: Path) -> None:
     assert (scores.accuracy, scores.pictures) == (5 / 7, 2)
     assert scores.miou == pytest.approx((2 / 4 + 3 / 5) / 2)
     assert segmenter.sizes == [(3, 2), (2, 1)]
+
+
+def test_masks_that_were_looked_through_before_are_not_looked_through_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = archive(tmp_path, mask([0, 1, 255]))
+    with Archive(path) as file:
+        reading = survey(file, file.some_pairs(None), 3)
+    monkeypatch.delattr(Archive, "survey")
+    assert evaluate(Answers(mask([0, 1, 1])), path, reading=reading).miou == 1.0
 
 
 def test_predicted_class_that_never_occurs_scores_zero(tmp_path: Path) -> None:

@@ -67,13 +67,13 @@ def test_modes_and_gradients_are_those_of_the_caller() -> None:
 
 
 def test_predictor_answers_in_the_size_of_the_picture_and_in_evaluation_mode() -> None:
-    network = nn.Sequential(nn.Dropout2d(0.9), Places()).train()
+    network = nn.Sequential(Places(), nn.Dropout2d(1.0)).train()  # in training mode, nothing would be left
     result = Predictor(network, replace(SPEC, rule=SQUARE), 16).run(WIDE)
     assert result.mask.shape == (4, 8) and result.side == 16 and not result.layers
     # pixel (x, y) lies at place (2 x + 0.5, 2 y + 0.5) of the batch: the column is greater right of the diagonal
     assert result.mask.tolist() == [[int(x > y) for x in range(8)] for y in range(4)]
     assert result.seen.size == (16, 16)
-    assert network.training and network[0].training
+    assert network.training and network[1].training
 
 
 def test_classifier_answers_for_the_whole_picture() -> None:

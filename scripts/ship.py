@@ -5,7 +5,8 @@ python -m scripts.ship unet --run runs/unet --val foreground-val.zip --commit 1a
 Scores the weights in float32 and in float16, and keeps the latter where the score stays within 0.002. Writes
 checkpoints/NAME.safetensors and NAME.md, and docs/training/NAME-curves.png, -curves.csv and -examples.jpg. Snapshots
 of the run become checkpoints/NAME-step-N.safetensors. What no program can know of a network, its card takes from
-scripts/cards/NAME.md; what has to go into the SPEC is printed. Then python -m scripts.failures adds the failure cases.
+scripts/cards/NAME.md. The checksums go into checkpoints/manifest.json. Then python -m scripts.failures adds the
+failure cases.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from segdemo.evaluation import Scores
 from segdemo.examples import PHOTOGRAPHS, example
 from segdemo.images import load_picture
 from segdemo.networks import NetworkSpec, find
-from segdemo.networks.classes import COLOURS
+from segdemo.predictions import Predictor
 from segdemo.training.state import save_weights
-from segdemo.training.validation import Learner, score
+from segdemo.training.validation import score
 
 ROOT = Path(__file__).resolve().parent.parent
 HALF_COSTS = 0.002  # of mIoU, at most
@@ -69,24 +70,22 @@ def ship(name: str, run: Path, archive: Path, side: int | None, limit: int | Non
     return Shipped(spec, side, full, half, "float16" if kept else "float32", path, parameters), network
 
 
-def ship_snapshots(run: Path, spec: NetworkSpec) -> dict[int, str]:
-    """Copy the snapshots of a run but the last, which is the checkpoint itself; return their checksums by step."""
-    sums: dict[int, str] = {}
+def ship_snapshots(run: Path, spec: NetworkSpec) -> None:
+    """Copy the snapshots of a run but the last, which is the checkpoint itself."""
     for source in sorted((run / "snapshots").glob("*.safetensors"))[:-1]:
-        step = int(source.stem)
-        shutil.copyfile(source, checkpoints.path_of(spec, step))
-        sums[step] = _checksum(source)
-    return sums
+        shutil.copyfile(source, checkpoints.path_of(spec, int(source.stem)))
 
 
 def draw_examples(network: nn.Module, spec: NetworkSpec, side: int) -> Image.Image:
     """Draw what the network finds in the pictures that packages ship: picture above, overlay below."""
-    learner = Learner(network, spec, side, bfloat16=False)
-    colours = [COLOURS[name] for name in spec.classes]
+    predictor = Predictor(network, spec, side)
+    colours = [one.colour for one in spec.classes]
+    hidden = frozenset(index for index, one in enumerate(spec.classes) if one.hidden)
     sheet = Image.new("RGB", (THUMBNAIL * len(PHOTOGRAPHS), 2 * THUMBNAIL), "white")
     for column, name in enumerate(PHOTOGRAPHS):
         picture = load_picture(example(name))
-        for row, drawn in enumerate((picture, rendering.overlay(picture, learner.run(picture).mask, colours))):
+        laid = rendering.overlay(picture, predictor.run(picture).mask, colours, hidden=hidden)
+        for row, drawn in enumerate((picture, laid)):
             drawn.thumbnail((THUMBNAIL, THUMBNAIL))
             sheet.paste(drawn, (column * THUMBNAIL, row * THUMBNAIL))
     return sheet
@@ -106,7 +105,7 @@ def write_card(shipped: Shipped, run: Path, archive: Path, commit: str, hardware
     rows = {
         "Network": f"{spec.title}, `segdemo/networks/{spec.name}.py`; {shipped.parameters:,} parameters",
         "Paper": spec.source,
-        "Classes": ", ".join(spec.classes),
+        "Classes": ", ".join(spec.names),
         "Our file": f"`{shipped.path.name}`, {len(content):,} bytes, {shipped.dtype}, "
         f"SHA-256 `{hashlib.sha256(content).hexdigest()}`",
         "Made by": f"{commands}, then `python -m scripts.ship {spec.name}`; code as of commit `{commit}`",
@@ -115,7 +114,7 @@ def write_card(shipped: Shipped, run: Path, archive: Path, commit: str, hardware
         "Hardware": f"{hardware}; processes: {entry['processes']}, threads in each: {entry['threads']}; "
         f"{'float32' if '--float32' in entry['command'] else 'bfloat16 autocast'}, PyTorch {entry['torch']}",
         "Score": f"mIoU **{shipped.half.miou:.3f}** on `{archive.name}` ({shipped.half.pictures} pictures never "
-        f"learned from) at side {shipped.side}; {classes}; pixel accuracy {shipped.half.pixel_accuracy:.3f}. "
+        f"learned from) at side {shipped.side}; {classes}; pixel accuracy {shipped.half.accuracy:.3f}. "
         f"In float32: {shipped.full.miou:.4f}, in float16: {shipped.half.miou:.4f}",
     }
     title, _, text = (ROOT / "scripts" / "cards" / f"{spec.name}.md").read_text("utf-8").partition("\n")
@@ -128,7 +127,7 @@ def write_card(shipped: Shipped, run: Path, archive: Path, commit: str, hardware
 
 
 def main() -> None:
-    """Ship one network and say what has to go into its SPEC."""
+    """Ship one network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network")
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
@@ -147,13 +146,9 @@ def main() -> None:
     draw_examples(network, shipped.spec, shipped.side).save(drawings / f"{name}-examples.jpg", quality=88)
     card = write_card(shipped, arguments.run, arguments.val, arguments.commit, arguments.hardware)
     shipped.path.with_suffix(".md").write_text(card, "utf-8")
-    print(f'{shipped.path}: mIoU {shipped.half.miou:.4f}; in the SPEC: sha256="{_checksum(shipped.path)}"')
-    for step, checksum in ship_snapshots(arguments.run, shipped.spec).items():
-        print(f'in its snapshots: Snapshot({step}, "{checksum}"),')
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    ship_snapshots(arguments.run, shipped.spec)
+    checkpoints.ship(shipped.spec)
+    print(f"{shipped.path}: mIoU {shipped.half.miou:.4f}; its checksum stands in {checkpoints.MANIFEST}")
 
 
 if __name__ == "__main__":

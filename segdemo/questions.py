@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -13,14 +12,15 @@ from torch import Tensor
 
 from segdemo import ambient
 from segdemo.activations import capture, run_until, short_key, trace
-from segdemo.checkpoints import card_of
+from segdemo.checkpoints import card_of, shipped
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
-from segdemo.images import Placement, place, to_picture, whole
+from segdemo.images import Placement, place, whole
 from segdemo.networks import DEFAULT as DEFAULT
 from segdemo.networks import NetworkSpec, find
+from segdemo.predictions import predict
 from segdemo.results import LayerInfo, NetworkFacts, Result, maps_of
-from segdemo.summaries import Glimpse, Summary, as_maps, glimpse, summarise
+from segdemo.summaries import Glimpse, Summary, glimpse, summarise
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Run(Question):
         """Run the network; maps of the result are in the picture's own size."""
         if self.size is None:
             return bench.answer(replace(self, size=bench.size))
-        spec, batch = bench.spec, bench.batch
+        spec, picture = bench.spec, bench.picture
+        placement = place(picture.size, spec.rule, self.size)
         outer = {stage.layer: stage.label for stage in spec.stages}
         inner = {stage.layer: stage.label for stage in spec.every_stage() if stage.layer not in outer}
         total, done = sum(1 for _ in bench.module.modules()), 0
@@ -54,28 +55,17 @@ class Run(Question):
             done += 1
             bench.report(min(done, total), total)
 
-        started = time.perf_counter()
         with (
-            capture(bench.module, outer, reduce=partial(_summarised, bench.placement), before=before) as layers,
-            capture(bench.module, inner, reduce=partial(_glimpsed, bench.placement)) as glimpses,
+            capture(bench.module, outer, reduce=partial(_summarised, placement), before=before) as layers,
+            capture(bench.module, inner, reduce=partial(_glimpsed, placement)) as glimpses,
         ):
-            logits = bench.module(batch)
-        seconds = time.perf_counter() - started
-        width, height = bench.placement.resized
-        return Result(
-            network=spec.name,
-            names=spec.classes,
+            prediction = predict(bench.module, spec.rule, picture, self.size)
+        return prediction.result(
+            spec,
             trained=bench.opened.trained,
             step=self.step,
-            side=self.size,
-            size=bench.picture.size,
-            placement=bench.placement,
-            seen=to_picture(batch, spec.rule),
-            logits=as_maps(logits)[:, :height, :width].contiguous().cpu().numpy(),
             layers={label: layers[layer] for layer, label in outer.items()},
             glimpses={label: glimpses[layer] for layer, label in inner.items()},
-            seconds=seconds,
-            task=spec.task,
         )
 
 
@@ -237,6 +227,7 @@ def facts_of(engine: Engine, network: str) -> NetworkFacts:
 
 
 def _facts(spec: NetworkSpec) -> NetworkFacts:
+    there = shipped(spec)
     return NetworkFacts(
         name=spec.name,
         title=spec.title,
@@ -244,9 +235,9 @@ def _facts(spec: NetworkSpec) -> NetworkFacts:
         classes=spec.classes,
         size=spec.rule.side,
         sizes=spec.rule.sides,
-        steps=tuple(snapshot.step for snapshot in spec.snapshots),
+        steps=tuple(there.snapshots),
         stages=spec.stages,
-        trained=bool(spec.sha256),
+        trained=bool(there.sha256),
         source=spec.source,
         card=card_of(spec),
     )

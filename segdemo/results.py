@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from segdemo.ambient import alone_after_fork
 from segdemo.cache import freeze
 from segdemo.errors import InputError
 from segdemo.images import Placement
-from segdemo.networks.classes import COLOURS, NO_COLOUR
+from segdemo.networks.classes import ClassInfo
 from segdemo.networks.spec import Stage as Stage
 from segdemo.summaries import Glimpse, Summary
 
@@ -46,12 +46,14 @@ class ClassShare:
         index: the class's number, its value in the mask.
         name: as the data set calls it.
         colour: ``"#rrggbb"``, the same wherever the class is drawn.
+        hidden: whether it is a background, not drawn unless a person asks.
         percent: share of the picture's pixels, in [0, 100].
     """
 
     index: int
     name: str
     colour: str
+    hidden: bool
     percent: float
 
 
@@ -78,7 +80,7 @@ class NetworkFacts:
         name: as questions name it.
         title: what people read.
         task: ``"segmentation"`` or ``"classification"``.
-        classes: names in index order.
+        classes: in index order.
         size: input size used unless another is asked for, pixels.
         sizes: input sizes offered, pixels, ascending.
         steps: of the training, at which there are weights beside those of its end.
@@ -91,7 +93,7 @@ class NetworkFacts:
     name: str
     title: str
     task: str
-    classes: tuple[str, ...]
+    classes: tuple[ClassInfo, ...]
     size: int
     sizes: tuple[int, ...]
     steps: tuple[int, ...]
@@ -133,7 +135,7 @@ class NetworkFacts:
 
     def suitable_size(self, size: int | None) -> int:
         """Return an input size if it is offered, else the network's own, pixels."""
-        return size if size in self.sizes else self.size  # type: ignore[return-value]
+        return size if size in self.sizes else self.size
 
     def check_size(self, size: int | None) -> int:
         """Return an input size that is offered, pixels.
@@ -142,7 +144,7 @@ class NetworkFacts:
             InputError: it is not.
         """
         if size in self.sizes:
-            return size  # type: ignore[return-value]
+            return size
         raise InputError(
             "size_not_offered",
             "The working size of {network} has to be one of {sizes} pixels. Choose one of them.",
@@ -157,7 +159,7 @@ class NetworkFacts:
             InputError: there are none.
         """
         if step in self.steps:
-            return step  # type: ignore[return-value]
+            return step
         raise InputError(
             "step_not_kept",
             "There are no weights of {network} from that step of its training; there are from {steps}. Choose one of "
@@ -179,7 +181,7 @@ class Result:
 
     Args:
         network: the network's name.
-        names: class names in index order.
+        known: the classes that the network tells apart, in index order.
         step: of the training, when the weights are a snapshot from its course; None at its end.
         trained: False when the weights were random, and nothing here means anything.
         side: working size, pixels.
@@ -194,13 +196,16 @@ class Result:
     """
 
     network: str
-    names: tuple[str, ...]
+    known: tuple[ClassInfo, ...]
     trained: bool
     step: int | None
     side: int
     size: tuple[int, int]
     placement: Placement
-    seen: _Copies = _Copies()
+    if TYPE_CHECKING:
+        seen: Image.Image
+    else:
+        seen: _Copies = _Copies()
     logits: np.ndarray
     layers: Mapping[str, Summary]
     glimpses: Mapping[str, Glimpse]
@@ -232,10 +237,15 @@ class Result:
         """
         return self if size == self.size else replace(self, size=size)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes, in index order."""
+        return tuple(one.name for one in self.known)
+
     @cached_property
     def mask(self) -> np.ndarray:
-        """The most probable class of each pixel, (H, W) uint8, 0 … K−1."""
-        mask = np.empty(self.size[::-1], dtype=np.uint8)
+        """The most probable class of each pixel, (H, W) uint8, 0 … K−1; uint16 above 256 classes."""
+        mask = np.empty(self.size[::-1], dtype=np.uint8 if len(self.known) <= 256 else np.uint16)
         with alone_after_fork():
             for rows, logits in self._bands():
                 mask[rows] = _greatest(logits).numpy()
@@ -247,8 +257,8 @@ class Result:
         """All classes the network knows, in index order, with their share of the picture in percent."""
         counts = np.bincount(self.mask.ravel(), minlength=len(self.names))
         return tuple(
-            ClassShare(index, name, COLOURS.get(name, NO_COLOUR), 100 * float(counts[index]) / self.mask.size)
-            for index, name in enumerate(self.names)
+            ClassShare(index, one.name, one.colour, one.hidden, 100 * float(counts[index]) / self.mask.size)
+            for index, one in enumerate(self.known)
         )
 
     def probability(self, name: str) -> np.ndarray:
@@ -386,7 +396,7 @@ def maps_of(values: np.ndarray) -> np.ndarray:
 
 
 def _greatest(logits: Tensor) -> Tensor:
-    """Return the index of the greatest logit of each pixel, the first of equals, (h, w) uint8.
+    """Return the index of the greatest logit of each pixel, the first of equals, (h, w) uint8, or int32 above 256.
 
     Many times faster than ``argmax`` over the first dimension, along which memory jumps.
 
@@ -394,7 +404,7 @@ def _greatest(logits: Tensor) -> Tensor:
         logits: (K, h, w) float32.
     """
     best = logits[0].clone()
-    index = torch.zeros_like(best, dtype=torch.uint8)
+    index = torch.zeros_like(best, dtype=torch.uint8 if len(logits) <= 256 else torch.int32)
     for number in range(1, len(logits)):
         index.masked_fill_(logits[number] > best, number)
         torch.maximum(best, logits[number], out=best)

@@ -24,6 +24,14 @@ MINUS_INFINITY, PLUS_INFINITY, NOT_A_NUMBER = 253, 254, 255
 _OWN = threading.local()
 
 
+def _restored(self: object, state: dict[str, object]) -> None:
+    """Take in what was pickled; arrays stay read-only, as they are wherever answers are shared."""
+    self.__dict__.update(state)
+    for value in state.values():
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+
+
 @dataclass(frozen=True)
 class Channels:
     """Figures of each channel of an activation, each float32 (C,), over the channel's finite values.
@@ -51,6 +59,8 @@ class Channels:
     inside_abs: np.ndarray
     inside_spread: np.ndarray
     inside_zeros: np.ndarray
+
+    __setstate__ = _restored
 
     def ranked(self, by: str) -> np.ndarray:
         """Return the channels' numbers, (C,) int64, best first, by what they are inside the picture.
@@ -106,6 +116,8 @@ class Summary:
     thumbnails: np.ndarray
     thumbnail_step: int
 
+    __setstate__ = _restored
+
     @property
     def nbytes(self) -> int:
         """Memory it takes, in bytes, near enough for a cache."""
@@ -131,6 +143,8 @@ class Glimpse:
     step: int
     low: float
     high: float
+
+    __setstate__ = _restored
 
 
 def as_maps(tensor: Tensor) -> Tensor:
@@ -284,7 +298,7 @@ def _merged(pieces: list[dict[str, Tensor]], grid: Tensor, size: int) -> dict[st
     groups, _, width, channels = grid.shape
 
     def of_channels(name: str, reduction: np.ufunc, kind: type) -> np.ndarray:
-        parts = np.concatenate([piece[name].numpy() for piece in pieces], dtype=kind)
+        parts: np.ndarray = np.concatenate([piece[name].numpy() for piece in pieces], dtype=kind)
         if groups == 1:  # the pieces are parts of the same channels
             parts = reduction.reduce(parts, axis=0)
         return reduction.reduce(parts.reshape(groups, width, channels), axis=1).reshape(-1)
@@ -403,9 +417,9 @@ def _thumbnails(
             seen[here[0], row : row + means.shape[1]] = means[:, : inside[1] - row, : seen.shape[2]]
         _quantise(means, low[here[0]], high[here[0]], out=codes[here], finite=finite)
         group, row = (group, row + piece.shape[1]) if groups == 1 else (group + len(piece), 0)
-    codes = codes.reshape(groups, rows, columns, channels)
     seen = seen.reshape(groups, inside[1], inside[0], channels)
-    return codes[0].transpose(2, 0, 1) if groups == 1 else codes[..., 0], seen
+    maps = codes.reshape(groups, rows, columns, channels)
+    return maps[0].transpose(2, 0, 1) if groups == 1 else maps[..., 0], seen
 
 
 def _quantise(values: np.ndarray, low: np.ndarray, high: np.ndarray, *, out: np.ndarray, finite: bool) -> None:

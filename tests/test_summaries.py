@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import math
+import pickle
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,7 +86,7 @@ def test_every_figure_and_thumbnail_is_that_of_numpy_whatever_the_layout_in_memo
 @LAYOUTS
 def test_values_far_from_zero_tiny_or_huge_keep_their_spread(layout: torch.memory_format) -> None:
     normal = np.random.default_rng(6).normal(0, 1, (4, 50, 60)).astype(np.float32)
-    scales, shifts = np.float32([0.5, 1e-25, 1e25, 1]), np.float32([1000, 0, 0, -1e5])
+    scales, shifts = np.array([[0.5, 1e-25, 1e25, 1], [1000, 0, 0, -1e5]], np.float32)
     values = normal * scales[:, None, None] + shifts[:, None, None]
     summary = summarise(torch.from_numpy(values)[None].to(memory_format=layout))
     exact = values.astype(np.float64)
@@ -235,6 +240,16 @@ def test_what_was_summarised_in_inference_mode_is_summarised_as_well_outside_it(
     with torch.inference_mode():
         inside = summarise(torch.ones(1, 2, 3, 4))
     assert summarise(torch.ones(1, 2, 3, 4)).mean == inside.mean == 1
+
+
+def test_summary_that_was_pickled_or_copied_cannot_be_changed() -> None:
+    values = torch.rand(1, 3, 5, 4)
+    restorers: list[Callable[[Any], Any]] = [lambda value: pickle.loads(pickle.dumps(value)), copy.deepcopy]
+    for restore in restorers:
+        summary, shown = restore(summarise(values)), restore(glimpse(values))
+        channels = [getattr(summary.channels, field.name) for field in dataclasses.fields(summary.channels)]
+        arrays = [summary.edges, summary.counts, summary.thumbnails, shown.thumbnail, *channels]
+        assert not any(array.flags.writeable for array in arrays)
 
 
 def test_rankings_look_at_the_picture_and_not_at_its_padding() -> None:

@@ -8,6 +8,8 @@ from typing import Literal
 
 from torch import nn
 
+from segdemo.networks.classes import ClassInfo
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -59,19 +61,6 @@ class InputRule:
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """Weights as they were at one step of the training, in ``checkpoints/<network>-step-<step>.safetensors``.
-
-    Args:
-        step: optimiser steps made by then.
-        sha256: checksum of the file, lower-case hex.
-    """
-
-    step: int
-    sha256: str
-
-
-@dataclass(frozen=True)
 class NetworkSpec:
     """One network, as menus, diagrams, checkpoints and tests see it.
 
@@ -82,25 +71,25 @@ class NetworkSpec:
             ``"classification"`` (B, K): one answer for the whole picture.
         build: makes the network with random weights, given the number of classes K; a class or a function of a
             module, so that the specification can be pickled.
-        classes: class names in index order; for segmentation, index 0 is the background.
+        classes: what the logits tell apart, in index order.
         stages: viewing points in figure order.
         rule: how a picture becomes a batch.
         source: address of the paper.
-        sha256: checksum of the embedded checkpoint, lower-case hex; empty while there is none, and the network then
-            counts as untrained.
-        snapshots: the weights on the way there, by ascending step.
     """
 
     name: str
     title: str
     task: Literal["segmentation", "classification"]
     build: Callable[[int], nn.Module]
-    classes: tuple[str, ...]
+    classes: tuple[ClassInfo, ...]
     stages: tuple[Stage, ...]
     rule: InputRule
     source: str
-    sha256: str = ""
-    snapshots: tuple[Snapshot, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes, in index order."""
+        return tuple(one.name for one in self.classes)
 
     def every_stage(self) -> Iterator[Stage]:
         """Yield all stages, those inside others right after the one they are in."""

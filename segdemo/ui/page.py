@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from segdemo.engine import Cancelled, Engine, Progress
 from segdemo.errors import InputError
@@ -21,6 +22,7 @@ from segdemo.ui import address, checks, visits
 from segdemo.ui.messages import note_text, polite, text, warn
 from segdemo.ui.panels.menu import Menu, PlainSlider
 from segdemo.ui.panels.picture import Fingerprints, Picture, thumbnail
+from segdemo.ui.queue import RUNS
 from segdemo.ui.texts import TEXTS
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
@@ -130,9 +132,8 @@ class Page:
             [self.question, self.status],
             show_progress_on=self.shows_progress,
             trigger_mode="multiple",
-            concurrency_limit=8,
-            concurrency_id="segment",
             api_visibility="private",
+            **RUNS,
         )
         # Also after a run that was given up, or failed: the one before it may not be shown yet.
         self._tell("result", segmented.then, [self.question])
@@ -233,6 +234,7 @@ class Page:
         first = networks[0]
         self.picture = Picture(
             label=i18n("page.picture"),
+            placeholder=i18n("page.picture_hint"),  # type: ignore[arg-type]  # as for a label
             sources=["upload", "clipboard", "webcam"],
             height=230,
             elem_id="picture",
@@ -273,15 +275,16 @@ def of_newest(handler: Handler, count: int) -> Handler:
     """Let a handler of runs change nothing when the run is not, or no longer, the newest of its visitor.
 
     Args:
-        handler: takes the run first, and the request.
+        handler: takes the run first.
         count: how many values it gives.
     """
     nothing = gr.skip() if count == 1 else (gr.skip(),) * count
 
     @functools.wraps(handler)
     def wrapped(run: Run | None, *arguments: Any, **keywords: Any) -> Any:
-        request = next(value for value in (*arguments, *keywords.values()) if isinstance(value, gr.Request))
-        session = request.session_hash or ""
+        given = (value for value in (*arguments, *keywords.values()) if isinstance(value, gr.Request))
+        request = next(given, None) or LocalContext.request.get(None)  # a handler need not take it
+        session = (request.session_hash if request else None) or ""
         if run is None or not visits.is_to_be_shown(session, run):
             return nothing
         values = handler(run, *arguments, **keywords)

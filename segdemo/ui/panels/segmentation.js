@@ -3,6 +3,7 @@ import {change, read} from '../static/address.js';
 import {gradient, heatTable, toPixel} from '../static/colours.js';
 import {make, saveFrom, uniqueName} from '../static/dom.js';
 import {loadPicture, loadPixels, lostNote} from '../static/files.js';
+import {showTerms, termed} from '../static/glossary.js';
 import {extentOf} from '../static/geometry.js';
 import {lens, showWhole, writeCells} from '../static/lens.js';
 import {oddsText, probabilityText, secondsText, shareText} from '../static/numbers.js';
@@ -16,6 +17,8 @@ const t = textsOf('segmentation');
 
 // One picture in `labels` carries three maps: red = class, green = confidence, blue = entropy. Read as 32-bit numbers
 // (little-endian, as every browser's machine is) they sit at bits 0, 8 and 16; painting is one table look-up per pixel.
+// Above 256 classes the grey picture `high` tells how often 256 goes into the class; that is kept at bit 24.
+const classOf = (packed) => packed & 255 | packed >>> 24 << 8;
 
 const VIEWS = ['mask', 'compare', 'probability', 'confidence', 'entropy', 'seen', 'picture'];
 const OF_CLASSIFIERS = ['seen', 'picture']; // they answer for the whole picture: there is no map to show
@@ -30,9 +33,9 @@ const nameOf = ({name}) => classText(name);
 const bitsText = (bits) => t('bits', {bits: bits.toFixed(2)});
 // Those in the picture, largest first, background last.
 const occurringIn = (classes) => classes.filter(({percent}) => percent > 0)
-  .sort((a, b) => (a.index === 0) - (b.index === 0) || b.percent - a.percent);
+  .sort((a, b) => a.hidden - b.hidden || b.percent - a.percent);
 
-// What the view shows, in a sentence; name: of the class whose probability it is.
+// What the view shows, in a sentence, in parts; name: of the class whose probability it is.
 const captionOf = (value, view, name) => {
   const [padded, part] = [value.seen_size, value.resized];
   const sizes = {
@@ -41,9 +44,9 @@ const captionOf = (value, view, name) => {
   };
   if (view === 'seen') {
     const padding = part.join() !== padded.join();
-    return t(padding ? 'caption.seen_padded' : part.join() === value.picture_size.join() ? 'caption.seen_same' : 'caption.seen', sizes);
+    return t.parts(padding ? 'caption.seen_padded' : part.join() === value.picture_size.join() ? 'caption.seen_same' : 'caption.seen', sizes);
   }
-  return t('caption.' + view, {
+  return t.parts('caption.' + view, {
     name, bits: value.bits.toFixed(2), count: value.classes.length,
   });
 };
@@ -59,12 +62,12 @@ export function mount({element, props, server, trigger, watch}) {
 
   // ---- words and numbers
 
-  const isShown = ({index, name}) => choice.shown.get(name) ?? index !== 0; // the background starts switched off
+  const isShown = ({name, hidden}) => choice.shown.get(name) ?? !hidden; // a background starts switched off
   const chosen = () => result.value.classes.find(({name}) => name === choice.className);
   // ---- painting
 
   const classTable = () => {
-    const table = new Uint32Array(256);
+    const table = new Uint32Array(result.value.classes.length);
     for (const entry of result.value.classes) {
       if (alone === null ? isShown(entry) : alone === entry.index) table[entry.index] = toPixel(entry.colour);
     }
@@ -81,11 +84,11 @@ export function mount({element, props, server, trigger, watch}) {
       const source = choice.view === 'probability' ? result.probabilities.get(chosen().index) : pixels;
       const shift = HEAT[choice.view];
       for (let i = 0; source && i < out.length; i++) {
-        if (alone === null || (pixels[i] & 255) === alone) out[i] = HEAT_TABLE[source[i] >>> shift & 255];
+        if (alone === null || classOf(pixels[i]) === alone) out[i] = HEAT_TABLE[source[i] >>> shift & 255];
       }
     } else if (isMap(choice.view)) {
       const table = classTable();
-      for (let i = 0; i < out.length; i++) out[i] = table[pixels[i] & 255];
+      for (let i = 0; i < out.length; i++) out[i] = table[classOf(pixels[i])];
     }
     canvas.getContext('2d').putImageData(image, 0, 0);
   };
@@ -103,7 +106,7 @@ export function mount({element, props, server, trigger, watch}) {
     stage.style.setProperty('--aspect', width / height);
     const fills = view === 'seen' ? [0, 1].map((i) => 100 * value.resized[i] / value.seen_size[i]) : [100, 100];
     ['--fill-x', '--fill-y'].forEach((name, i) => stage.style.setProperty(name, fills[i] + '%'));
-    stage.style.setProperty('--ground', value.classes[0].colour);
+    stage.style.setProperty('--ground', value.classes.find(({hidden}) => hidden)?.colour ?? '#000000');
     stage.classList.toggle('enlarged', Math.max(width, height) < 400 || view === 'seen');
     const {url} = view === 'seen' ? value.seen : value.picture;
     if (find('photo').getAttribute('src') !== url) find('photo').src = url;
@@ -123,7 +126,7 @@ export function mount({element, props, server, trigger, watch}) {
     ['low', 'middle', 'high'].forEach((name, i) => { find(name).textContent = +(most * i / 2).toFixed(2); });
     if (view === 'entropy') find('high').textContent = bitsText(most);
     find('waiting').hidden = view !== 'probability' || result.probabilities.has(chosen().index);
-    find('caption').textContent = captionOf(value, view, nameOf(chosen()));
+    showTerms(find('caption'), captionOf(value, view, nameOf(chosen())));
     for (const radio of element.querySelectorAll('.views input')) radio.checked = radio.value === view;
     for (const entry of element.querySelectorAll('.legend .entry')) {
       entry.setAttribute('aria-pressed', String(isShown(value.classes[entry.dataset.index])));
@@ -196,10 +199,10 @@ export function mount({element, props, server, trigger, watch}) {
       Math.min(size - 1, Math.floor((from + (to - from) * (count > 1 ? index / (count - 1) : 0)) / extent * size)));
     const xs = along(columns, left, right, width, here.extent[0]);
     const ys = along(rows, top, bottom, height, here.extent[1]);
-    const labels = new Uint8Array(columns * rows);
+    const labels = new Uint16Array(columns * rows);
     for (let row = 0, i = 0; row < rows; row++) {
       const start = ys[row] * width;
-      for (let column = 0; column < columns; column++, i++) labels[i] = pixels[start + xs[column]] & 255;
+      for (let column = 0; column < columns; column++, i++) labels[i] = classOf(pixels[start + xs[column]]);
     }
     return labels;
   };
@@ -244,7 +247,7 @@ export function mount({element, props, server, trigger, watch}) {
     const {value, width, pixels, probabilities} = result;
     const packed = pixels[y * width + x];
     const map = choice.view === 'probability' && probabilities.get(chosen().index);
-    const name = nameOf(map ? chosen() : value.classes[packed & 255]);
+    const name = nameOf(map ? chosen() : value.classes[classOf(packed)]);
     const number = choice.view === 'entropy' ? ((packed >>> 16 & 255) / 255 * value.bits).toFixed(2)
       : probabilityText(map ? map[y * width + x] & 255 : packed >>> 8 & 255).replace('\u00a0', ' ');
     const short = number.replace(/\s/g, '');
@@ -286,7 +289,7 @@ export function mount({element, props, server, trigger, watch}) {
     if (value.answer.length) return {first: place, second: ''};
     const [x, y] = onShow(pixel);
     const packed = pixels[y * width + x];
-    const entry = value.classes[packed & 255];
+    const entry = value.classes[classOf(packed)];
     const map = choice.view === 'probability' && probabilities.get(chosen().index);
     const facts = [place];
     if (map) facts.unshift(`${nameOf(chosen())}: ${probabilityText(map[y * width + x] & 255)}`);
@@ -450,15 +453,15 @@ export function mount({element, props, server, trigger, watch}) {
     const summary = occurringIn(result.value.classes).map((entry) => `${nameOf(entry)} ${shareText(entry.percent)}`).join(t('comma'));
     find('map').setAttribute('aria-label', t(value.untrained ? 'summary_untrained' : 'summary', {summary}));
     const time = secondsText(value.seconds);
-    const facts = [value.network, t('working_size', {side: value.side}), t('forward', {time})];
+    const facts = [value.network, termed(t.parts('working_size', {side: value.side})), t('forward', {time})];
     find('facts').replaceChildren(...facts.map((fact) => make('span', {}, fact)));
   };
 
   // Where only the background was found: what the network knows, and the network that might see more.
   const fillNothing = () => {
     const {classes, answer, instead} = result.value;
-    const found = answer.length > 0 || classes.some(({index, percent}) => index > 0 && percent > 0);
-    const count = classes.length - 1;
+    const found = answer.length > 0 || classes.some(({hidden, percent}) => !hidden && percent > 0);
+    const count = classes.filter(({hidden}) => !hidden).length;
     const words = t('numbers').split(' ');
     const button = make('button', {type: 'button', class: 'suggestion'}, t('try', {network: instead?.title}));
     button.addEventListener('click', () => {
@@ -473,7 +476,10 @@ export function mount({element, props, server, trigger, watch}) {
   const load = async (run, needed) => {
     const value = await ask(server.segmentation, {run});
     const {url} = choice.view === 'seen' ? value.seen : value.picture;
-    const [labels] = await Promise.all([loadPixels(value.labels.url, {needed}), loadPicture(url, {needed})]);
+    const [labels, high] = await Promise.all([loadPixels(value.labels.url, {needed}),
+      value.high && loadPixels(value.high.url, {needed}), loadPicture(url, {needed})]);
+    const {pixels} = labels;
+    for (let i = 0; i < pixels.length; i++) pixels[i] = pixels[i] & 0xffffff | (high ? high.pixels[i] & 255 : 0) << 24;
     return {...labels, value, probabilities: new Map()};
   };
 

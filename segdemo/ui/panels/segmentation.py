@@ -143,7 +143,8 @@ class SegmentationPanel(gr.HTML):
 def payload(engine: Engine, run: Run, keep: Callable[[bytes, str], Any]) -> dict[str, Any]:
     """Gather what the segmentation's script shows.
 
-    In the picture ``labels`` red is the class, green the confidence, blue the entropy (255 stands for ``bits``).
+    In the picture ``labels`` red is the class, green the confidence, blue the entropy (255 stands for ``bits``). Above
+    256 classes red is the class modulo 256, and the grey picture ``high`` how often 256 goes into it.
 
     Args:
         engine: whom to ask.
@@ -157,13 +158,15 @@ def payload(engine: Engine, run: Run, keep: Callable[[bytes, str], Any]) -> dict
     picture = engine.picture(run.picture).picture
     shown = result.at(display_size(picture.size))
     bits = math.log2(max(2, len(result.classes)))
-    labels = np.stack([shown.mask, _to_bytes(shown.confidence), _to_bytes(shown.entropy / bits)], axis=-1)  # (H, W, 3)
+    low, high = (shown.mask & 255).astype(np.uint8), (shown.mask >> 8).astype(np.uint8)
+    labels = np.stack([low, _to_bytes(shown.confidence), _to_bytes(shown.entropy / bits)], axis=-1)  # (H, W, 3)
     reduced = picture if shown.size == picture.size else picture.resize(shown.size)
     return plain(
         {
             "run": asdict(run),
             "picture": keep(rendering.encode_jpeg(reduced), "picture.jpg"),
             "labels": keep(rendering.encode_png(Image.fromarray(labels)), "labels.png"),
+            "high": keep(rendering.encode_png(Image.fromarray(high)), "high.png") if high.any() else None,
             "seen": keep(rendering.encode_png(result.seen), "seen.png"),
             "classes": [asdict(share) for share in shown.classes],
             "bits": bits,
@@ -180,7 +183,7 @@ def payload(engine: Engine, run: Run, keep: Callable[[bytes, str], Any]) -> dict
 
 def nothing_found(result: Result) -> bool:
     """Say whether a segmentation is background all over."""
-    return not result.answer and all(share.percent == 0 for share in result.classes[1:])
+    return not result.answer and all(share.hidden or share.percent == 0 for share in result.classes)
 
 
 def suggestion(engine: Engine, network: str) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from torch import nn
 from segdemo import InputError
 from segdemo.engine import LocalEngine
 from segdemo.networks import InputRule, NetworkSpec, Stage
+from segdemo.networks.classes import declare
 from segdemo.questions import ChannelScores
 
 RED = [255, 255, 0, 0]
@@ -37,7 +38,7 @@ def engine() -> Iterator[LocalEngine]:
         title="By hand",
         task="segmentation",
         build=build,
-        classes=("background", "cat"),
+        classes=declare(("background", "cat")),
         stages=(Stage("First", "0", 0, 0), Stage("Last", "1", 0, 1, inputs=("First",))),
         rule=InputRule(side=4, sides=(4,), stride=4, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
         source="",

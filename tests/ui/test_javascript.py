@@ -114,9 +114,12 @@ def test_every_text_of_a_module_is_in_every_language(name: str) -> None:
     if name == "static/layout.js":
         keys |= {f"{flag}_{form}" for flag in ("dead", "nan", "inf", "flat") for form in ("short", "long")}
     if name == "panels/channels.js":
-        keys |= {f"ranking_{key}" for key in ("mean_abs", "variance", "sparsity", "index")}
+        keys |= {f"ranking_{key}" for key in ("mean_abs", "variance", "sparsity", "index", "point", "class")}
+        keys |= {f"ranked_{key}" for key in ("inside", "variance", "index", "point", "class")}
         keys |= {f"{part}_{key}" for part in ("scope", "means") for key in ("channel", "layer", "network")}
         keys |= {f"flag_{key}" for key in ("dead", "flat", "nan", "inf")}
+    if name == "static/classes.js":
+        keys.add("class.cat")
     assert keys
     for language in LANGUAGES:
         assert {f"{component}.{key}" for key in keys} <= TEXTS[language].keys()

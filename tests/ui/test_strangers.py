@@ -161,7 +161,7 @@ def test_a_state_sent_along_is_not_taken_and_another_visitors_is_not_shown(settl
 PANELS = {
     name: block._id
     for block in PAGE.blocks.values()
-    for name in ("segmentation", "probability", "download", "figure", "channels")
+    for name in ("segmentation", "probability", "likeliest", "download", "figure", "channels", "values")
     if getattr(getattr(block, name, None), "_is_server_fn", False)
 }
 
@@ -177,6 +177,8 @@ def right(name: str) -> dict[str, Any]:
     asked: dict[str, dict[str, Any]] = {
         "segmentation": {"run": run},
         "probability": {"run": run, "index": 1},
+        "likeliest": {"run": run, "point": [3, 2]},
+        "values": {"run": run, "layer": "Encoder 1", "channels": [0, 7], "point": [3, 2]},
         "download": {"run": run, "kind": "overlay", "opacity": 0.5, "hidden": [0]},
         "figure": {"network": NETWORK, "size": SIDE, "step": None, "run": run, "selected": "Encoder 1"},
         "channels": {
@@ -204,7 +206,7 @@ def answered(answer: tuple[int, Any]) -> str:
 
 
 def test_every_panel_answers() -> None:
-    assert set(PANELS) == {"segmentation", "probability", "download", "figure", "channels"}
+    assert set(PANELS) == {"segmentation", "probability", "likeliest", "download", "figure", "channels", "values"}
 
 
 @pytest.mark.parametrize("name", PANELS)

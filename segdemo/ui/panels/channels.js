@@ -1,5 +1,6 @@
 // The sheet: header, controls, tiles. One page of channels at a time; the server ranks, colours and cuts, this part shows.
 import {change} from '../static/address.js';
+import {classText} from '../static/classes.js';
 import {PLACES} from '../static/colours.js';
 import {button, definitions, draw, make, uniqueName} from '../static/dom.js';
 import {pixelAt, shareAt} from '../static/geometry.js';
@@ -10,7 +11,7 @@ import {axis, colourBar, ramp, swatchAt} from '../static/scales.js';
 import {listen} from '../static/picks.js';
 import * as pointer from '../static/pointer.js';
 import {Refused, ask} from '../static/server.js';
-import {classText, textsOf} from '../static/texts.js';
+import {textsOf} from '../static/texts.js';
 import {explained} from '../static/words.js';
 import {enlargedView} from './enlarged.js';
 

@@ -1,5 +1,6 @@
 // The segmentation: the mask over its photograph, six more views, a legend, one pixel under the pointer, downloads.
 import {change, read} from '../static/address.js';
+import {classText} from '../static/classes.js';
 import {gradient, heatTable, toPixel} from '../static/colours.js';
 import {make, saveFrom, uniqueName} from '../static/dom.js';
 import {loadPicture, loadPixels, lostNote} from '../static/files.js';
@@ -11,7 +12,7 @@ import * as pointer from '../static/pointer.js';
 import {namePlaces, outline} from '../static/regions.js';
 import {swatch} from '../static/scales.js';
 import {ask} from '../static/server.js';
-import {classText, textsOf} from '../static/texts.js';
+import {textsOf} from '../static/texts.js';
 
 const t = textsOf('segmentation');
 

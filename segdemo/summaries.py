@@ -417,9 +417,9 @@ def _thumbnails(
             seen[here[0], row : row + means.shape[1]] = means[:, : inside[1] - row, : seen.shape[2]]
         _quantise(means, low[here[0]], high[here[0]], out=codes[here], finite=finite)
         group, row = (group, row + piece.shape[1]) if groups == 1 else (group + len(piece), 0)
-    seen = seen.reshape(groups, inside[1], inside[0], channels)
+    within = seen.reshape(groups, inside[1], inside[0], channels)
     maps = codes.reshape(groups, rows, columns, channels)
-    return maps[0].transpose(2, 0, 1) if groups == 1 else maps[..., 0], seen
+    return maps[0].transpose(2, 0, 1) if groups == 1 else maps[..., 0], within
 
 
 def _quantise(values: np.ndarray, low: np.ndarray, high: np.ndarray, *, out: np.ndarray, finite: bool) -> None:

@@ -65,7 +65,7 @@ def test_a_class_is_compared_with_the_rest_of_the_picture_and_not_with_its_paddi
     engine: LocalEngine, picture: str
 ) -> None:
     spread = np.std([0, 0.2, 0.4, 0.6])
-    scores = [1 / 0.5, (0.5 - 0.1) / spread, 0]  # red: 1 inside, 0 outside; minus green: -0.1 and -0.5
+    scores = [1 / 0.5, float((0.5 - 0.1) / spread), 0.0]  # red: 1 inside, 0 outside; minus green: -0.1 and -0.5
     assert engine.answer(ChannelScores("hand", picture, "First", "class", (1, 1))) == pytest.approx(scores)
     opposite = engine.answer(ChannelScores("hand", picture, "First", "class", (2, 0)))  # of the background
     assert opposite == pytest.approx([-score for score in scores])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -275,7 +276,7 @@ def test_channels_are_ranked_at_the_pinned_point_and_in_its_class(
         with visitor.until_sheet_is_new():
             ranking.select_option(by)
         scores = engine.answer(
-            ChannelScores(question.network, question.picture, layer, by, point, question.size, question.step)
+            ChannelScores(question.network, question.picture, layer, cast(Any, by), point, question.size, question.step)
         )
         assert visitor.channels() == np.argsort(-scores, kind="stable")[:64].tolist()
         caption = f"({point[0]}, {point[1]})" if by == "point" else f"“{CAT[locale]}”"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,6 +66,15 @@ def card_of(spec: NetworkSpec) -> str:
     if not path.is_file():
         return ""
     return "\n".join(line for line in path.read_text("utf-8").splitlines() if not line.startswith("!["))
+
+
+def measured_of(spec: NetworkSpec) -> dict[str, Any]:
+    """Return what ``scripts.scores`` measured of a network, as ``measured.json`` has it; empty where it has none."""
+    path = folder() / "measured.json"
+    if not spec.sha256 or not path.is_file():
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text("utf-8")).get(spec.name, {})
+    return found
 
 
 def sha256_of(spec: NetworkSpec, step: int | None = None) -> str:

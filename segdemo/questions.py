@@ -11,13 +11,13 @@ from torch import Tensor
 
 from segdemo import ambient
 from segdemo.activations import capture, run_until, short_key, trace
-from segdemo.checkpoints import card_of
+from segdemo.checkpoints import card_of, measured_of
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
 from segdemo.images import place, to_picture, whole
 from segdemo.networks import DEFAULT as DEFAULT
 from segdemo.networks import NetworkSpec, find
-from segdemo.results import LayerInfo, NetworkFacts, Result, maps_of
+from segdemo.results import LayerInfo, Measured, NetworkFacts, Result, maps_of
 from segdemo.summaries import Glimpse, Summary, as_maps, glimpse, summarise
 
 
@@ -182,6 +182,7 @@ def facts_of(engine: Engine, network: str) -> NetworkFacts:
 
 
 def _facts(spec: NetworkSpec) -> NetworkFacts:
+    measured = measured_of(spec)
     return NetworkFacts(
         name=spec.name,
         title=spec.title,
@@ -194,6 +195,7 @@ def _facts(spec: NetworkSpec) -> NetworkFacts:
         trained=bool(spec.sha256),
         source=spec.source,
         card=card_of(spec),
+        measured=Measured(**measured) if measured else None,
     )
 
 

@@ -71,6 +71,31 @@ class LayerInfo:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What was measured of a trained network, and under which licence its weights are.
+
+    Args:
+        parameters: how many numbers were learned.
+        bytes: size of the file of weights.
+        metric: ``"mIoU"`` or ``"accuracy"``.
+        score: in [0, 1].
+        data: name of what was scored on.
+        pictures: how many these are.
+        seconds: median time of one forward pass, on two processor threads, at the network's own input size.
+        licence: of the weights.
+    """
+
+    parameters: int
+    bytes: int
+    metric: str
+    score: float
+    data: str
+    pictures: int
+    seconds: float
+    licence: str
+
+
+@dataclass(frozen=True)
 class NetworkFacts:
     """What a menu, a figure without a picture and an address need to know of a network.
 
@@ -86,6 +111,7 @@ class NetworkFacts:
         trained: False when the weights are random.
         source: address of the paper.
         card: the model card, Markdown; empty where there is none.
+        measured: its score, time and size, None where it was not measured.
     """
 
     name: str
@@ -99,6 +125,7 @@ class NetworkFacts:
     trained: bool
     source: str
     card: str
+    measured: Measured | None = None
 
     def trained_at(self, step: int | None) -> bool:
         """Say whether the weights of a step of the training are trained: at step 0 they are random."""

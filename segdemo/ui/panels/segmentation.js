@@ -1,9 +1,10 @@
 // The segmentation: the mask over its photograph, six more views, a legend, one pixel under the pointer, downloads.
-import {change, read} from '../static/address.js';
+import {change, follow, read} from '../static/address.js';
 import {gradient, heatTable, toPixel} from '../static/colours.js';
 import {make, saveFrom, uniqueName} from '../static/dom.js';
 import {loadPicture, loadPixels, lostNote} from '../static/files.js';
 import {oddsText, probabilityText, secondsText, shareText} from '../static/numbers.js';
+import {listen as listenTo} from '../static/picks.js';
 import {swatch} from '../static/scales.js';
 import {ask} from '../static/server.js';
 import {textsOf} from '../static/texts.js';
@@ -132,6 +133,7 @@ export function mount({element, props, server, trigger, watch}) {
     const answers = result.value.answer.length > 0;
     const offered = answers ? OF_CLASSIFIERS : VIEWS.filter((view) => view !== 'picture');
     if (!offered.includes(choice.view)) [choice.view] = offered;
+    if (read('view') !== null) follow({view: choice.view});
     for (const radio of element.querySelectorAll('.views input')) radio.parentNode.hidden = !offered.includes(radio.value);
     for (const name of ['legend', 'legend-head']) find(name).hidden = answers;
     find('absent').hidden ||= answers;
@@ -401,6 +403,17 @@ export function mount({element, props, server, trigger, watch}) {
     const at = pixelAt(event);
     if (at) trigger('select', {index: inPicture(at), value: inPicture(at)});
   });
+  listenTo('walk', () => {
+    const view = read('view') ?? 'mask';
+    choice.view = VIEWS.includes(view) ? view : 'mask';
+    if (!result) return;
+    offer();
+    refresh();
+    askForProbability();
+  });
+  // Until the first run is over, or has failed, the page is loading it.
+  find('empty-title').textContent = t('opening_title');
+  listenTo('over', () => { find('empty-title').textContent = t('empty_title'); });
   watch('value', show);
   show();
 }

@@ -26,7 +26,6 @@ export const photo = () => history.state?.photo ?? null;
 let gesture = false; // one was made, and nothing has changed since
 let here = ''; // the address, and its picture, as last written or walked to
 let pictured = '';
-let language = null; // as the address names it
 
 const note = () => { [here, pictured] = [location.href, photo()?.path ?? '']; };
 
@@ -55,7 +54,8 @@ export const go = (changes) => {
 
 // Calls act(isOther) after each step back or forward; isOther: it leads to another run, stage or picture.
 export const listenToWalks = (act) => window.addEventListener('popstate', () => {
-  history.replaceState(history.state, '', changed(location.href, {lang: language}));
+  const lang = new URL(here).searchParams.get('lang'); // the page stays in its language
+  history.replaceState(history.state, '', changed(location.href, {lang}));
   const isOther = isOtherRun(here, location.href) || pictured !== (photo()?.path ?? '');
   note();
   act(isOther);
@@ -63,7 +63,6 @@ export const listenToWalks = (act) => window.addEventListener('popstate', () => 
 
 if (globalThis.window) {
   note();
-  language = read('lang');
   const made = (event) => { if (event.isTrusted && !event.repeat) gesture = true; };
   for (const type of ['pointerdown', 'keydown', 'drop', 'paste']) window.addEventListener(type, made, true);
 }

@@ -161,11 +161,13 @@ class Page:
             concurrency_id="segment",
             api_visibility="private",
         )
-        # Also after a run that was given up, or failed: the one before it may not be shown yet.
-        self._tell("result", segmented.then, [self.question])
-        segmented.then(polite(self.mark), self._marked_by, self.former, **AT_ONCE)
         over = calling("static/picks.js", "(picks) => picks.tell('over')")
-        segmented.then(None, None, None, js=over, api_visibility="private")
+        # Also after a run that was given up, or failed: the one before it may not be shown yet. Gradio's ``then``
+        # follows no failure.
+        for end in (segmented.success, segmented.failure):
+            self._tell("result", end, [self.question])
+            end(polite(self.mark), self._marked_by, self.former, **AT_ONCE)
+            end(None, None, None, js=over, api_visibility="private")
 
     # ---- what the page answers
 

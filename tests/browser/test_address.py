@@ -1,4 +1,4 @@
-"""The address in the browser: one step of the history for each choice, back and forward, what it names wrongly, links."""
+"""The address in the browser: a step of the history for each choice, what it names wrongly, links to it."""
 
 from __future__ import annotations
 

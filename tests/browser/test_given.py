@@ -1,4 +1,4 @@
-"""Pictures of one's own: dropped, pasted, of kinds no browser draws, kept over a reload; results that are former ones."""
+"""Pictures of one's own: given in every way, kept over a reload, drawn by the server; results that are former ones."""
 
 from __future__ import annotations
 

@@ -42,7 +42,8 @@ export const follow = (changes) => write(changed(location.href, changes), {...hi
 // What the visitor did; picture: of one's own, or null, where it is about that.
 export const change = (changes, picture = photo()) => {
   const before = JSON.stringify([location.href, photo()]);
-  write(changed(location.href, changes), {...history.state, photo: picture}, gesture);
+  const another = picture && picture.path !== photo()?.path; // chosen in a window of the browser's own
+  write(changed(location.href, changes), {...history.state, photo: picture}, gesture || another);
   if (before !== JSON.stringify([location.href, photo()])) gesture = false;
 };
 

@@ -23,7 +23,7 @@ from segdemo.ui.texts import TEXTS
 if TYPE_CHECKING:
     from segdemo.ui.page import Page
 
-OF_ANOTHER_NETWORK = "{network: value, side: null, step: null, stage: null, channel: null, page: null}"
+OF_ANOTHER_NETWORK = "{network: value, side: null, step: null, stage: null, channel: null, sheet: null}"
 PHOTO = "{example: null}, value?.path ? {path: value.path, name: value.orig_name} : null"
 
 
@@ -85,7 +85,8 @@ def read(engine: Engine, query: Mapping[str, str]) -> View:
     channel = taken("channel", lambda word: _channel(word, stage, channels), None)
     ranking = taken("ranking", lambda word: checks.one_of("ranking", word, get_args(Ranking)), "variance")
     scope = taken("scope", lambda word: checks.one_of("scope", word, get_args(Scope)), "channel")
-    page = taken("page", lambda word: checks.whole("page", _number(word), least=1, most=-(-channels // PAGE)), 1)
+    # Not "page": Gradio takes that for one of the pages of an app.
+    page = taken("sheet", lambda word: checks.whole("sheet", _number(word), least=1, most=-(-channels // PAGE)), 1)
     taken("view", lambda word: checks.one_of("view", word, _views()), None)
     taken("lang", lambda word: checks.one_of("lang", word, TEXTS), None)
     taken("point", _point, None)

@@ -65,13 +65,13 @@ def _containing(word: str) -> object:
 
 
 def test_ranking_scale_and_page_are_part_of_the_address_and_come_back(visitor: Visitor) -> None:
-    visitor.open(side=257, stage="blocks.12.expand", ranking="sparsity", scope="layer", page=2)
+    visitor.open(side=257, stage="blocks.12.expand", ranking="sparsity", scope="layer", sheet=2)
     expect(visitor.sheet.locator(".ranking")).to_have_value("sparsity")
     expect(visitor.sheet.locator(".scope input[value=layer]")).to_be_checked()
     expect(visitor.sheet.locator(".place")).to_contain_text("65-128")
     with visitor.until_sheet_is_new():
         visitor.sheet.get_by_role("button", name="Previous channels").click()
-    visitor.expect_in_address("page", None)
+    visitor.expect_in_address("sheet", None)
     with visitor.until_sheet_is_new():
         visitor.sheet.locator(".ranking").select_option("variance")
     visitor.expect_in_address("ranking", None)
@@ -103,7 +103,7 @@ WRONG = [
     ("channel", "9999", "Stem has no channel 9999; its channels are 0 to 31.", "Stem 没有通道 9999"),
     ("network", "resnet", "There is no network called “resnet”", "没有名为“resnet”的网络"),
     ("example", "dog", "There is no example called 'dog'", "没有名为"),
-    ("side", "12", "The working size of DeepLabv3", "输入尺寸"),
+    ("side", "12", "The working size of DeepLabv3", "工作尺寸"),
     ("step", "28", "", ""),
     ("stage", "Encoder 9", "has no stage or layer called 'Encoder 9'", "Encoder 9"),
     ("view", "foo", "“view” has to be one of mask", "“view”必须是"),
@@ -111,7 +111,7 @@ WRONG = [
     ("point", "eye", 'like 120,80, but "eye" came', "例如 120,80"),
     ("ranking", "best", "“ranking” has to be one of", "“ranking”必须是"),
     ("scope", "all", "“scope” has to be one of", "“scope”必须是"),
-    ("page", "3", "“page” has to be a whole number from 1 to 1", "“page”必须是"),
+    ("sheet", "3", "“sheet” has to be a whole number from 1 to 1", "“sheet”必须是"),
 ]
 
 
@@ -153,7 +153,7 @@ def test_without_a_clipboard_the_link_stands_in_a_field_ready_to_be_copied(visit
 def test_the_page_says_that_the_first_picture_is_loading(
     new_page: Callable[..., Page], app_url: str, held_back: Callable[..., object]
 ) -> None:
-    for locale, words in (("en-GB", "The first picture is being loaded"), ("zh-CN", "正在加载第一张图片")):
+    for locale, words in (("en-GB", "The first picture is being loaded"), ("zh-CN", "正在加载")):
         visitor = Visitor(new_page(locale=locale), app_url)
         with held_back():  # type: ignore[attr-defined]
             visitor.visit(side=257)

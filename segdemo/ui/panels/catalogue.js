@@ -36,7 +36,7 @@ export function mount({element, server, trigger}) {
     make('td', {}));
 
   const open = (name) => {
-    change({network: name, side: null, step: null, stage: null, channel: null, page: null});
+    change({network: name, side: null, step: null, stage: null, channel: null, sheet: null});
     trigger('open', {index: 0, value: name});
   };
   const showCard = (name) => {

@@ -165,7 +165,7 @@ export function mount({element, props, server, trigger, watch}) {
 
   // What the address leaves out is as on a first visit; pages are counted from 1 there.
   const inAddress = ({ranking, scope, page, channel}) => ({ranking: ranking === 'variance' ? null : ranking,
-    scope: scope === 'channel' ? null : scope, page: page > 0 ? page + 1 : null, channel});
+    scope: scope === 'channel' ? null : scope, sheet: page > 0 ? page + 1 : null, channel});
   const remember = (channel) => follow({channel});
   const mark = (channel) => {
     for (const tile of grid.children) tile.setAttribute('aria-selected', String(Number(tile.dataset.channel) === channel));
@@ -352,7 +352,7 @@ export function mount({element, props, server, trigger, watch}) {
   // A step back or forward to the same stage needs no run.
   listen('walk', ({isOther}) => {
     if (isOther || !asked) return;
-    const [page, channel] = ['page', 'channel'].map(read);
+    const [page, channel] = ['sheet', 'channel'].map(read);
     request({ranking: read('ranking') ?? 'variance', scope: read('scope') ?? 'channel',
       page: channel === null ? Math.max(Number(page) - 1, 0) : -1, channel: channel === null ? null : Number(channel)});
   });

@@ -239,7 +239,7 @@ export function mount({ element, props, server, trigger, watch }) {
     if (isOpen) mark();
     else drawFigure();
     find('.picked').textContent = t('picked', { label });
-    change({ stage: selected, channel: null, page: null });
+    change({ stage: selected, channel: null, sheet: null });
     tell('stage', { network: net.value.network, layer: label });
     trigger('select', { index: label, value: label });
   }

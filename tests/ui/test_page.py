@@ -237,7 +237,7 @@ def test_a_run_is_given_up_for_a_newer_one_of_the_same_visitor_and_for_no_other(
 
 
 @pytest.mark.usefixtures("nobody")
-@pytest.mark.parametrize("end", [page.stop, page.forget])
+@pytest.mark.parametrize("end", [partial(page.stop, None), page.forget], ids=["stop", "forget"])
 def test_stop_and_leaving_end_ones_own_run_alone(table: Table, photo: str, end: Any) -> None:
     slow = Slow(table.answers, table.pictures)
     slow.happens = lambda: end(visitor("other"))  # type: ignore[method-assign]
@@ -284,7 +284,7 @@ def test_what_shows_runs_changes_nothing_for_one_that_is_not_or_no_longer_the_ne
 
 
 def test_stop_is_said_in_the_visitors_language() -> None:
-    assert page.stop(visitor(language="zh")) == TEXTS["zh"]["page.stopped"]
+    assert page.stop(1, visitor(language="zh")) == TEXTS["zh"]["page.stopped"]
 
 
 def test_the_result_on_show_says_which_step_of_the_training_it_is_from(table: Table, picture: Image.Image) -> None:
@@ -302,3 +302,36 @@ def test_menus_come_from_the_engine(table: Table) -> None:
     built = page_of(table)
     assert built.network.choices == [("Made up", "made_up")]
     assert built.size.choices == [("24 px", 24), ("48 px", 48)]
+
+
+def test_a_menu_left_as_it_was_ends_what_would_follow_without_a_word(real: Page) -> None:
+    for act in (
+        lambda: real.choose(DEFAULT, (DEFAULT, 257), visitor()),
+        lambda: real.resize(257, (DEFAULT, 257), visitor()),
+        lambda: real.resize(None, (DEFAULT, 257), visitor()),
+    ):
+        with pytest.raises(gr.Error) as error:
+            act()
+        assert not error.value.visible
+    assert real.resize(513, (DEFAULT, 257), visitor()) == (DEFAULT, 513)
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_result_is_marked_where_picture_or_settings_are_not_its_own(real: Page, engine: LocalEngine) -> None:
+    cat = str(example("chelsea"))
+    shown = Run(DEFAULT, engine.keep(cat), 257)
+    assert real.mark(shown, cat, DEFAULT, 257, 0, visitor()).visible is False
+    for picture, network, side in ((None, DEFAULT, 257), (cat, "u2netp", 257), (cat, DEFAULT, 513)):
+        marked = real.mark(shown, picture, network, side, 0, visitor())
+        assert marked.visible is True
+        assert "DeepLabv3 · MobileNetV2 at 257 px" in marked.value
+    visits.begin("visitor")
+    assert real.mark(shown, None, DEFAULT, 257, 0, visitor()) == gr.skip()
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_run_that_comes_after_its_stop_changes_nothing(photo: str, table: Table) -> None:
+    page.stop(1, visitor())
+    shared = page_of(table)
+    assert shared.segment(photo, "made_up", 24, 2, 1, visitor()) == SKIP
+    assert shared.segment(photo, "made_up", 24, 2, 2, visitor())[0] == RUN

@@ -1,4 +1,4 @@
-"""Score every embedded network, and write the table into README.md between its two marks.
+"""Score every embedded network; write checkpoints/measured.json, and the table into README.md between its two marks.
 
 python -m scripts.scores --data FOLDER [--limit N]
 
@@ -9,9 +9,11 @@ over the example photographs, at the network's default size on two processor thr
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.benchmark import Timer
@@ -32,37 +34,51 @@ START, END = "<!-- scores -->", "<!-- end of scores -->"
 HEAD = ("network", "good for", "parameters", "file", "score", "on", "working size", "time per picture")
 
 
-def row(spec: NetworkSpec, folder: Path, limit: int | None) -> tuple[str, ...]:
+def measure(spec: NetworkSpec, folder: Path, limit: int | None) -> dict[str, Any]:
     """Measure one network."""
     network = spec.build(len(spec.classes)).eval()
     checkpoints.load(network, spec)
-    purpose, score, data = judge(network, spec, folder, limit)
+    metric, score, data, pictures = judge(network, spec, folder, limit)
+    return {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "bytes": checkpoints.path_of(spec).stat().st_size,
+        "metric": metric,
+        "score": round(score, 3),
+        "data": data,
+        "pictures": pictures,
+        "seconds": round(seconds(network, spec), 5),
+        "licence": checkpoints.measured_of(spec).get("licence", "Apache-2.0"),  # written by hand
+    }
+
+
+def row(spec: NetworkSpec, found: dict[str, Any]) -> tuple[str, ...]:
+    """Write what was measured of a network as a line of the table."""
+    purpose = "the prominent thing" if spec.classes == SALIENT else f"{len(spec.classes) - 1} classes and background"
     return (
         f"`{spec.name}`",
-        purpose,
-        f"{sum(parameter.numel() for parameter in network.parameters()):,}",
-        f"{checkpoints.path_of(spec).stat().st_size / 1e6:.1f} MB",
-        score,
-        data,
+        "one digit" if spec.task == "classification" else purpose,
+        f"{found['parameters']:,}",
+        f"{found['bytes'] / 1e6:.1f} MB",
+        f"{found['metric']} {found['score']:.3f}",
+        f"{found['data']}, {found['pictures']} pictures",
         f"{spec.rule.side} px",
-        f"{1000 * seconds(network, spec):.{0 if spec.task == 'segmentation' else 1}f} ms",
+        f"{1000 * found['seconds']:.{0 if spec.task == 'segmentation' else 1}f} ms",
     )
 
 
-def judge(network: torch.nn.Module, spec: NetworkSpec, folder: Path, limit: int | None) -> tuple[str, str, str]:
-    """Return what a network is good for, its score, and what that was taken on."""
+def judge(network: torch.nn.Module, spec: NetworkSpec, folder: Path, limit: int | None) -> tuple[str, float, str, int]:
+    """Return the metric of a network, its score, what that was taken on, and on how many pictures."""
     predictor = Predictor(network, spec)
     if spec.task == "classification":
         reached = evaluate_labelled(predictor, DIGITS, limit)
-        return "one digit", f"accuracy {reached.accuracy:.3f}", f"digits, {reached.pictures} pictures"
+        return "accuracy", reached.accuracy, "digits", reached.pictures
     salient = spec.classes == SALIENT
     archive = folder / ("foreground-val.zip" if salient else "people-animals-val.zip")
     own = salient or spec.classes == ANIMALS
     mapping = None if own else read_map(ROOT / "checkpoints" / "maps" / "voc-to-people-animals.json")
     with tqdm(desc=spec.name, unit="picture", file=sys.stderr) as bar:
         scores = evaluate(predictor, archive, mapping, limit, lambda *_: bar.update())
-    purpose = "the prominent thing" if salient else f"{len(spec.classes) - 1} classes and background"
-    return purpose, f"mIoU {scores.miou:.3f}", f"{archive.stem}, {scores.pictures} pictures"
+    return "mIoU", scores.miou, archive.stem, scores.pictures
 
 
 def seconds(network: torch.nn.Module, spec: NetworkSpec) -> float:
@@ -84,7 +100,9 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(2)
     trained = [spec for spec in NETWORKS.values() if checkpoints.shipped(spec).sha256]
-    rows = [HEAD, ("---",) * len(HEAD), *(row(spec, arguments.data, arguments.limit) for spec in trained)]
+    found = {spec.name: measure(spec, arguments.data, arguments.limit) for spec in trained}
+    (checkpoints.folder() / "measured.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    rows = [HEAD, ("---",) * len(HEAD), *(row(spec, found[spec.name]) for spec in trained)]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
     print(table)
     path = ROOT / "README.md"

@@ -125,6 +125,15 @@ def _checksum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def measured_of(spec: NetworkSpec) -> dict[str, Any]:
+    """Return what ``scripts.scores`` measured of a network, as ``measured.json`` has it; empty where it has none."""
+    path = folder() / "measured.json"
+    if not shipped(spec).sha256 or not path.is_file():
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text("utf-8")).get(spec.name, {})
+    return found
+
+
 def sha256_of(spec: NetworkSpec, step: int | None = None) -> str:
     """Return the checksum that the weights of a network have at a step of the training, "" for an untrained one.
 

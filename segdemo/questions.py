@@ -12,14 +12,14 @@ from torch import Tensor
 
 from segdemo import ambient
 from segdemo.activations import capture, run_until, short_key, trace
-from segdemo.checkpoints import card_of, shipped
+from segdemo.checkpoints import card_of, measured_of, shipped
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
 from segdemo.images import Placement, place, whole
 from segdemo.networks import DEFAULT as DEFAULT
 from segdemo.networks import NetworkSpec, find
 from segdemo.predictions import predict
-from segdemo.results import LayerInfo, NetworkFacts, Result, maps_of
+from segdemo.results import LayerInfo, Measured, NetworkFacts, Result, maps_of
 from segdemo.summaries import Glimpse, Summary, glimpse, summarise
 
 
@@ -228,6 +228,7 @@ def facts_of(engine: Engine, network: str) -> NetworkFacts:
 
 def _facts(spec: NetworkSpec) -> NetworkFacts:
     there = shipped(spec)
+    measured = measured_of(spec)
     return NetworkFacts(
         name=spec.name,
         title=spec.title,
@@ -240,6 +241,7 @@ def _facts(spec: NetworkSpec) -> NetworkFacts:
         trained=bool(there.sha256),
         source=spec.source,
         card=card_of(spec),
+        measured=Measured(**measured) if measured else None,
     )
 
 

@@ -73,6 +73,31 @@ class LayerInfo:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What was measured of a trained network, and under which licence its weights are.
+
+    Args:
+        parameters: how many numbers were learned.
+        bytes: size of the file of weights.
+        metric: ``"mIoU"`` or ``"accuracy"``.
+        score: in [0, 1].
+        data: name of what was scored on.
+        pictures: how many these are.
+        seconds: median time of one forward pass, on two processor threads, at the network's own input size.
+        licence: of the weights.
+    """
+
+    parameters: int
+    bytes: int
+    metric: str
+    score: float
+    data: str
+    pictures: int
+    seconds: float
+    licence: str
+
+
+@dataclass(frozen=True)
 class NetworkFacts:
     """What a menu, a figure without a picture and an address need to know of a network.
 
@@ -88,6 +113,7 @@ class NetworkFacts:
         trained: False when the weights are random.
         source: address of the paper.
         card: the model card, Markdown; empty where there is none.
+        measured: its score, time and size, None where it was not measured.
     """
 
     name: str
@@ -101,6 +127,12 @@ class NetworkFacts:
     trained: bool
     source: str
     card: str
+    measured: Measured | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes, in index order."""
+        return tuple(one.name for one in self.classes)
 
     def trained_at(self, step: int | None) -> bool:
         """Say whether the weights of a step of the training are trained: at step 0 they are random."""

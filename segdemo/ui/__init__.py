@@ -38,15 +38,17 @@ def build_app(engine: Engine | None = None) -> GuardedBlocks:
     i18n = gr.I18n(**{language: _of_the_page(table) for language, table in TEXTS.items()})
     with GuardedBlocks(title="segdemo", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as blocks:
         api.build(wanted)  # first, so that the endpoints get their names
-        Header(elem_id="header")
+        header = Header(elem_id="header")
         with gr.Row(elem_id="page"):
             with gr.Column(elem_id="controls", scale=0, min_width=280):
                 page = Page(blocks, wanted, i18n)
-            with gr.Column(elem_id="tabs", scale=1), gr.Tabs():
+            with gr.Column(elem_id="tabs", scale=1), gr.Tabs() as switch:
+                page.switch = switch
                 for tab in TABS:
-                    with gr.Tab(i18n(tab.TITLE), elem_id=tab.__name__.rpartition(".")[2]):
+                    name = tab.__name__.rpartition(".")[2]
+                    with gr.Tab(i18n(tab.TITLE), elem_id=name, id=name):
                         tab.build(page)
-        page.connect()
+        page.connect(header)
     blocks.engine = engine  # ends with the page
     queue.install(blocks)
     sessions.install(blocks)

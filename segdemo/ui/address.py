@@ -7,20 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from segdemo.engine import Engine
 from segdemo.errors import InputError
 from segdemo.examples import EXAMPLES, FIRST, example
 from segdemo.questions import Catalogue, Layers, facts_of
 from segdemo.results import NetworkFacts
+from segdemo.ui import checks
 from segdemo.ui.checks import GREATEST, LONGEST
-from segdemo.ui.javascript import address
+from segdemo.ui.javascript import calling
+from segdemo.ui.panels.channels import PAGE, Ranking, Scope
+from segdemo.ui.texts import TEXTS
 
 if TYPE_CHECKING:
     from segdemo.ui.page import Page
 
-OF_ANOTHER_NETWORK = "{network: value, side: null, step: null, stage: null, channel: null}"
+OF_ANOTHER_NETWORK = "{network: value, side: null, step: null, stage: null, channel: null, sheet: null}"
+PHOTO = "{example: null}, value?.path ? {path: value.path, name: value.orig_name} : null"
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,10 @@ class View:
         stage: label of a stage or dotted name of a module; "" where none is named.
         channel: the one shown large, or None.
         troubles: what is named wrongly, one sentence each.
+        strays: the parameters of the address that name it.
+        ranking: what the channels are sorted by.
+        scope: what their colour scale is taken from.
+        page: of the channels, counted from 0.
     """
 
     facts: NetworkFacts
@@ -44,6 +52,10 @@ class View:
     stage: str
     channel: int | None
     troubles: tuple[InputError, ...]
+    strays: tuple[str, ...] = ()
+    ranking: Ranking = "variance"
+    scope: Scope = "channel"
+    page: int = 0
 
 
 def read(engine: Engine, query: Mapping[str, str]) -> View:
@@ -53,7 +65,7 @@ def read(engine: Engine, query: Mapping[str, str]) -> View:
         engine: knows which networks, sizes, steps and layers there are.
         query: its parameters.
     """
-    troubles: list[InputError] = []
+    wrong: dict[str, InputError] = {}
 
     def taken(name: str, meaning: Callable[[str], Any], otherwise: Any) -> Any:
         if name not in query:
@@ -61,7 +73,7 @@ def read(engine: Engine, query: Mapping[str, str]) -> View:
         try:
             return meaning(query[name][:LONGEST])
         except InputError as error:
-            troubles.append(error)
+            wrong[name] = error
             return otherwise
 
     facts = taken("network", lambda word: facts_of(engine, word), engine.answer(Catalogue())[0])
@@ -69,8 +81,72 @@ def read(engine: Engine, query: Mapping[str, str]) -> View:
     size = taken("side", lambda word: facts.check_size(_number(word)), facts.size)
     step = taken("step", lambda word: facts.check_step(_number(word)), None)
     stage = taken("stage", lambda word: _layer(engine, facts, size, word), "")
-    channel = _number(query.get("channel", "")) if stage else None
-    return View(facts, name, size, step, stage, None if channel is None or channel < 0 else channel, tuple(troubles))
+    channels = _channels(engine, facts, size, stage)
+    channel = taken("channel", lambda word: _channel(word, stage, channels), None)
+    ranking = taken("ranking", lambda word: checks.one_of("ranking", word, get_args(Ranking)), "variance")
+    scope = taken("scope", lambda word: checks.one_of("scope", word, get_args(Scope)), "channel")
+    # Not "page": Gradio takes that for one of the pages of an app.
+    page = taken("sheet", lambda word: checks.whole("sheet", _number(word), least=1, most=-(-channels // PAGE)), 1)
+    taken("view", lambda word: checks.one_of("view", word, _views()), None)
+    taken("lang", lambda word: checks.one_of("lang", word, TEXTS), None)
+    taken("point", _point, None)
+    troubles = tuple(wrong.values())
+    return View(facts, name, size, step, stage, channel, troubles, tuple(wrong), ranking, scope, page - 1)
+
+
+def _views() -> list[str]:
+    """Return the names of the views of a segmentation: each has a text."""
+    start = "segmentation.view."
+    return [key.removeprefix(start) for key in TEXTS["en"] if key.startswith(start)]
+
+
+def _point(word: str) -> str:
+    """Return a pixel of a picture, written "x,y".
+
+    Raises:
+        InputError: it is none.
+    """
+    numbers = [_number(part) for part in word.split(",")]
+    if len(numbers) == 2 and all(number is not None and number >= 0 for number in numbers):
+        return word
+    raise InputError(
+        "wrong_point",
+        "A point in the address is written as its column and its row, like 120,80, but {came} came. "
+        "Click the picture to choose one.",
+        came=checks.written(word),
+    )
+
+
+def _channels(engine: Engine, facts: NetworkFacts, size: int, stage: str) -> int:
+    """Return how many channels a stage or module has; of the first stage where none is named."""
+    _, layer = facts.label_and_layer(stage or facts.stages[0].label)
+    shape = next(info.shape for info in engine.answer(Layers(facts.name, size)) if info.name == layer)
+    return 1 if len(shape) == 2 else shape[0]  # a table is seen as one map
+
+
+def _channel(word: str, stage: str, channels: int) -> int:
+    """Return the channel of that number.
+
+    Raises:
+        InputError: the stage has none such, or no stage is named.
+    """
+    if not stage:
+        raise InputError(
+            "channel_without_stage",
+            "The address names channel {channel}, but no stage of this network that it belongs to. "
+            "Pick a stage in the figure, then a channel.",
+            channel=checks.written(word),
+        )
+    number = _number(word)
+    if number is None or not 0 <= number < channels:
+        raise InputError(
+            "unknown_channel",
+            "{layer} has no channel {channel}; its channels are 0 to {last}.",
+            layer=stage,
+            channel=checks.written(word) if number is None or number < 0 else number,
+            last=channels - 1,
+        )
+    return number
 
 
 def _number(word: str) -> int | None:
@@ -93,13 +169,14 @@ def _layer(engine: Engine, facts: NetworkFacts, size: int, word: str) -> str:
 
 
 def write_from(page: Page) -> None:
-    """Keep the inputs in the page's address, without asking the server."""
+    """Keep the inputs in the page's address, without asking the server, once they are taken for what they are."""
     names = list(EXAMPLES)
     for event, inputs, change in (
-        (page.network.input, [page.network], OF_ANOTHER_NETWORK),
-        (page.size.input, [page.size], "{side: value}"),
-        (page.picture.input, [], "{example: null}"),
-        (page.examples.click, [page.examples], f"{{example: {names}[value]}}"),
+        (page.chosen["network"], [page.network], f"{OF_ANOTHER_NETWORK}"),
+        (page.chosen["size"], [page.size], "{side: value}"),
+        (page.chosen["example"], [page.examples], f"{{example: {names}[value]}}, null"),
+        (page.chosen["picture"], [page.picture], PHOTO),
+        (page.chosen["given"], [page.picture], PHOTO),
     ):
-        script = f"(value) => import({address('static/address.js')}).then((address) => address.change({change}))"
-        event(None, inputs, None, js=script, api_visibility="private")
+        act = f"(address, value) => address.change({change})"
+        event(None, inputs, None, js=calling("static/address.js", act), api_visibility="private")

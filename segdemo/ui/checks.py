@@ -18,24 +18,25 @@ GREATEST = 1_000_000  # of a whole number: no size, step, page or channel is gre
 Check = Callable[[str, Any], Any]
 
 
-def text(name: str, value: Any) -> str:
-    """Return a value if it is text of at most ``LONGEST`` characters.
+def text(name: str, value: Any, *, longest: int = LONGEST) -> str:
+    """Return a value if it is text of at most so many characters.
 
     Args:
         name: what the value is called, for the message.
         value: from outside.
+        longest: how many.
 
     Raises:
         InputError: it is anything else.
     """
-    if isinstance(value, str) and len(value) <= LONGEST:
+    if isinstance(value, str) and len(value) <= longest:
         return value
     raise InputError(
         "wrong_text",
         "“{name}” has to be text of at most {longest} characters, but {came} came. Correct it and try again.",
         name=name,
-        longest=LONGEST,
-        came=_written(value),
+        longest=longest,
+        came=written(value),
     )
 
 
@@ -59,7 +60,7 @@ def whole(name: str, value: Any, *, least: int = 0, most: int = GREATEST) -> int
         name=name,
         least=least,
         most=most,
-        came=_written(value),
+        came=written(value),
     )
 
 
@@ -79,7 +80,7 @@ def share(name: str, value: Any) -> float:
         "wrong_share",
         "“{name}” has to be a number from 0 to 1, but {came} came. Correct it and try again.",
         name=name,
-        came=_written(value),
+        came=written(value),
     )
 
 
@@ -101,7 +102,7 @@ def one_of(name: str, value: Any, choices: Collection[str]) -> str:
         "“{name}” has to be one of {choices}, but {came} came. Correct it and try again.",
         name=name,
         choices=", ".join(choices),
-        came=_written(value),
+        came=written(value),
     )
 
 
@@ -123,7 +124,7 @@ def wholes(name: str, value: Any, *, most: int) -> frozenset[int]:
         "“{name}” has to be a list of at most {count} whole numbers, but {came} came. Correct it and try again.",
         name=name,
         count=most + 1,
-        came=_written(value),
+        came=written(value),
     )
 
 
@@ -167,6 +168,7 @@ INPUTS: dict[str, Check] = {
     "side": or_none(whole),  # a menu may be left without a choice
     "place": whole,
     "layer": or_none(text),
+    "number": or_none(whole),  # of what the visitor did, as the page counts
     "index": lambda name, value: whole(name, value, most=len(EXAMPLES) - 1),
 }
 
@@ -180,7 +182,7 @@ def checked_inputs(names: Sequence[str], values: Sequence[Any]) -> list[Any]:
     return [INPUTS[name](name, value) if name in INPUTS else value for name, value in zip(names, values, strict=False)]
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """Write a value from outside as JSON has it, cut where it is long."""
     if isinstance(value, list | dict):
         return "[…]" if isinstance(value, list) else "{…}"

@@ -45,21 +45,24 @@ def _checked(value: Any, text_is_path: bool, levels: int) -> Any:
     if isinstance(value, list):
         return [_checked(entry, text_is_path, levels - 1) for entry in value]
     if isinstance(value, str):
-        return _uploaded(value) if text_is_path else value
+        return uploaded(value) if text_is_path else value
     if not isinstance(value, dict):
         return value
     file = {name: _checked(entry, False, levels - 1) for name, entry in value.items()}
     if file.get("path") is not None:
-        return file | {"path": _uploaded(file["path"]), "url": None, "is_stream": False, "meta": MARK}
+        return file | {"path": uploaded(file["path"]), "url": None, "is_stream": False, "meta": MARK}
     if file.get("url") is not None:
         raise _not_uploaded()
     return file
 
 
-def _uploaded(path: object) -> str:
+def uploaded(path: object) -> str:
     """Return the true path of a file that was uploaded, or of a copy of an example.
 
     It is only looked at, never opened: opening a pipe would wait for ever.
+
+    Raises:
+        InputError: there is no such file.
     """
     try:
         true = Path(os.path.realpath(path, strict=True))  # type: ignore[call-overload]

@@ -63,6 +63,16 @@ def address(name: str, start: str = "document.baseURI") -> str:
     return f"new URL(`scripts/{version()}/{name}`, {start}).href"
 
 
+def calling(name: str, act: str) -> str:
+    """Return the ``js`` of an event that hands a module, and the values of the event's inputs, to a function.
+
+    Args:
+        name: path of the module, as in ``modules``.
+        act: JavaScript of the function.
+    """
+    return f"(...values) => import({address(name)}).then((module) => ({act})(module, ...values))"
+
+
 def loader(script: str | Path, *events: str) -> str:
     """Return the ``js_on_load`` of a panel: its module is fetched, and mounted when it is there.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 import gradio as gr
 from gradio.context import LocalContext
@@ -19,9 +20,13 @@ from segdemo.examples import EXAMPLES, example
 from segdemo.questions import Catalogue, Run, facts_of
 from segdemo.results import NetworkFacts, Result
 from segdemo.ui import address, checks, visits
+from segdemo.ui.checks import SHOWN
+from segdemo.ui.files import uploaded
+from segdemo.ui.javascript import calling
 from segdemo.ui.messages import note_text, polite, text, warn
+from segdemo.ui.panels.header import Header, Tidy
 from segdemo.ui.panels.menu import Menu, PlainSlider
-from segdemo.ui.panels.picture import Fingerprints, Picture, thumbnail
+from segdemo.ui.panels.picture import Fingerprints, Picture, original_of, shown_as, thumbnail
 from segdemo.ui.queue import RUNS
 from segdemo.ui.texts import TEXTS
 
@@ -29,6 +34,14 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden",
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
 PROGRESS = gr.Progress()  # as a default it makes Gradio hand in one for each run
 SKIP = (gr.skip(), gr.skip())
+# What the visitor does is numbered where it is done: a run may come here after what has stopped it.
+NUMBERS = "static/runs.js"
+BEGIN = calling(NUMBERS, "(runs, ...values) => { runs.begin(); return values; }")
+BEGUN = calling(NUMBERS, "(runs, ...values) => [...values.slice(0, -1), runs.begin()]")
+GOING_ON = calling(NUMBERS, "(runs, ...values) => [...values.slice(0, -1), runs.newest()]")
+KEPT_PHOTO = calling("static/address.js", "(address) => [address.photo()?.path ?? '']")
+
+LONGEST_ADDRESS = 4000  # characters
 
 Kind = Literal["network", "result", "stage", "layer", "pixel", "channel"]
 Handler = Callable[..., Any]
@@ -46,7 +59,12 @@ class Page:
     def __init__(self, blocks: gr.Blocks, engine: Engine, i18n: gr.I18n) -> None:
         self.blocks, self.engine, self.i18n = blocks, engine, i18n
         self.question = gr.State(None, time_to_live=3600)  # the Run on show, None before the first
-        self.view = gr.State(None, time_to_live=3600)  # the address.View that the page was opened with
+        self.view = gr.State(None, time_to_live=3600)  # the address.View that the page was opened with, or walked to
+        self.applied = gr.State(
+            None, time_to_live=3600
+        )  # network and size that the menus had when they were last heeded
+        self.chosen: dict[str, Callable[..., Any]] = {}  # what is to follow a choice, by what was chosen
+        self.switch: gr.Tabs  # from tab to tab
         self.shows_progress: list[Any] = []  # components that a run is going to fill
         self._fingerprints = Fingerprints(engine)
         self._listeners: dict[Kind, list[tuple[Handler, Any, Sequence[Any]]]] = {}
@@ -71,7 +89,7 @@ class Page:
         self._listeners.setdefault(kind, []).append((polite(handler), outputs, inputs))
 
     def picks(self, kind: Kind, event: Callable[..., Any]) -> None:
-        """Name an event of a panel by which something is picked."""
+        """Name an event of a panel by which something is picked; a network that is picked is opened."""
         self._sources.setdefault(kind, []).append(event)
 
     def facts(self, network: str) -> NetworkFacts:
@@ -82,89 +100,212 @@ class Page:
         """
         return facts_of(self.engine, network)
 
-    def connect(self) -> None:
-        """Connect the inputs, and all who listen, once every tab is built."""
-        inputs = [self.picture, self.network, self.size, self.step]
-        opened = self.blocks.load(polite(self.open), None, [*inputs, self.about, self.view], **QUIET)
-        chosen = self.network.input(
-            polite(self.choose), self.network, [self.size, self.step, self.about, self.view], **QUIET
-        )
-        example_picked = self.examples.click(polite(pick_example), self.examples, self.picture, **QUIET)
-        for event in (opened.success, chosen.success):
-            self._tell("network", event, [self.network, self.size, self.step])
-        starts = (
-            opened.success,
-            chosen.success,
-            example_picked.success,
-            self.run.click,
-            self.size.input,
-            self.step.input,
-        )
-        for start in starts:
-            self._run_after(start, self.segment)
-        self._run_after(self.picture.input, self.segment_if_given)
-        self.stop.click(stop, None, self.status, **AT_ONCE)
+    def connect(self, header: Header) -> None:
+        """Connect the inputs, and all who listen, once every tab is built.
+
+        Args:
+            header: tells of steps back and forward, and of pictures dropped or pasted anywhere.
+        """
+        view = [self.picture, self.network, self.size, self.step, self.about, self.applied, self.view]
+        settings = [self.network, self.size, self.step, self.about, self.applied, self.view]
+        opened = self.blocks.load(polite(self.open), self.photo, [*view, header], js=KEPT_PHOTO, **QUIET)
+        walked = header.select(polite(self.walk), None, [*view, header], js=BEGIN, **QUIET)
+        chosen = self.network.input(polite(self.choose), [self.network, self.applied], settings, js=BEGIN, **QUIET)
+        sized = self.size.input(polite(self.resize), [self.size, self.applied], self.applied, js=BEGIN, **QUIET)
+        example_picked = self.examples.click(polite(pick_example), self.examples, self.picture, js=BEGIN, **QUIET)
+        given = header.give(polite(self.give), None, self.picture, js=BEGIN, **QUIET)
+        received = self.picture.input(polite(self.receive), self.picture, self.picture, js=BEGIN, **QUIET)
+        self.chosen |= {"network": chosen.success, "size": sized.success, "example": example_picked.success}
+        self.chosen |= {"picture": received.success, "given": given.success}
+        opening = [opened, walked, chosen]
+        for asked in self._sources.pop("network", []):
+            opening.append(asked(polite(self.open_network), None, settings, js=BEGIN, **QUIET))
+        for event in opening:
+            self._tell("network", event.success, [self.network, self.size, self.step])
+        for event in (*opening, sized, example_picked, given):
+            self._run_after(event.success, self.segment)
+        for start in (self.run.click, self.step.input):
+            self._run_after(start, self.segment, BEGUN)
+        self._run_after(received.success, self.segment_if_given)
+        received.failure(polite(self.mark), self._marked_by, self.former, **AT_ONCE)
+        stopped = self.stop.click(stop, self.number, self.status, js=GOING_ON, **AT_ONCE)
+        stopped.then(polite(self.mark), self._marked_by, self.former, **AT_ONCE)
+        self.step.change(polite(self.say_step), [self.network, self.step], self.reached, **AT_ONCE)
         for kind, events in self._sources.items():
             for picked in events:
-                if kind == "network":
-                    self._switch_after(picked)
-                else:
-                    self._tell(kind, picked, [self.question])
+                self._tell(kind, picked, [self.question])
         self.blocks.unload(forget)
         address.write_from(self)
+
+    @property
+    def _marked_by(self) -> list[Any]:
+        return [self.question, self.picture, self.network, self.size, self.step]
 
     def _tell(self, kind: Kind, event: Callable[..., Any], first: Sequence[Any]) -> None:
         for handler, outputs, inputs in self._listeners.get(kind, []):
             event(handler, [*first, *inputs], outputs, **AT_ONCE)
 
-    def _switch_after(self, event: Callable[..., Any]) -> None:
-        """Take the network that a panel suggests, as if it had been chosen from the menu."""
-        menus = [self.network, self.size, self.step, self.about, self.view]
-        switched = event(polite(self.take_network), None, menus, **QUIET)
-        self._tell("network", switched.success, [self.network, self.size, self.step])
-        self._run_after(switched.success, self.segment)
-
-    def _run_after(self, start: Callable[..., Any], handler: Handler) -> None:
-        """Run the network on the picture after an event."""
+    def _run_after(self, start: Callable[..., Any], handler: Handler, number: str = GOING_ON) -> None:
+        """Run the network on the picture after an event; ``number`` numbers it, as what the visitor did last."""
         segmented = start(
             polite(handler),
-            [self.picture, self.network, self.size, self.step],
+            [self.picture, self.network, self.size, self.step, self.number],
             [self.question, self.status],
+            js=number,
             show_progress_on=self.shows_progress,
             trigger_mode="multiple",
             api_visibility="private",
             **RUNS,
         )
-        # Also after a run that was given up, or failed: the one before it may not be shown yet.
-        self._tell("result", segmented.then, [self.question])
+        over = calling("static/picks.js", "(picks) => picks.tell('over')")
+        # Also after a run that was given up, or failed: the one before it may not be shown yet. Gradio's ``then``
+        # follows no failure.
+        for end in (segmented.success, segmented.failure):
+            self._tell("result", end, [self.question])
+            end(polite(self.mark), self._marked_by, self.former, **AT_ONCE)
+            end(None, None, None, js=over, api_visibility="private")
 
     # ---- what the page answers
 
-    def open(self, request: gr.Request) -> tuple[Any, ...]:
-        """Restore the view that the page's address names, and say what it names wrongly."""
-        view = address.read(self.engine, dict(request.query_params))
+    def open(self, photo: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Restore the view that the page's address names, and say what it names wrongly.
+
+        Args:
+            photo: path of a picture of the visitor's own that the page had before it was loaded anew, or "".
+            request: has the address.
+        """
+        return self._opened(dict(request.query_params), photo, request)
+
+    def walk(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+        """Restore the view to which the visitor went back or forward."""
+        words = urlsplit(checks.text("address", checks.field(event, "value"), longest=LONGEST_ADDRESS)).query
+        return self._opened(dict(parse_qsl(words)), checks.field(event, "photo"), request)
+
+    def _opened(self, query: dict[str, str], photo: Any, request: gr.Request) -> tuple[Any, ...]:
+        view = address.read(self.engine, query)
         for trouble in view.troubles:
             warn(trouble, request)
         networks = [(facts.title, facts.name) for facts in self.engine.answer(Catalogue())]
         return (
-            str(example(view.example)),
+            self._own(photo, request) if photo and "example" not in query else str(example(view.example)),
             gr.Dropdown(choices=networks, value=view.facts.name),
             gr.Dropdown(choices=size_choices(view.facts), value=view.size),
             gr.Slider(**step_range(view.facts, view.step)),
             describe(view.facts, request),
+            (view.facts.name, view.size),
             view,
+            Tidy(view.strays),
         )
 
-    def choose(self, network: str, request: gr.Request) -> tuple[Any, ...]:
-        """Offer the input sizes and training steps of a network."""
+    def _own(self, photo: Any, request: gr.Request) -> str:
+        """Return what is shown of a picture of the visitor's own, or the first example where it is kept no longer."""
+        try:
+            return self._shown(uploaded(photo))
+        except InputError as error:
+            warn(error, request)
+            return str(example(address.FIRST))
+
+    def _shown(self, path: str) -> str:
+        fingerprint = self._fingerprints.of(original_of(path))
+        return shown_as(original_of(path), lambda: self.engine.picture(fingerprint).picture)
+
+    def receive(self, picture: str | None, request: gr.Request) -> Any:
+        """Read a picture that was given, and show it as a browser can.
+
+        Raises:
+            InputError: it cannot be used.
+        """
+        shown = None if picture is None else self._shown(picture)
+        return gr.skip() if shown == picture else shown
+
+    def give(self, event: gr.EventData, request: gr.Request) -> str:
+        """Take a picture that was dropped or pasted somewhere on the page, and say what is not taken.
+
+        Raises:
+            InputError: it is none.
+        """
+        name = checks.or_none(checks.text)("name", checks.field(event, "name")) or ""
+        path = checks.field(event, "value")
+        if path is None and checks.field(event, "failed") is True:
+            raise InputError(
+                "upload_failed",
+                "“{name}” did not reach the server: it is too large, or the connection broke. Try again, or give a "
+                "smaller picture.",
+                name=name[:SHOWN],
+            )
+        if path is None:
+            raise InputError(
+                "only_pictures",
+                "“{name}” is no picture. Drop or paste a picture: PNG, JPEG, WebP, TIFF or another kind.",
+                name=name[:SHOWN],
+            )
+        if checks.whole("count", checks.field(event, "count")) > 1:
+            warn(
+                InputError(
+                    "one_picture",
+                    "Several files came at once; “{name}” is taken. Give one picture at a time.",
+                    name=name[:SHOWN],
+                ),
+                request,
+            )
+        return self._shown(uploaded(path))
+
+    def choose(self, network: str, applied: tuple[str, int] | None, request: gr.Request) -> tuple[Any, ...]:
+        """Offer the input sizes and training steps of a network that was chosen."""
+        if applied is not None and applied[0] == network:
+            raise unchanged()
+        return self._settings(network, request)
+
+    def open_network(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+        """Choose the network that somewhere else on the page is asked for."""
+        return self._settings(checks.text("network", checks.field(event, "value")), request)
+
+    def _settings(self, network: str, request: gr.Request) -> tuple[Any, ...]:
         facts = self.facts(network)
         menu = gr.Dropdown(choices=size_choices(facts), value=facts.size)
-        return menu, gr.Slider(**step_range(facts)), describe(facts, request), None
+        about = describe(facts, request)
+        return network, menu, gr.Slider(**step_range(facts)), about, (network, facts.size), None
 
-    def take_network(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
-        """Choose the network that a panel suggests, and offer its input sizes and training steps."""
-        facts = self.facts(checks.text("value", checks.field(event, "value")))
-        return facts.name, *self.choose(facts.name, request)
+    def resize(self, side: int | None, applied: tuple[str, int] | None, request: gr.Request) -> Any:
+        """Heed another input size."""
+        if side is None or (applied is not None and applied[1] == side):
+            raise unchanged()
+        return (None if applied is None else applied[0], side)
+
+    def say_step(self, network: str, place: int, request: gr.Request) -> str:
+        """Say at which step of the training the slider stands."""
+        facts = self.facts(network)
+        if not facts.steps:
+            return ""
+        step = facts.step_at(place)
+        return text(request, "page.step_end") if step is None else text(request, "page.step_now", step=f"{step:,}")
+
+    def mark(
+        self,
+        question: Run | None,
+        picture: str | None,
+        network: str,
+        side: int | None,
+        place: int,
+        request: gr.Request,
+    ) -> Any:
+        """Say that what is shown belongs to another picture, or other settings, than the page has now, if it does."""
+        if question is None or visits.is_under_way(request.session_hash or ""):
+            return gr.skip()
+        if question == self._question_of(picture, network, side, place):
+            return gr.Markdown("", visible=False)
+        facts = self.facts(question.network)
+        words = text(request, "page.former", network=facts.title, side=question.size or facts.size)
+        return gr.Markdown(words, visible=True)
+
+    def _question_of(self, picture: str | None, network: str, side: int | None, place: int) -> Run | None:
+        """Return what a run would ask now; None where it could not."""
+        try:
+            facts = self.facts(network)
+            fingerprint = "" if picture is None else self._fingerprints.of(picture)
+            return Run(network, fingerprint, facts.suitable_size(side), facts.step_at(place))
+        except (InputError, OSError):
+            return None
 
     def segment(
         self,
@@ -172,12 +313,13 @@ class Page:
         network: str,
         side: int | None,
         place: int,
+        number: int | None,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> tuple[Any, ...]:
         """Run the network on the picture, as the newest run of this visitor."""
         session = request.session_hash or ""
-        wanted = visits.begin(session)
+        wanted = visits.begin(session, number)
         try:
             question, result, facts = self._run(picture, network, side, place, wanted, request, progress)
             if not wanted():
@@ -222,11 +364,12 @@ class Page:
         network: str,
         side: int | None,
         place: int,
+        number: int | None,
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> tuple[Any, ...]:
         """Run as :meth:`segment` does, but take a cleared picture for no mistake."""
-        return SKIP if picture is None else self.segment(picture, network, side, place, request, progress)
+        return SKIP if picture is None else self.segment(picture, network, side, place, number, request, progress)
 
     def _build(self) -> None:
         """Lay out the shared inputs, top to bottom."""
@@ -265,10 +408,14 @@ class Page:
         self.step = PlainSlider(
             label=i18n("page.step"), info=i18n("page.step_info"), elem_id="step", **step_range(first)
         )
+        self.reached = gr.Markdown(elem_id="step-reached")
+        self.number = gr.Number(0, visible=False, precision=0)  # of what the visitor did last, as ``runs.js`` counts
+        self.photo = gr.Textbox(visible=False)  # path of a picture of the visitor's own
+        self.former = gr.Markdown(elem_id="former", visible=False, render=False)  # tabs place it beside results
         with gr.Row():
             self.run = gr.Button(i18n("page.run"), variant="primary", elem_id="run", min_width=80)
             self.stop = gr.Button(i18n("page.stop"), elem_id="stop", min_width=80)
-        self.status = gr.Markdown(elem_id="status")
+        self.status = gr.Markdown(i18n("page.opening"), elem_id="status")
 
 
 def of_newest(handler: Handler, count: int) -> Handler:
@@ -322,14 +469,19 @@ def done(result: Result, facts: NetworkFacts, request: gr.Request | None) -> str
     return words if result.step is None else words + text(request, "page.at_step", step=f"{result.step:,}")
 
 
+def unchanged() -> gr.Error:
+    """End, without a word, what follows an event by which nothing was chosen: a menu may be left as it was."""
+    return gr.Error("", visible=False, print_exception=False)
+
+
 def pick_example(index: int) -> str:
     """Return the file of an example by its place in the row."""
     return str(example(EXAMPLES[index]))
 
 
-def stop(request: gr.Request) -> str:
-    """End the visitor's run within one layer; what is on the page stays."""
-    visits.end(request.session_hash or "")
+def stop(number: int | None, request: gr.Request) -> str:
+    """End the visitor's run within one layer, and what was started before; what is on the page stays."""
+    visits.stop(request.session_hash or "", number)
     return text(request, "page.stopped")
 
 

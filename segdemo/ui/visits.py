@@ -12,14 +12,17 @@ from segdemo.cache import Cache
 
 _newest: dict[str, Callable[[], bool]] = {}  # session → what tells of its newest run, as long as it is under way
 _complete = Cache(10_000)  # session → what the run was about that is complete, the newest of them
+_past = Cache(10_000)  # session → number of what the visitor did last that ends whatever was started before it
 _lock = threading.Lock()
 
 
-def begin(session: str) -> Callable[[], bool]:
+def begin(session: str, number: int | None = None) -> Callable[[], bool]:
     """Start a run, which thereby takes the place of an earlier one of the same visitor.
 
     Args:
         session: Gradio's session hash.
+        number: of what the visitor did to start it, as the page counts; None is newer than everything. A run that
+            comes after the visitor has stopped it, or started a newer one, is not wanted.
 
     Returns:
         A function that says whether the run is still the newest.
@@ -29,8 +32,32 @@ def begin(session: str) -> Callable[[], bool]:
         return _newest.get(session) is is_newest
 
     with _lock:
-        _newest[session] = is_newest
+        if number is None or number >= (_past.get(session) or 0):
+            _newest[session] = is_newest
+            _pass(session, number)
     return is_newest
+
+
+def stop(session: str, number: int | None = None) -> None:
+    """End the visitor's run, and what was started before and is still on its way here.
+
+    Args:
+        session: as for :func:`begin`.
+        number: of what the visitor started last.
+    """
+    with _lock:
+        _newest.pop(session, None)
+        _pass(session, None if number is None else number + 1)
+
+
+def _pass(session: str, number: int | None) -> None:
+    if number is not None:
+        _past.put(session, max(number, _past.get(session) or 0), 1)
+
+
+def is_under_way(session: str) -> bool:
+    """Say whether the visitor waits for a run."""
+    return session in _newest
 
 
 def complete(session: str, about: object) -> None:

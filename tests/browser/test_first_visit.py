@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from segdemo.networks import DEFAULT, NETWORKS
 from tests.browser.visitor import Visitor
@@ -56,7 +56,7 @@ def test_a_run_fills_the_tab_that_looks_inside_while_the_other_one_is_open(
     with held_back():
         visitor.visit(side=257)
         visitor.tab("Networks")
-        expect(visitor.page.locator("#card-unet")).to_be_visible()
+        expect(visitor.page.locator("#catalogue tr[data-network=unet]")).to_be_visible()
         expect(visitor.segmentation).to_be_hidden()
     expect(visitor.status).to_contain_text(f"{DEEPLAB} at 257 px")
     expect(visitor.page.locator("#sheet .tile")).to_have_count(32)
@@ -66,14 +66,27 @@ def test_a_run_fills_the_tab_that_looks_inside_while_the_other_one_is_open(
     expect(visitor.sheet.locator(".tile").first).to_be_visible()
 
 
-def test_the_tab_of_networks_has_a_card_for_each_although_it_was_not_open_before(visitor: Visitor) -> None:
+@pytest.mark.parametrize(("locale", "tab", "words"), [("en-GB", "Networks", "Good for"), ("zh-CN", "网络一览", "擅长")])
+def test_the_tab_of_networks_has_a_table_with_a_card_and_a_way_in_for_each(
+    new_page: Callable[..., Page], app_url: str, locale: str, tab: str, words: str
+) -> None:
+    visitor = Visitor(new_page(locale=locale), app_url)
     visitor.open(side=257)
-    visitor.tab("Networks")
+    visitor.tab(tab)
+    table = visitor.page.locator("#catalogue")
+    expect(table.locator("thead")).to_contain_text(words)
     for name, spec in NETWORKS.items():
-        card = visitor.page.locator(f"#card-{name}")
-        card.get_by_role("button").first.click()
-        expect(card).to_contain_text(spec.title)
-        expect(card.locator("a").last).to_be_visible()
+        row = table.locator(f"tr[data-network={name}]")
+        expect(row).to_contain_text(spec.title)
+        expect(row.locator(".about")).not_to_be_empty()
+        row.locator(".name").click()
+        expect(visitor.page.locator("#card h2")).to_have_text(spec.title)
+        expect(visitor.page.locator("#card a").last).to_be_visible()
+    expect(table.locator("tr[data-network=unet]")).to_contain_text("0.844")
+    table.locator("tr[data-network=unet] .open").click()
+    visitor.wait_until_drawn()
+    expect(visitor.segmentation.locator(".facts")).to_contain_text("128")
+    visitor.expect_in_address("network", "unet")
 
 
 def test_the_address_brings_back_network_example_stage_channel_and_view(visitor: Visitor) -> None:

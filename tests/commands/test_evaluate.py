@@ -77,7 +77,7 @@ def test_map_in_the_repository_covers_the_classes_both_sides_know() -> None:
     path = Path(__file__).parents[2] / "checkpoints" / "maps" / "voc-to-people-animals.json"
     mapping = read_map(path)
     assert mapping.classes == KNOWN_CLASSES[0]
-    assert set(mapping.targets) <= set(NETWORKS["deeplabv3_mobilenet_v2"].classes)
+    assert set(mapping.targets) <= set(NETWORKS["deeplabv3_mobilenet_v2"].names)
     assert set(mapping.targets.values()) == set(mapping.classes)
 
 

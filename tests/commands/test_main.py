@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,7 @@ def test_missing_or_altered_checkpoint_is_refused(
     content[-1] ^= 1
     folder = cat.parent / "weights"
     folder.mkdir()
+    shutil.copy(checkpoints.folder() / checkpoints.MANIFEST, folder)
     monkeypatch.setenv("SEGDEMO_CHECKPOINTS", str(folder))
     if altered:
         (folder / "u2netp.safetensors").write_bytes(content)

@@ -88,9 +88,36 @@ def test_each_wrong_word_is_said_once(engine: LocalEngine) -> None:
 
 
 @pytest.mark.parametrize("word", ["-1", "", "x", "1.5", "²", "9" * 5000])
-def test_a_channel_that_cannot_be_is_none(engine: LocalEngine, word: str) -> None:
+def test_a_channel_that_cannot_be_is_none_and_is_said(engine: LocalEngine, word: str) -> None:
     view = read(engine, {"stage": "Stem", "channel": word})
-    assert (view.stage, view.channel, view.troubles) == ("Stem", None, ())
+    assert (view.stage, view.channel, view.strays) == ("Stem", None, ("channel",))
+    assert [trouble.code for trouble in view.troubles] == ["unknown_channel"]
+
+
+@pytest.mark.parametrize(("channel", "troubles"), [("31", 0), ("32", 1)])
+def test_the_last_channel_of_a_stage_is_one_and_the_next_is_none(
+    engine: LocalEngine, channel: str, troubles: int
+) -> None:
+    assert len(read(engine, {"stage": "Stem", "channel": channel}).troubles) == troubles
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("view", "foo"), ("lang", "xx"), ("point", "3"), ("point", "3,-4"), ("ranking", "best"), ("scope", "all"),
+     ("sheet", "0"), ("sheet", "2"), ("sheet", "x")],
+)  # fmt: skip
+def test_every_other_wrong_word_is_a_stray_that_is_said(engine: LocalEngine, name: str, word: str) -> None:
+    view = read(engine, {"stage": "Stem", name: word, "utm_source": "mail"})
+    assert view.strays == (name,)
+    assert len(view.troubles) == 1
+
+
+def test_ranking_scale_and_sheet_are_read(engine: LocalEngine) -> None:
+    query = {"stage": "Blocks 10-12", "ranking": "sparsity", "scope": "network", "view": "entropy", "point": "3,4"}
+    view = read(engine, query)
+    assert (view.ranking, view.scope, view.page, view.troubles) == ("sparsity", "network", 0, ())
+    wide = read(engine, {"stage": "blocks.12.expand", "sheet": "2"})
+    assert (wide.page, wide.troubles) == (1, ())
 
 
 def test_a_channel_of_no_stage_is_none(engine: LocalEngine) -> None:
@@ -101,7 +128,7 @@ def test_a_channel_of_no_stage_is_none(engine: LocalEngine) -> None:
 def test_inputs_write_their_part_through_the_one_script(engine: LocalEngine) -> None:
     page = build_app(engine)
     scripts = [fn.js for fn in page.fns.values() if isinstance(fn.js, str) and "address.change" in fn.js]
-    assert len(scripts) == 4
+    assert len(scripts) == 5
     assert all("static/address.js" in script for script in scripts)
     written = " ".join(scripts)
     for part in (

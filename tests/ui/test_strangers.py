@@ -349,8 +349,8 @@ def test_no_function_takes_a_file_that_was_not_uploaded_and_none_says_whether_it
     link.symlink_to(private)
     try:
         files = [*disguises(private), *disguises(private.with_name("none.png")), {"path": str(link)}]
-        sentences = {said(stranger.ask(number_of("segment"), [file, NETWORK, SIDE, 0])) for file in files}
-        sentences.add(said(stranger.ask(number_of("segment"), [str(private), NETWORK, SIDE, 0])))
+        sentences = {said(stranger.ask(number_of("segment"), [file, NETWORK, SIDE, 0, None])) for file in files}
+        sentences.add(said(stranger.ask(number_of("segment"), [str(private), NETWORK, SIDE, 0, None])))
         for name in ("segment", "layers"):
             for file in files:
                 kind, answer = stranger.call(name, [file, NETWORK, SIDE])
@@ -390,7 +390,7 @@ def test_a_named_address_is_not_fetched(stranger: Stranger) -> None:
         marked = {"meta": {"_type": "gradio.FileData"}}
         for file in ({"path": url, **marked}, {"path": url}, {"path": None, "url": url}, {"url": url, **marked}):
             assert NOT_UPLOADED in stranger.call("segment", [file, NETWORK, SIDE])[1]["error"]
-            assert NOT_UPLOADED in said(stranger.ask(number_of("segment"), [file, NETWORK, SIDE, 0]))
+            assert NOT_UPLOADED in said(stranger.ask(number_of("segment"), [file, NETWORK, SIDE, 0, None]))
         uploaded = stranger.upload(example("digit"))
         assert stranger.call("segment", [{"path": uploaded, "url": url}, NETWORK, SIDE])[0] == "complete"
         with pytest.raises(BlockingIOError):

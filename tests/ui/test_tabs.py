@@ -77,7 +77,7 @@ def test_a_second_tab_shows_the_run_and_what_is_picked_in_the_first(page: gr.Blo
     network = given(stranger.ask(number_of(page, "name_network"), ["unet", 128, 0]))
     assert network == ["U-Net to come"]
     file = {"path": stranger.upload(example("chelsea")), "meta": {"_type": "gradio.FileData"}}
-    given(stranger.ask(number_of(page, "segment"), [file, "deeplabv3_mobilenet_v2", 257, 0]))
+    given(stranger.ask(number_of(page, "segment"), [file, "deeplabv3_mobilenet_v2", 257, 0, None]))
     assert given(stranger.ask(number_of(page, "most_frequent"), [None])) == ["cat"]
     picked = {"index": "Blocks 6-9", "value": "Blocks 6-9"}
     stage = given(stranger.ask(number_of(page, "name_stage"), [None, "cat"], picked))
@@ -93,7 +93,7 @@ def test_its_handlers_are_called_whenever_those_of_the_first_tab_are(page: gr.Bl
         )
 
     first, second = triggers("show"), triggers("most_frequent")
-    assert len(first) == len(second) == 8
+    assert len(first) == len(second) == 22
     assert [after for after, _ in first] == [after for after, _ in second]
-    assert len(triggers("name_network")) == len(triggers("draw_network")) == 3
+    assert len(triggers("name_network")) == len(triggers("draw_network")) == 5
     assert triggers("name_stage") == triggers("remember")

@@ -65,3 +65,30 @@ def test_everybodys_run_can_be_ended() -> None:
     runs = [visits.begin(name) for name in "abc"]
     visits.end_all()
     assert not any(run() for run in runs)
+
+
+def test_a_run_that_comes_after_it_was_stopped_is_not_wanted_and_the_next_one_is() -> None:
+    visits.stop("late", 2)
+    assert not visits.begin("late", 2)()
+    assert not visits.is_under_way("late")
+    assert visits.begin("late", 3)()
+    assert visits.begin("another", 1)()
+    visits.end("another")
+    visits.end("late")
+
+
+def test_an_older_run_that_comes_after_a_newer_one_does_not_take_its_place() -> None:
+    newer = visits.begin("swapped", 5)
+    older = visits.begin("swapped", 4)
+    assert newer()
+    assert not older()
+    assert visits.begin("swapped", 5)()
+    visits.end("swapped")
+
+
+def test_a_stop_ends_what_is_under_way_without_a_number_too() -> None:
+    wanted = visits.begin("plain")
+    visits.stop("plain")
+    assert not wanted()
+    assert visits.begin("plain")()
+    visits.end("plain")

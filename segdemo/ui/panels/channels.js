@@ -1,5 +1,5 @@
 // The sheet: header, controls, tiles. One page of channels at a time; the server ranks, colours and cuts, this part shows.
-import {change} from '../static/address.js';
+import {change, follow, read} from '../static/address.js';
 import {classText} from '../static/classes.js';
 import {PLACES} from '../static/colours.js';
 import {button, definitions, draw, make, uniqueName} from '../static/dom.js';
@@ -159,6 +159,7 @@ export function mount({element, props, server, trigger, watch}) {
       if (!needed()) return;
       facts = value;
       asked = {...asked, page: facts.page};
+      change(inAddress(asked));
       lostLine.remove();
       if (isSingle(facts)) facts.valid = [1, 1]; // one value for everything lies in no padding
       if (key !== drawn) drawSheet(files[0]);
@@ -182,7 +183,10 @@ export function mount({element, props, server, trigger, watch}) {
   rank.addEventListener('change', () => request({ranking: rank.value, page: 0}));
   segments.addEventListener('change', () => request({scope: radios.find((radio) => radio.checked).value}));
 
-  const remember = (channel) => change({channel});
+  // What the address leaves out is as on a first visit; pages are counted from 1 there.
+  const inAddress = ({ranking, scope, page, channel}) => ({ranking: ranking === 'variance' ? null : ranking,
+    scope: scope === 'channel' ? null : scope, sheet: page > 0 ? page + 1 : null, channel});
+  const remember = (channel) => follow({channel});
   const select = (channel) => {
     for (const tile of grid.children) tile.setAttribute('aria-selected', String(Number(tile.dataset.channel) === channel));
   };
@@ -203,7 +207,7 @@ export function mount({element, props, server, trigger, watch}) {
     latest++; // answers still on their way do not open it again
     showBusy(false);
     hideLarge();
-    remember(null);
+    change({channel: null});
     grid.children[active]?.focus();
   };
   const stepChannel = (by) => {
@@ -237,7 +241,8 @@ export function mount({element, props, server, trigger, watch}) {
   };
 
   const drawMeaning = () => {
-    const parts = [make('span', {}, termed(t.parts(`means_${facts.scope}`)))];
+    const lone = isSingle(facts) && facts.scope === 'channel'; // drawn on the layer's scale
+    const parts = [make('span', {}, termed(t.parts(lone ? 'means_single' : `means_${facts.scope}`)))];
     if (facts.scale) parts.push(colourBar(facts.scale, t));
     else {
       const signed = facts.channels.map((entry) => entry.low !== null && entry.low < 0);
@@ -259,7 +264,6 @@ export function mount({element, props, server, trigger, watch}) {
     const [high, wide] = facts.thumbnail;
     const mean = {rows: Math.min(facts.step, height), columns: Math.min(facts.step, width)};
     const parts = [t(isSingle(facts) ? 'how_single' : facts.step === 1 ? 'how_native' : 'how_mean', {height, width, ...mean})];
-    if (isSingle(facts) && facts.scope === 'channel') parts.push(t('how_single_channel'));
     if (wide > 8 * high || high > 8 * wide) parts.push(t('how_stretched'));
     how.replaceChildren(make('span', {}, parts.join(' ')), make('span', {class: 'ranked'}, rankedBy()));
     if (Math.min(...facts.valid) < 1) how.append(make('span', {class: 'key'}, make('i', {class: 'swatch hatched'}), termed(t.parts('padding'))));
@@ -398,12 +402,13 @@ export function mount({element, props, server, trigger, watch}) {
   // the same layer, what is looked at.
   const show = () => {
     const value = props.value && JSON.parse(JSON.stringify(props.value));
-    if (value) {
+    if (value?.restored) request(value);
+    else if (value) {
       const {ranking, scope} = asked ?? value;
       const same = asked?.run.network === value.run.network && asked.layer === value.layer && value.channel === null;
       request({...value, ranking, scope, ...(same ? {page: asked.page, channel: asked.channel} : {})});
-      return;
     }
+    if (value) return;
     latest++;
     [asked, facts, drawn] = [null, null, ''];
     showBusy(false);
@@ -447,6 +452,13 @@ export function mount({element, props, server, trigger, watch}) {
   // A stage of another network is to come: its run brings it here.
   listen('stage', ({network, layer}) => {
     if (asked?.run.network === network) request({layer, page: 0, channel: null});
+  });
+  // A step back or forward to the same stage needs no run.
+  listen('walk', ({isOther}) => {
+    if (isOther || !asked) return;
+    const [page, channel] = ['sheet', 'channel'].map(read);
+    request({ranking: read('ranking') ?? 'variance', scope: read('scope') ?? 'channel',
+      page: channel === null ? Math.max(Number(page) - 1, 0) : -1, channel: channel === null ? null : Number(channel)});
   });
   watch('value', show);
   show();

@@ -41,6 +41,7 @@ class Sheet:
         page: counted from 0; -1 is the one with the channel.
         channel: the one to show large, or None.
         point: (x, y) of the pixel of the picture that is pinned, or None; two of the rankings need one.
+        restored: whether this is what an address names, and goes before what is looked at now.
     """
 
     run: Run
@@ -50,6 +51,7 @@ class Sheet:
     page: int = 0
     channel: int | None = None
     point: tuple[int, int] | None = None
+    restored: bool = False
 
 
 class ChannelsPanel(gr.HTML):
@@ -128,7 +130,10 @@ def payload(engine: Engine, asked: Sheet, keep: Callable[[bytes, str], Any]) -> 
     order, scores = ranked(engine, asked, layer, summary)
     page = _page_of(asked, order)
     shown = order[page * PAGE : (page + 1) * PAGE]
-    common = _common_scale(result, summary, asked.scope)
+    lone = (
+        _shapes(summary.shape)["map"] == (1, 1) and asked.scope == "channel"
+    )  # a single value has no range of its own
+    common = _common_scale(result, summary, "layer" if lone else asked.scope)
     scales = [common or tile_scale(summary, int(channel)) for channel in shown]
     tiles = coloured(summary, shown, scales)
     kinds = {info.name: info.type for info in engine.answer(Layers(run.network, run.size, result.size))}

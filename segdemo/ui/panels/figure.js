@@ -1,5 +1,5 @@
 // The network as a figure. How wide the card is decides where everything goes, so the server cannot know it.
-import { change } from '../static/address.js';
+import { change, follow } from '../static/address.js';
 import { draw, make, uniqueName } from '../static/dom.js';
 import { loadPicture, lostNote } from '../static/files.js';
 import { termed } from '../static/glossary.js';
@@ -234,7 +234,7 @@ export function mount({ element, props, server, trigger, watch }) {
     if (net) selected = net.boxes.has(label) ? label : null;
     drawWords();
     if (net) drawFigure();
-    if (net && selected) change({ stage: selected });
+    if (net && selected) follow({ stage: selected });
     lostLine.replaceChildren(...(lost ? lostNote(lost, t('lost'), show) : []));
     lostLine.hidden = !lost;
     element.dataset.ready = `${Date.now()}-${mine}`;
@@ -257,7 +257,7 @@ export function mount({ element, props, server, trigger, watch }) {
     if (isOpen) mark();
     else drawFigure();
     find('.picked').textContent = t('picked', { label });
-    change({ stage: selected });
+    change({ stage: selected, channel: null, sheet: null });
     tell('stage', { network: net.value.network, layer: label });
     trigger('select', { index: label, value: label });
   }

@@ -1,5 +1,5 @@
 // The segmentation: the mask over its photograph, six more views, a legend, one pixel under the pointer, downloads.
-import {change, read} from '../static/address.js';
+import {change, follow, read} from '../static/address.js';
 import {classText} from '../static/classes.js';
 import {gradient, heatTable, toPixel} from '../static/colours.js';
 import {make, saveFrom, uniqueName} from '../static/dom.js';
@@ -8,6 +8,7 @@ import {showTerms, termed} from '../static/glossary.js';
 import {extentOf} from '../static/geometry.js';
 import {lens, showWhole, writeCells} from '../static/lens.js';
 import {oddsText, probabilityText, secondsText, shareText} from '../static/numbers.js';
+import {listen as listenTo} from '../static/picks.js';
 import * as pointer from '../static/pointer.js';
 import {namePlaces, outline} from '../static/regions.js';
 import {swatch} from '../static/scales.js';
@@ -139,6 +140,7 @@ export function mount({element, props, server, trigger, watch}) {
     const answers = result.value.answer.length > 0;
     const offered = answers ? OF_CLASSIFIERS : VIEWS.filter((view) => view !== 'picture');
     if (!offered.includes(choice.view)) [choice.view] = offered;
+    if (read('view') !== null) follow({view: choice.view});
     for (const radio of element.querySelectorAll('.views input')) radio.parentNode.hidden = !offered.includes(radio.value);
     for (const name of ['legend', 'legend-head']) find(name).hidden = answers;
     find('absent').hidden ||= answers;
@@ -594,6 +596,17 @@ export function mount({element, props, server, trigger, watch}) {
   listen('all', 'click', () => showAll(true));
   listen('none', 'click', () => showAll(false));
   listen('downloads', 'click', (event) => { if (event.target.dataset.kind) save(event.target); });
+  listenTo('walk', () => {
+    const view = read('view') ?? 'mask';
+    choice.view = VIEWS.includes(view) ? view : 'mask';
+    if (!result) return;
+    offer();
+    refresh();
+    askForProbability();
+  });
+  // Until the first run is over, or has failed, the page is loading it.
+  find('empty-title').textContent = t('opening_title');
+  listenTo('over', () => { find('empty-title').textContent = t('empty_title'); });
   watch('value', show);
   show();
 }

@@ -31,6 +31,7 @@ def build(page: Page) -> None:
     i18n = page.i18n
     look = Look(page.engine)
     picked = gr.State("", time_to_live=3600)  # the layer picked last, maybe of a network whose run is to come
+    page.former.render()
     with gr.Row(elem_id="views"):
         with gr.Column(elem_id="segmentation-column", min_width=320):
             segmentation = SegmentationPanel(page.engine, elem_id="segmentation")
@@ -45,7 +46,7 @@ def build(page: Page) -> None:
     page.on("network", look.draw_network, [figure, picked], [page.view])
     page.on("result", look.show, [segmentation, figure, layer, channels, picked, page.view], [picked, page.view])
     page.on("stage", look.remember, [picked, layer])
-    page.on("layer", look.pick_layer, [channels, figure, picked], [layer])
+    page.on("layer", look.pick_layer, [channels, figure, picked], [layer, picked])
     page.picks("stage", figure.select)
     page.picks("pixel", segmentation.select)
     page.picks("channel", channels.select)
@@ -82,8 +83,9 @@ class Look:
         if facts.label_and_layer(picked)[1] not in layers:
             picked = facts.stages[0].label
         sheet = Sheet(run, picked)
-        if view is not None and view.channel is not None and view.stage == picked:
-            sheet = Sheet(run, picked, page=-1, channel=view.channel)
+        if view is not None and view.stage in ("", picked):
+            page = view.page if view.channel is None else -1
+            sheet = Sheet(run, picked, view.ranking, view.scope, page, view.channel, restored=True)
         drawn = Figure(run.network, run.size or facts.size, run.step, run, picked)
         return run, drawn, gr.Dropdown(choices=_choices(facts, layers), value=picked), sheet, picked, None
 
@@ -96,9 +98,9 @@ class Look:
         offered = run is not None and run.network in [facts.name for facts in having]
         return stage, stage if offered else gr.skip()  # it may be one of a network whose run is to come
 
-    def pick_layer(self, run: Run | None, layer: str | None, request: gr.Request) -> tuple[Any, ...]:
+    def pick_layer(self, run: Run | None, layer: str | None, picked: str, request: gr.Request) -> tuple[Any, ...]:
         """Show the layer picked in the search box, and mark it in the figure if it is a stage."""
-        if run is None or not layer:
+        if run is None or not layer or layer == picked:  # the box may be left as it was
             return tuple(gr.skip() for _ in range(3))
         facts = facts_of(self.engine, run.network)
         label, name = facts.label_and_layer(layer)

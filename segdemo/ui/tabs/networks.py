@@ -1,22 +1,27 @@
-"""The tab that lists the networks: what each is for, where its weights come from, under which licence."""
+"""The tab that lists the networks: a table, below it the model card of the one that was asked for."""
 
 from __future__ import annotations
 
 import gradio as gr
 
-from segdemo.questions import Catalogue
-from segdemo.ui.page import Page
-from segdemo.ui.texts import TEXTS
+from segdemo.ui import checks
+from segdemo.ui.messages import polite, text
+from segdemo.ui.page import AT_ONCE, Page
+from segdemo.ui.panels.catalogue import CataloguePanel
 
 TITLE = "page.catalogue"
 
 
 def build(page: Page) -> None:
-    """Lay out the tab: the model card of each network that has one."""
+    """Lay out the tab, and listen to its table."""
+
+    def card(event: gr.EventData, request: gr.Request) -> str:
+        facts = page.facts(checks.text("network", checks.field(event, "value")))
+        return f"## {facts.title}\n\n{facts.card or text(request, 'page.no_card')}\n\n<{facts.source}>"
+
     gr.Markdown(page.i18n("page.catalogue_intro"))
-    for facts in page.engine.answer(Catalogue()):
-        with gr.Accordion(f"{facts.title}  ({facts.name})", open=False, elem_id=f"card-{facts.name}"):
-            if f"about.{facts.name}" in TEXTS["en"]:
-                gr.Markdown(page.i18n(f"about.{facts.name}"))
-            gr.Markdown(facts.card or page.i18n("page.no_card"))
-            gr.Markdown(f"<{facts.source}>")
+    table = CataloguePanel(page.engine, elem_id="catalogue")
+    shown = gr.Markdown(elem_id="card")
+    table.select(polite(card), None, shown, **AT_ONCE)
+    table.open(lambda: gr.Tabs(selected="look"), None, page.switch, **AT_ONCE)
+    page.picks("network", table.open)

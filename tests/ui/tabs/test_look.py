@@ -60,7 +60,8 @@ def test_a_run_is_shown_with_its_first_stage(look: Look, cat: Run) -> None:
 
 def test_without_a_run_nothing_changes(look: Look) -> None:
     assert look.show(None, "Stem", None, visitor()) == (gr.skip(),) * 6
-    assert look.pick_layer(None, "Stem", visitor()) == (gr.skip(),) * 3
+    assert look.pick_layer(None, "Stem", "", visitor()) == (gr.skip(),) * 3
+    assert look.pick_layer(None, "Stem", "Stem", visitor()) == (gr.skip(),) * 3
 
 
 def test_the_search_box_offers_every_module_and_names_stages_by_their_labels(look: Look, cat: Run) -> None:
@@ -88,7 +89,7 @@ def test_the_channel_of_the_address_opens_with_the_first_run_and_on_its_page(
     look: Look, cat: Run, engine: LocalEngine
 ) -> None:
     view = read(engine, {"stage": "Blocks 13-15", "channel": "130"})
-    assert shown(look, cat, "Blocks 13-15", view)[2] == Sheet(cat, "Blocks 13-15", page=-1, channel=130)
+    assert shown(look, cat, "Blocks 13-15", view)[2] == Sheet(cat, "Blocks 13-15", page=-1, channel=130, restored=True)
     assert shown(look, cat, "Stem", view)[2].channel is None  # another was picked meanwhile
     assert shown(look, cat, "Blocks 13-15", replace(view, channel=None))[2].page == 0
 
@@ -117,20 +118,20 @@ def test_a_pick_that_no_network_has_is_refused(look: Look, cat: Run) -> None:
 
 
 def test_a_layer_picked_in_the_search_box_is_shown_and_marked(look: Look, cat: Run) -> None:
-    sheet, drawn, layer = look.pick_layer(cat, "Blocks 10-12", visitor())
+    sheet, drawn, layer = look.pick_layer(cat, "Blocks 10-12", "", visitor())
     assert sheet == Sheet(cat, "Blocks 10-12")
     assert (drawn.run, drawn.selected, layer) == (cat, "Blocks 10-12", "Blocks 10-12")
-    sheet, _, layer = look.pick_layer(cat, "stem.conv", visitor())
+    sheet, _, layer = look.pick_layer(cat, "stem.conv", "", visitor())
     assert sheet.layer == layer == "stem.conv"
 
 
 def test_a_stage_is_found_by_its_module_too(look: Look, cat: Run) -> None:
-    assert look.pick_layer(cat, "blocks.9", visitor())[2] == "Blocks 6-9"
+    assert look.pick_layer(cat, "blocks.9", "", visitor())[2] == "Blocks 6-9"
 
 
 def test_a_layer_that_does_not_exist_is_refused_and_what_is_shown_stays(look: Look, cat: Run) -> None:
     with pytest.raises(gr.Error, match="no stage or layer called"):
-        polite(look.pick_layer)(cat, "Encoder 99", visitor())
+        polite(look.pick_layer)(cat, "Encoder 99", "", visitor())
 
 
 def test_a_classifier_is_shown_with_its_vectors(look: Look, engine: LocalEngine) -> None:

@@ -19,6 +19,7 @@ from segdemo.questions import Catalogue, Run, facts_of
 from segdemo.results import NetworkFacts, Result
 from segdemo.ui import address, visits
 from segdemo.ui.messages import note_text, polite, text, warn
+from segdemo.ui.panels.bar import Bar
 from segdemo.ui.panels.menu import Menu, PlainSlider
 from segdemo.ui.panels.picture import Fingerprints, Picture, thumbnail
 from segdemo.ui.texts import TEXTS
@@ -26,6 +27,7 @@ from segdemo.ui.texts import TEXTS
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
 PROGRESS = gr.Progress()  # as a default it makes Gradio hand in one for each run
+SHOW_CHOICE = "(picture, network, size) => ({picture: picture?.url ?? null, network, size})"
 SKIP = (gr.skip(), gr.skip())
 
 Kind = Literal["network", "result", "stage", "layer", "pixel", "channel"]
@@ -106,6 +108,9 @@ class Page:
             for picked in events:
                 self._tell(kind, picked, [self.question])
         self.blocks.unload(forget)
+        shown = [self.picture, self.network, self.size]
+        for changed in shown:
+            changed.change(None, shown, self.bar, js=SHOW_CHOICE, api_visibility="private")
         address.write_from(self)
 
     def _tell(self, kind: Kind, event: Callable[..., Any], first: Sequence[Any]) -> None:
@@ -213,24 +218,40 @@ class Page:
         return SKIP if picture is None else self.segment(picture, network, side, place, request, progress)
 
     def _build(self) -> None:
-        """Lay out the shared inputs, top to bottom."""
+        """Lay out the bar with what is always in sight, then the inputs that it opens."""
         i18n, networks = self.i18n, self.engine.answer(Catalogue())
-        first = networks[0]
+        with gr.Row(elem_id="bar"):
+            self.bar = Bar({facts.name: facts.title for facts in networks}, elem_id="chosen")
+            self.run = gr.Button(i18n("page.run"), variant="primary", elem_id="run", min_width=64)
+            self.stop = gr.Button(i18n("page.stop"), elem_id="stop", min_width=64)
+            self.status = gr.Markdown(elem_id="status")
+        with gr.Row(elem_id="inputs"):
+            with gr.Column(min_width=240):
+                self._build_pictures()
+            with gr.Column(min_width=240):
+                self._build_networks(networks)
+
+    def _build_pictures(self) -> None:
+        """Lay out what chooses a picture."""
         self.picture = Picture(
-            label=i18n("page.picture"),
+            label=self.i18n("page.picture"),
             sources=["upload", "clipboard", "webcam"],
             height=230,
             elem_id="picture",
             buttons=["fullscreen"],
         )
         self.examples = gr.Dataset(
-            label=i18n("page.examples"),
+            label=self.i18n("page.examples"),
             components=[gr.Image(visible=False, type="filepath")],
             samples=[[thumbnail(example(name))] for name in EXAMPLES],
             type="index",
             samples_per_page=len(EXAMPLES),
             elem_id="examples",
         )
+
+    def _build_networks(self, networks: Sequence[NetworkFacts]) -> None:
+        """Lay out what chooses a network, its working size and a step of its training."""
+        i18n, first = self.i18n, networks[0]
         self.network = Menu(
             label=i18n("page.network"),
             choices=[(facts.title, facts.name) for facts in networks],
@@ -248,10 +269,6 @@ class Page:
         self.step = PlainSlider(
             label=i18n("page.step"), info=i18n("page.step_info"), elem_id="step", **step_range(first)
         )
-        with gr.Row():
-            self.run = gr.Button(i18n("page.run"), variant="primary", elem_id="run", min_width=80)
-            self.stop = gr.Button(i18n("page.stop"), elem_id="stop", min_width=80)
-        self.status = gr.Markdown(elem_id="status")
 
 
 def of_newest(handler: Handler, count: int) -> Handler:

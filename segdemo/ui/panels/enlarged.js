@@ -17,7 +17,7 @@ const remarkOn = (facts, count, layer) => {
   return flat ? t('nearly_flat', {range: figure(facts.high - facts.low), layer: figure(layer.maximum - layer.minimum)}) : '';
 };
 
-const AROUND = 140; // pixels of the drawer for what stands above and below the map
+const AROUND = 112; // pixels of the drawer for what stands above and below the map
 
 export const enlargedView = ({step, close, say}) => {
   let shown = null; // {channel, values, width, height, scale, valid, name}

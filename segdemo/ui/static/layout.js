@@ -199,7 +199,8 @@ export function arrange(nodes, gapX, gapY) {
   for (const node of nodes) [node.x, node.y] = [node.cx - node.w / 2, rows.get(node.row) - node.anchor];
   const [left, top] = [Math.min(...nodes.map((node) => node.x)), Math.min(...nodes.map((node) => node.y))];
   for (const node of nodes) [node.x, node.y, node.cx] = [node.x - left, node.y - top, node.cx - left];
-  const w = Math.max(...nodes.map((node) => node.x + node.w));
+  const arcs = edges.filter(({ a, b, way }) => way === 'arc' && a.row !== b.row); // they go around, at the right
+  const w = Math.max(...nodes.map((node) => node.x + node.w), ...arcs.map(({ a, b }) => Math.max(a.x + a.w, b.x + b.w) + 14));
   return { nodes, edges, w, h: Math.max(...nodes.map((node) => node.y + node.h)), columns: columns.size };
 }
 

@@ -20,7 +20,7 @@ from segdemo.summaries import glimpse, summarise
 
 # The U-Net as wide as in the paper, with random weights: what is measured does not depend on them.
 NETWORKS["unet_64"] = replace(
-    unet.SPEC, name="unet_64", title="U-Net, 64 channels", build=lambda classes: unet.UNet(3, classes), sha256=""
+    unet.SPEC, name="unet_64", title="U-Net, 64 channels", build=lambda classes: unet.UNet(3, classes)
 )
 COMPARED = ("deeplabv3_mobilenet_v2", "u2netp", "unet_64")
 SIDES = {"deeplabv3_mobilenet_v2": 513}  # its sides are 8k + 1

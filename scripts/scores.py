@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="score on so many pictures; default: on all")
     arguments = parser.parse_args()
     torch.set_num_threads(2)
-    trained = [spec for spec in NETWORKS.values() if spec.sha256]
+    trained = [spec for spec in NETWORKS.values() if checkpoints.shipped(spec).sha256]
     rows = [HEAD, ("---",) * len(HEAD), *(row(spec, arguments.data, arguments.limit) for spec in trained)]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
     print(table)

@@ -5,7 +5,8 @@ python -m scripts.ship unet --run runs/unet --val foreground-val.zip --commit 1a
 Scores the weights in float32 and in float16, and keeps the latter where the score stays within 0.002. Writes
 checkpoints/NAME.safetensors and NAME.md, and docs/training/NAME-curves.png, -curves.csv and -examples.jpg. Snapshots
 of the run become checkpoints/NAME-step-N.safetensors. What no program can know of a network, its card takes from
-scripts/cards/NAME.md; what has to go into the SPEC is printed. Then python -m scripts.failures adds the failure cases.
+scripts/cards/NAME.md. The checksums go into checkpoints/manifest.json. Then python -m scripts.failures adds the
+failure cases.
 """
 
 from __future__ import annotations
@@ -69,14 +70,10 @@ def ship(name: str, run: Path, archive: Path, side: int | None, limit: int | Non
     return Shipped(spec, side, full, half, "float16" if kept else "float32", path, parameters), network
 
 
-def ship_snapshots(run: Path, spec: NetworkSpec) -> dict[int, str]:
-    """Copy the snapshots of a run but the last, which is the checkpoint itself; return their checksums by step."""
-    sums: dict[int, str] = {}
+def ship_snapshots(run: Path, spec: NetworkSpec) -> None:
+    """Copy the snapshots of a run but the last, which is the checkpoint itself."""
     for source in sorted((run / "snapshots").glob("*.safetensors"))[:-1]:
-        step = int(source.stem)
-        shutil.copyfile(source, checkpoints.path_of(spec, step))
-        sums[step] = _checksum(source)
-    return sums
+        shutil.copyfile(source, checkpoints.path_of(spec, int(source.stem)))
 
 
 def draw_examples(network: nn.Module, spec: NetworkSpec, side: int) -> Image.Image:
@@ -128,7 +125,7 @@ def write_card(shipped: Shipped, run: Path, archive: Path, commit: str, hardware
 
 
 def main() -> None:
-    """Ship one network and say what has to go into its SPEC."""
+    """Ship one network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network")
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
@@ -147,13 +144,9 @@ def main() -> None:
     draw_examples(network, shipped.spec, shipped.side).save(drawings / f"{name}-examples.jpg", quality=88)
     card = write_card(shipped, arguments.run, arguments.val, arguments.commit, arguments.hardware)
     shipped.path.with_suffix(".md").write_text(card, "utf-8")
-    print(f'{shipped.path}: mIoU {shipped.half.miou:.4f}; in the SPEC: sha256="{_checksum(shipped.path)}"')
-    for step, checksum in ship_snapshots(arguments.run, shipped.spec).items():
-        print(f'in its snapshots: Snapshot({step}, "{checksum}"),')
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    ship_snapshots(arguments.run, shipped.spec)
+    checkpoints.ship(shipped.spec)
+    print(f"{shipped.path}: mIoU {shipped.half.miou:.4f}; its checksum stands in {checkpoints.MANIFEST}")
 
 
 if __name__ == "__main__":

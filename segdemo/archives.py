@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from segdemo import encoded
 from segdemo.containers import open_container
 from segdemo.errors import InputError
 from segdemo.images import load_picture
@@ -25,6 +26,7 @@ from segdemo.pairing import find_pairs, shown
 
 __all__ = ["IGNORED", "Archive", "Reading", "to_stderr"]
 
+MAX_MEMORY = 400_000_000  # bytes while a picture is read, with its mask
 OTHERS = 2000  # pairs beside those asked for that a survey looks at, at most, where these leave something open
 Pair = tuple[str, str]
 
@@ -129,7 +131,7 @@ class Archive:
         """
         data = self._bytes(image)
         with _reading(image):
-            return load_picture(data)
+            return load_picture(data, name=image)
 
     def survey(self, pairs: Sequence[Pair], classes: int) -> Reading:
         """Look through the masks of pairs, and find out how they are to be understood.
@@ -196,10 +198,11 @@ class Archive:
         image, mask = pair
         data = self._bytes(image)
         with _reading(image):
-            picture = layout(data)
+            picture = layout(data, image)
         data = self._bytes(mask)
         with _reading(mask):
             values, drawn = decode(data, classes, mask)
+        encoded.check_memory(picture.memory + values.size, image, MAX_MEMORY)  # the mask is held meanwhile
         size = (values.shape[1], values.shape[0])
         if size != picture.upright and (size != picture.stored or drawn.orientation != 1):
             raise InputError(
@@ -308,9 +311,9 @@ def _reading(file: str) -> Iterator[None]:
     """Say that a file in an archive cannot be read, should reading it fail."""
     try:
         yield
+    except InputError:
+        raise
     except Exception as error:  # a damaged file can make a decoder raise anything
-        if isinstance(error, InputError) and error.code.startswith("archive_"):
-            raise
         raise InputError(
             "archive_file_unreadable",
             "In the archive, {file} cannot be read: {reason}. Every file in it has to be a whole picture. Replace it, "

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 from segdemo.errors import InputError
 from segdemo.networks.spec import NetworkSpec
 from segdemo.weights import check_file, read, refusals
+
+MANIFEST = "manifest.json"  # beside the checkpoints: their checksums, and which snapshots there are
 
 
 @dataclass(frozen=True)
@@ -67,27 +70,82 @@ def card_of(spec: NetworkSpec) -> str:
     return "\n".join(line for line in path.read_text("utf-8").splitlines() if not line.startswith("!["))
 
 
+@dataclass(frozen=True)
+class Shipped:
+    """What the manifest says of a network: which weights of it there are.
+
+    Args:
+        sha256: checksum of its checkpoint, lower-case hex; empty where there is none, and the network is untrained.
+        snapshots: step of the training → checksum of the weights as they were then, by ascending step.
+    """
+
+    sha256: str = ""
+    snapshots: Mapping[int, str] = field(default_factory=dict)
+
+
+def shipped(spec: NetworkSpec) -> Shipped:
+    """Return what ``manifest.json``, in the folder of the checkpoints, says of a network.
+
+    Raises:
+        InputError: ``manifest_unreadable``, when there is no such file, or it is damaged.
+    """
+    path = folder() / MANIFEST
+    try:
+        entry = json.loads(path.read_text("utf-8")).get(spec.name)
+        if entry is None:
+            return Shipped()
+        steps = sorted((int(step), str(checksum)) for step, checksum in entry.get("snapshots", {}).items())
+        return Shipped(str(entry["sha256"]), dict(steps))
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise InputError(
+            "manifest_unreadable",
+            "The file {path}, which lists the checkpoints, is missing or damaged. Get it again from where this "
+            "program came from, or set SEGDEMO_CHECKPOINTS to a folder that has it.",
+            path=path,
+        ) from error
+
+
+def ship(spec: NetworkSpec) -> Shipped:
+    """Enter the checkpoint and the snapshots of a network that lie in the folder into the manifest.
+
+    Returns:
+        What is entered.
+    """
+    found = {int(path.stem.rpartition("-")[2]): path for path in folder().glob(f"{spec.name}-step-*.safetensors")}
+    entry: dict[str, Any] = {"sha256": _checksum(path_of(spec))}
+    if found:
+        entry["snapshots"] = {str(step): _checksum(found[step]) for step in sorted(found)}
+    path = folder() / MANIFEST
+    manifest = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    path.write_text(json.dumps(manifest | {spec.name: entry}, indent=1) + "\n", "utf-8")
+    return shipped(spec)
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def sha256_of(spec: NetworkSpec, step: int | None = None) -> str:
-    """Return the checksum that the weights of a network have at a step of the training.
+    """Return the checksum that the weights of a network have at a step of the training, "" for an untrained one.
 
     Args:
         spec: of the network.
         step: of one of its snapshots, or None for the end of the training.
 
     Raises:
-        InputError: ``unknown_step``, when there is no snapshot of that step.
+        InputError: ``unknown_step``, when there is no snapshot of that step, or as :func:`shipped`.
     """
+    there = shipped(spec)
     if step is None:
-        return spec.sha256
-    for snapshot in spec.snapshots:
-        if type(step) is int and snapshot.step == step:
-            return snapshot.sha256
+        return there.sha256
+    if type(step) is int and step in there.snapshots:
+        return there.snapshots[step]
     raise InputError(
         "unknown_step",
         "There is no snapshot of {network} at step {step}; there are snapshots at {steps}.",
         network=spec.name,
         step=step,
-        steps=", ".join(str(snapshot.step) for snapshot in spec.snapshots) or "no step",
+        steps=", ".join(map(str, there.snapshots)) or "no step",
     )
 
 
@@ -96,7 +154,7 @@ def load(network: nn.Module, spec: NetworkSpec, step: int | None = None) -> bool
 
     Args:
         network: changed in place.
-        spec: says the name and the checksum of the file.
+        spec: says the name of the file; its checksum stands in the manifest.
         step: of one of the network's snapshots, or None for the end of the training.
 
     Returns:

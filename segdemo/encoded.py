@@ -46,8 +46,8 @@ _MAX_TAG_NUMBERS = 1_000_000  # in one tag of a TIFF, each of which Pillow makes
 
 # Bytes per pixel that a decoder takes at its peak, the decoded picture included; measured on Pillow 12.
 _BYTES_PER_PIXEL = {"WEBP": 18, "AVIF": 24, "HEIF": 24, "JPEG2000": 32}
-_SYSTEM_NAMES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "system volume information"}
 _ORIENTATION = 0x0112
+NAMELESS = "The picture"  # what messages call one that has no name
 _TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 
 
@@ -65,15 +65,6 @@ def formats_named() -> str:
 def suffixes() -> set[str]:
     """Return how files of the formats that are opened here end, in lower case, with the dot."""
     return {suffix for kind in formats() for suffix in KINDS[kind][1].split()}
-
-
-def is_hidden(name: str) -> bool:
-    """Say whether a file or folder is one that systems leave beside pictures, or that people hide.
-
-    Args:
-        name: without its folder.
-    """
-    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
 
 
 def readable(name: str) -> str:
@@ -174,12 +165,13 @@ def unreadable(name: str) -> InputError:
     )
 
 
-def check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int, name: str = NAMELESS) -> None:
     """Refuse a picture whose sides or pixel count are beyond what is worked on.
 
     Args:
         width: pixels.
         height: pixels.
+        name: what messages call it.
 
     Raises:
         InputError: no pixel at all, longer than ``MAX_SIDE`` or more than ``MAX_PIXELS``.
@@ -187,15 +179,17 @@ def check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
         raise InputError(
             "picture_without_pixels",
-            "The picture has {width} × {height} pixels. At least one is needed. Give another picture.",
+            "{name} has {width} × {height} pixels. At least one is needed. Give another picture.",
+            name=name,
             width=width,
             height=height,
         )
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
         raise InputError(
             "picture_too_large",
-            "The picture has {width} × {height} pixels; at most {side} on a side and {most} million in all are "
-            "worked on. Save it smaller and try again.",
+            "{name} has {width} × {height} pixels; at most {side} on a side and {most} million in all are worked on. "
+            "Save it smaller and try again.",
+            name=name,
             width=width,
             height=height,
             side=MAX_SIDE,
@@ -227,20 +221,46 @@ def open_picture(file: IO[bytes], name: str) -> Image.Image:
         if not start.startswith(b"\x89PNG"):
             raise
         opened = Image.open(_without_text(file), formats=formats())
-    check_size(*opened.size)
+    check_size(*opened.size, name)
     needed = _memory(opened, scans)
     if opened.format in ("WEBP", "AVIF", "HEIF", "TIFF"):  # their libraries hold the whole file too
         needed += file.seek(0, io.SEEK_END)
-    if needed > MAX_MEMORY:
+    check_memory(needed, name, MAX_MEMORY)
+    return opened
+
+
+def check_memory(needed: int, name: str, most: int) -> None:
+    """Refuse a picture that would take more memory than is given to one.
+
+    Args:
+        needed: bytes.
+        name: what messages call it.
+        most: bytes.
+
+    Raises:
+        InputError: more than that.
+    """
+    if needed > most:
         raise InputError(
             "picture_heavy",
             "{name} would take {needed} MB of memory to decode; at most {most} MB are given to one picture. Save it "
             "smaller, or as an ordinary JPEG or PNG, and try again.",
             name=name,
-            needed=needed // 1_000_000,
-            most=MAX_MEMORY // 1_000_000,
+            needed=-(-needed // 1_000_000),
+            most=most // 1_000_000,
         )
-    return opened
+
+
+def memory_of(opened: Image.Image, data: bytes) -> int:
+    """Estimate how many bytes it takes to read a picture into RGB from bytes in memory, these included.
+
+    Args:
+        opened: by :func:`open_picture`.
+        data: its file.
+    """
+    scans = data.count(b"\xff\xda") if opened.format in ("JPEG", "MPO") else 1
+    wide = opened.mode in ("I", "F")  # of these there is a copy of 8 bits between
+    return max(_memory(opened, scans), opened.width * opened.height * (9 if wide else 8)) + len(data)
 
 
 def _memory(opened: Image.Image, scans: int) -> int:
@@ -343,7 +363,7 @@ def orientation_of(opened: Image.Image) -> int:
         except (ValueError, TypeError, KeyError, struct.error, OverflowError, ZeroDivisionError):
             return 1
         return number if 1 <= number <= 8 else 1
-    exif = opened.info.get("exif")
+    exif = opened.info.get("exif") or _profile_in_text(opened.info.get("Raw profile type exif"))
     if isinstance(exif, bytes):
         while exif.startswith(b"Exif\0\0"):
             exif = exif[6:]
@@ -358,6 +378,14 @@ def orientation_of(opened: Image.Image) -> int:
         if isinstance(xmp, bytes) and (found := re.search(rb'tiff:Orientation(?:="|>)([1-8])', xmp)):
             return int(found[1])
     return 1
+
+
+def _profile_in_text(text: object) -> bytes | None:
+    """Return the EXIF that older programs write into a PNG as text: name and length in lines, then hexadecimal."""
+    try:
+        return bytes.fromhex("".join(str(text or "").split("\n")[3:])) or None
+    except ValueError:
+        return None
 
 
 def decode(opened: Image.Image) -> bool:
@@ -397,7 +425,8 @@ def decode(opened: Image.Image) -> bool:
         opened.load()
         return not whole  # a whole picture, and something odd behind it
     finally:
-        vars(opened).pop("load_read", None)  # else the picture refers to itself and outlives its last use
+        vars(opened).pop("load_read", None)
+        vars(opened).pop("load_end", None)  # else the picture refers to itself and outlives its last use
     return ended
 
 
@@ -413,6 +442,8 @@ def missing_share(picture: Image.Image) -> float:
     blank = sum(1 for _ in takewhile(is_blank, range(picture.height - 1, -1, -1)))
     if picture.format in ("BMP", "DIB", "TGA"):  # they may begin at the bottom
         blank = max(blank, sum(1 for _ in takewhile(is_blank, range(picture.height))))
+    if picture.format in ("GIF", "PNG"):  # where rows are interlaced, every second one comes last
+        blank = max(blank, sum(1 for _ in takewhile(is_blank, range((picture.height - 2) // 2 * 2 + 1, 0, -2))))
     return blank / picture.height
 
 

@@ -7,7 +7,6 @@ palette of any depth, or as colour whose channels are equal. What could mean two
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, UnidentifiedImageError
 
+from segdemo import encoded
 from segdemo.errors import InputError
-from segdemo.images import FORMATS, check_size
 
 IGNORED = 255  # in a mask: not to be judged
 LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "HEIF")  # may change the values of pixels
 BAND = 256  # rows that are looked at together
-ORIENTATION = 274  # the tag, of EXIF and of TIFF
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -43,10 +41,12 @@ class Layout:
     Args:
         stored: (width, height) of the pixels as they are stored.
         orientation: EXIF's, 1 to 8; 1 is upright.
+        memory: bytes that it takes to read it, with its file, about.
     """
 
     stored: tuple[int, int]
     orientation: int
+    memory: int = 0
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -54,14 +54,19 @@ class Layout:
         return self.stored[::-1] if self.orientation >= 5 else self.stored
 
 
-def layout(data: bytes) -> Layout:
+def layout(data: bytes, name: str = encoded.NAMELESS) -> Layout:
     """Read from a picture's head how it lies in its file, without decoding it.
 
+    Args:
+        data: the file's bytes.
+        name: of the file, for messages.
+
     Raises:
+        InputError: it is larger than is worked on.
         Exception: of any kind: it is no picture, or damaged.
     """
-    with _opened(data) as opened:
-        return _layout(opened)
+    with _opened(data, name) as opened:
+        return _layout(opened, data)
 
 
 def decode(data: bytes, classes: int, name: str) -> tuple[Mask, Layout]:
@@ -79,19 +84,18 @@ def decode(data: bytes, classes: int, name: str) -> tuple[Mask, Layout]:
         InputError: it is larger than is worked on, or holds another class.
         Exception: of any kind: it is no picture, damaged, or of a kind that no index can be read from.
     """
-    with _opened(data) as opened:
-        lies = _layout(opened)
-        check_size(*lies.stored)
+    with _opened(data, name) as opened:
+        lies = _layout(opened, data)
         _check_lossless(opened, data)
         largest, full = _levels(opened, data)
-        opened.load()
+        if encoded.decode(opened):
+            raise ValueError("the file is damaged or ends early")
         values = _values(opened, classes, name, largest)
     if full != largest:  # Pillow spreads what has few levels over 0 … 255; that is undone
         values = np.rint(np.arange(256) * (largest / full)).astype(np.uint8)[values]
     values = _white(values, classes, largest)
     _check_classes(values, classes, name)
-    turned_by_pillow = opened.format == "TIFF"
-    return values if turned_by_pillow else turn(values, lies.orientation), lies
+    return turn(values, lies.orientation), lies
 
 
 def turn(values: Mask, orientation: int) -> Mask:
@@ -107,32 +111,24 @@ def counts(values: Mask) -> NDArray[np.int64]:
 
 
 @contextmanager
-def _opened(data: bytes) -> Iterator[Image.Image]:
-    Image.init()
-    known = [form for form in FORMATS if form in Image.OPEN]  # HEIF only with a plugin
+def _opened(data: bytes, name: str) -> Iterator[Image.Image]:
     if data.startswith(b"\x93NUMPY"):
         raise ValueError("it is a NumPy array; a mask is a picture such as PNG")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its size is checked, in our words
-        try:
-            opened = Image.open(io.BytesIO(data), formats=known)
-        except UnidentifiedImageError:
-            raise ValueError("it is empty, or no picture of a kind that is read") from None
+    try:
+        opened = encoded.open_picture(io.BytesIO(data), name)
+    except UnidentifiedImageError:
+        raise ValueError("it is empty, or no picture of a kind that is read") from None
     with opened:
         yield opened
 
 
-def _layout(opened: Image.Image) -> Layout:
-    """Read the size and the orientation; odd EXIF counts as none."""
-    try:
-        orientation = opened.getexif().get(ORIENTATION, 1)
-    except Exception:  # a damaged block can make the reader raise anything
-        orientation = 1
-    orientation = orientation if orientation in TURNS else 1
+def _layout(opened: Image.Image, data: bytes) -> Layout:
+    """Read size and orientation just as whoever reads the picture does."""
+    orientation = encoded.orientation_of(opened)
     stored = opened.size
     if opened.format == "TIFF" and orientation >= 5:  # of these Pillow gives the upright size
         stored = stored[::-1]
-    return Layout(stored, orientation)
+    return Layout(stored, orientation, encoded.memory_of(opened, data))
 
 
 def _check_lossless(opened: Image.Image, data: bytes) -> None:

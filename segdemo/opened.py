@@ -86,7 +86,7 @@ def open_network(spec: NetworkSpec, step: int | None = None) -> Opened:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # an untrained network, too, shows everybody the same
             module = spec.build(len(spec.classes)).eval()
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster
+        module.to(memory_format=torch.channels_last)  # a third faster
         trained = checkpoints.load(module, spec, step) and step != 0  # at step 0 the weights are random
     return Opened(spec, step, module, trained, fingerprint_of(module))
 

@@ -15,13 +15,20 @@ from segdemo.errors import InputError
 
 SUFFIXES = ("_mask", "-mask", "_masks", "_seg", "_segmentation", "_label", "_labels", "_gt")
 KINDS = ("images", "masks")
-_LEFT_BEHIND = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin", "@eadir"}
+_LEFT_BEHIND = {
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),
+    *("icon\r", "__macosx", "@eadir"),
+}
 Named = dict[str, list[int]]  # the part of a name that picture and mask share → places of the files so named
 Place = tuple[str, ...]  # the folders above images and masks
 
 
 def left_behind(name: str) -> bool:
-    """Tell whether a file or folder of this name was left by an operating system or a notebook, or is hidden."""
+    """Tell whether a file or folder of this name was left by an operating system or a notebook, or is hidden.
+
+    Args:
+        name: without its folder.
+    """
     return name.startswith(".") or name.casefold() in _LEFT_BEHIND
 
 
@@ -74,7 +81,10 @@ def _sorted(names: Sequence[str]) -> dict[Place, dict[str, Named]]:
             continue
         at = next((at for at, part in enumerate(parts[:-1]) if part.casefold() in KINDS), None)
         if at is not None:
-            stem = str(PurePosixPath(*parts[at + 1 :]).with_suffix(""))
+            inner = at + 1
+            while inner < len(parts) - 1 and parts[inner].casefold() == parts[at].casefold():
+                inner += 1  # a folder packed once more in one of its own name
+            stem = str(PurePosixPath(*parts[inner:]).with_suffix(""))
             kinds = places.setdefault(parts[:at], {kind: {} for kind in KINDS})
             kinds[parts[at].casefold()].setdefault(unicodedata.normalize("NFC", stem), []).append(index)
     return places

@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from segdemo import encoded
+from segdemo.encoded import NAMELESS
 from segdemo.errors import InputError
 from segdemo.notes import Note
 from segdemo.pixels import from_values, to_rgb, upright
@@ -29,7 +30,6 @@ PictureSource: TypeAlias = (
 
 MAX_MISSING = 0.1  # share of a picture cut short that may be missing
 _AT_A_TIME = 2  # pictures decoded, whoever asks
-_NAMELESS = "The picture"
 
 
 class _Turns:
@@ -74,13 +74,14 @@ class Read:
     notes: tuple[Note, ...] = ()
 
 
-def load_picture(source: PictureSource) -> Image.Image:
+def load_picture(source: PictureSource, *, name: str | None = None) -> Image.Image:
     """Read a picture of any mode into RGB, upright, its first frame if it has several.
 
     As :func:`read_picture`, without its notes.
 
     Args:
         source: as for :func:`read_picture`.
+        name: as for :func:`read_picture`.
 
     Returns:
         A new PIL picture, RGB, 8 bits a channel.
@@ -88,10 +89,10 @@ def load_picture(source: PictureSource) -> Image.Image:
     Raises:
         InputError: it cannot be used.
     """
-    return read_picture(source).picture
+    return read_picture(source, name=name).picture
 
 
-def read_picture(source: PictureSource) -> Read:
+def read_picture(source: PictureSource, *, name: str | None = None) -> Read:
     """Read a picture of any mode into RGB, upright, its first frame if it has several.
 
     Transparent pixels are laid over white, colour profiles converted to sRGB, numbers of more than 8 bits scaled. Size
@@ -102,6 +103,7 @@ def read_picture(source: PictureSource) -> Read:
             (H, W, 4); tensor (C, H, W) or (1, C, H, W) with C 1, 3 or 4, or (H, W). Either layout is understood where
             only one fits. Values: uint8, bool, 16-bit integers, floats in [0, 1] or [0, 255]; others are scaled by
             their range, and a note says so.
+        name: what messages call it; None takes the name of the file where there is one.
 
     Returns:
         A new PIL picture, RGB, 8 bits a channel, at most ``MAX_SIDE`` pixels a side and ``MAX_PIXELS`` in all; and
@@ -111,21 +113,21 @@ def read_picture(source: PictureSource) -> Read:
         InputError: there is no such file, it is no picture, it is damaged, or it is too large.
     """
     if callable(getattr(source, "read", None)) and not isinstance(source, Image.Image):
-        source = _rewindable(source)  # type: ignore[arg-type]
+        source = _rewindable(source, name or NAMELESS)  # type: ignore[arg-type]
     with _DECODING:
         if isinstance(source, str | os.PathLike):
-            return _read_path(source)
+            return _read_path(source, name)
         if isinstance(source, bytes | bytearray | memoryview):
-            encoded.check_bytes(len(source), _NAMELESS)
-            return _read_file(io.BytesIO(source), _NAMELESS)
+            encoded.check_bytes(len(source), name or NAMELESS)
+            return _read_file(io.BytesIO(source), name or NAMELESS)
         if isinstance(source, Image.Image):
-            return _read_pil(source)
+            return _read_pil(source, name or NAMELESS)
         if isinstance(source, Tensor):
-            return _read_array(_of_tensor(source), first=True)
+            return _read_array(_of_tensor(source), name or NAMELESS, first=True)
         if isinstance(source, np.ndarray):
-            return _read_array(source, first=False)
+            return _read_array(source, name or NAMELESS, first=False)
         if callable(getattr(source, "read", None)):
-            return _read_stream(source)
+            return _read_stream(source, name or NAMELESS)
     raise InputError(
         "picture_kind",
         "A {kind} is not a picture. Give a path, the bytes of a picture file, an open binary file, a PIL picture, a "
@@ -134,9 +136,9 @@ def read_picture(source: PictureSource) -> Read:
     )
 
 
-def _read_path(source: str | os.PathLike[str] | os.PathLike[bytes]) -> Read:
+def _read_path(source: str | os.PathLike[str] | os.PathLike[bytes], name: str | None) -> Read:
     path = os.fsdecode(source)
-    name = encoded.shown(os.path.basename(os.path.normpath(path)))
+    name = name or encoded.shown(os.path.basename(os.path.normpath(path)))
     if re.match(r"(?i)[a-z][a-z0-9+.-]*://|data:", path) and not os.path.lexists(path.replace("\0", "")):
         raise InputError(
             "picture_address",
@@ -145,27 +147,27 @@ def _read_path(source: str | os.PathLike[str] | os.PathLike[bytes]) -> Read:
             name=encoded.shown(path[:100]),
         )
     if not path or "\0" in path:
-        raise encoded.unreadable(name if path else _NAMELESS)
+        raise encoded.unreadable(name if path else NAMELESS)
     with encoded.open_file(path, name) as file:
         return _read_file(file, name)
 
 
-def _rewindable(source: BinaryIO) -> BinaryIO:
+def _rewindable(source: BinaryIO, name: str) -> BinaryIO:
     """Read a stream that cannot go back, up to the largest size and in nobody's way; other files stay as they are."""
-    with _refusing(_NAMELESS):
+    with _refusing(name):
         if source.seekable():
             return source
         content = source.read(encoded.MAX_BYTES + 1)
-        encoded.check_bytes(len(content), _NAMELESS)
+        encoded.check_bytes(len(content), name)
         return io.BytesIO(content)
 
 
-def _read_stream(source: BinaryIO) -> Read:
+def _read_stream(source: BinaryIO, name: str) -> Read:
     """Read an open binary file, which stays open."""
-    with _refusing(_NAMELESS):
-        encoded.check_bytes(source.seek(0, io.SEEK_END), _NAMELESS)
+    with _refusing(name):
+        encoded.check_bytes(source.seek(0, io.SEEK_END), name)
         source.seek(0)
-        return _read_file(source, _NAMELESS)
+        return _read_file(source, name)
 
 
 def _read_file(file: BinaryIO, name: str) -> Read:
@@ -194,13 +196,13 @@ def _read_file(file: BinaryIO, name: str) -> Read:
         return Read(upright(picture, orientation), (*notes, *more))
 
 
-def _read_pil(source: Image.Image) -> Read:
+def _read_pil(source: Image.Image, name: str) -> Read:
     """Read a picture that Pillow holds, or has opened and not decoded yet."""
-    encoded.check_size(*source.size)
+    encoded.check_size(*source.size, name)
     try:
         source.load()
         orientation = encoded.orientation_of(source)
-        picture, notes = to_rgb(source, _NAMELESS)
+        picture, notes = to_rgb(source, name)
     except Exception as error:  # decoders raise anything
         raise InputError(
             "picture_closed",
@@ -244,13 +246,13 @@ def _of_tensor(tensor: Tensor) -> NDArray[Any]:
         ) from error
 
 
-def _read_array(array: NDArray[Any], *, first: bool) -> Read:
+def _read_array(array: NDArray[Any], name: str, *, first: bool) -> Read:
     """Read an array; where both layouts fit, ``first`` says whether channels come before rows."""
     values = _channels_last(array, first=first)
-    encoded.check_size(values.shape[1], values.shape[0])
+    encoded.check_size(values.shape[1], values.shape[0], name)
     if values.dtype == bool:
         values = values.view(np.uint8) * np.uint8(255)
-    with _refusing(_NAMELESS):
+    with _refusing(name):
         notes: list[Note] = []
         if values.dtype == np.uint8:
             picture = Image.fromarray(np.ascontiguousarray(values[..., 0] if values.shape[2:] == (1,) else values))
@@ -258,10 +260,10 @@ def _read_array(array: NDArray[Any], *, first: bool) -> Read:
             picture, notes = from_values(
                 lambda top, bottom: values[top:bottom],
                 (values.shape[1], values.shape[0]),
-                _NAMELESS,
+                name,
                 deep=values.dtype == np.uint16,
             )
-        picture, more = to_rgb(picture, _NAMELESS)
+        picture, more = to_rgb(picture, name)
         return Read(picture, (*notes, *more))
 
 

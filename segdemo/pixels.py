@@ -150,8 +150,8 @@ def from_values(
     usual = (65535,) if deep else (255, 65535) if whole else (1, 255)
     notes: list[Note] = []
     bounds = next(((0.0, float(most)) for most in usual if low >= 0 and most / 4 < high <= most), None)
-    if bounds is None and low == high == 0:
-        bounds = 0.0, 1.0
+    if bounds is None and low == high >= 0:  # one value alone says nothing of its range
+        bounds = next(((0.0, float(most)) for most in usual if high <= most), None)
     if bounds is None:
         bounds = low, high
         notes.append(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from segdemo import ambient
 from segdemo.activations import capture, run_until, short_key, trace
-from segdemo.checkpoints import card_of
+from segdemo.checkpoints import card_of, shipped
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
 from segdemo.images import place, to_picture, whole
@@ -182,6 +182,7 @@ def facts_of(engine: Engine, network: str) -> NetworkFacts:
 
 
 def _facts(spec: NetworkSpec) -> NetworkFacts:
+    there = shipped(spec)
     return NetworkFacts(
         name=spec.name,
         title=spec.title,
@@ -189,9 +190,9 @@ def _facts(spec: NetworkSpec) -> NetworkFacts:
         classes=spec.classes,
         size=spec.rule.side,
         sizes=spec.rule.sides,
-        steps=tuple(snapshot.step for snapshot in spec.snapshots),
+        steps=tuple(there.snapshots),
         stages=spec.stages,
-        trained=bool(spec.sha256),
+        trained=bool(there.sha256),
         source=spec.source,
         card=card_of(spec),
     )

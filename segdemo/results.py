@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -133,7 +133,7 @@ class NetworkFacts:
 
     def suitable_size(self, size: int | None) -> int:
         """Return an input size if it is offered, else the network's own, pixels."""
-        return size if size in self.sizes else self.size  # type: ignore[return-value]
+        return size if size in self.sizes else self.size
 
     def check_size(self, size: int | None) -> int:
         """Return an input size that is offered, pixels.
@@ -142,7 +142,7 @@ class NetworkFacts:
             InputError: it is not.
         """
         if size in self.sizes:
-            return size  # type: ignore[return-value]
+            return size
         raise InputError(
             "size_not_offered",
             "The working size of {network} has to be one of {sizes} pixels. Choose one of them.",
@@ -157,7 +157,7 @@ class NetworkFacts:
             InputError: there are none.
         """
         if step in self.steps:
-            return step  # type: ignore[return-value]
+            return step
         raise InputError(
             "step_not_kept",
             "There are no weights of {network} from that step of its training; there are from {steps}. Choose one of "
@@ -200,7 +200,10 @@ class Result:
     side: int
     size: tuple[int, int]
     placement: Placement
-    seen: _Copies = _Copies()
+    if TYPE_CHECKING:
+        seen: Image.Image
+    else:
+        seen: _Copies = _Copies()
     logits: np.ndarray
     layers: Mapping[str, Summary]
     glimpses: Mapping[str, Glimpse]

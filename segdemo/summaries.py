@@ -21,6 +21,14 @@ MINUS_INFINITY, PLUS_INFINITY, NOT_A_NUMBER = 253, 254, 255
 _OWN = threading.local()
 
 
+def _restored(self: object, state: dict[str, object]) -> None:
+    """Take in what was pickled; arrays stay read-only, as they are wherever answers are shared."""
+    self.__dict__.update(state)
+    for value in state.values():
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+
+
 @dataclass(frozen=True)
 class Channels:
     """Figures of each channel of an activation, each float32 (C,), over the channel's finite values.
@@ -36,6 +44,8 @@ class Channels:
     zero_share: np.ndarray
     nans: np.ndarray
     infinities: np.ndarray
+
+    __setstate__ = _restored
 
     def ranked(self, by: str) -> np.ndarray:
         """Return the channels' numbers, (C,) int64, best first.
@@ -91,6 +101,8 @@ class Summary:
     thumbnails: np.ndarray
     thumbnail_step: int
 
+    __setstate__ = _restored
+
     @property
     def nbytes(self) -> int:
         """Memory it takes, in bytes, near enough for a cache."""
@@ -116,6 +128,8 @@ class Glimpse:
     step: int
     low: float
     high: float
+
+    __setstate__ = _restored
 
 
 def as_maps(tensor: Tensor) -> Tensor:
@@ -264,7 +278,7 @@ def _merged(pieces: list[dict[str, Tensor]], grid: Tensor, size: int) -> dict[st
     groups, _, width, channels = grid.shape
 
     def of_channels(name: str, reduction: np.ufunc, kind: type) -> np.ndarray:
-        parts = np.concatenate([piece[name].numpy() for piece in pieces], dtype=kind)
+        parts: np.ndarray = np.concatenate([piece[name].numpy() for piece in pieces], dtype=kind)
         if groups == 1:  # the pieces are parts of the same channels
             parts = reduction.reduce(parts, axis=0)
         return reduction.reduce(parts.reshape(groups, width, channels), axis=1).reshape(-1)

@@ -13,7 +13,7 @@ import re
 import stat
 import warnings
 import zipfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -27,7 +27,7 @@ from segdemo.errors import InputError
 
 MAX_BYTES = 2 << 30  # a network of half a billion float32 weights
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "ema", "params", "model_state", "generator")
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.")  # of DataParallel, torch.compile, Lightning and people
+PREFIXES = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "model.", "net.")  # of wrappers, and of people
 ASIDE = ("n_averaged",)  # tensors that averaging keeps beside the weights
 DEEPEST = 8  # wrappers within each other
 KNOWN_AS = {
@@ -163,7 +163,7 @@ def _load(file: IO[bytes]) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True)
 
 
-def _plain_kinds() -> Iterator[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+def _plain_kinds() -> Iterator[Any]:
     """Yield what people's training loops leave in checkpoints and what does nothing when it is made."""
     yield argparse.Namespace
     yield pathlib.PurePosixPath
@@ -205,11 +205,28 @@ def _unwrapped(values: Any) -> Mapping[Any, Any]:
         elif not isinstance(values, Mapping):
             raise Unreadable(f"a state dict was expected, and it is a value of type {type(values).__name__}")
         else:
-            inner = next((values[key] for key in WRAPPERS if _has_tensors(values.get(key))), None)
+            known = next((values[key] for key in WRAPPERS if _has_tensors(values.get(key))), None)
+            inner = _only_one(values) if known is None else known
             if inner is None:
                 return values
             values = inner
     raise Unreadable(f"its state dict is wrapped more than {DEEPEST} times")
+
+
+def _only_one(values: Mapping[Any, Any]) -> Any:
+    """Return the one state dict in a wrapper, whatever its name; None where the weights lie in the mapping itself.
+
+    Raises:
+        Unreadable: there are several, and nothing says which is meant.
+    """
+    if any(isinstance(value, Tensor | np.ndarray) and value.ndim for value in values.values()):
+        return None
+    inside = {str(key): one for key, one in values.items() if _has_tensors(one) and "optim" not in str(key).lower()}
+    if len(inside) > 1:
+        raise Unreadable(
+            f"it holds several state dicts, {', '.join(list(inside)[:5])}; save the one that is meant alone"
+        )
+    return next(iter(inside.values()), None)
 
 
 def _has_tensors(value: object, depth: int = 0) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import replace
+from pathlib import Path
 
 # Before anything imports Gradio or the hub's client.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -27,12 +28,24 @@ def picture() -> Image.Image:
     return Image.fromarray(pixels)
 
 
-@pytest.fixture
-def untrained_unet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As long as the test lasts, the U-Net has no checkpoint."""
-    from segdemo.networks import NETWORKS
+def checkpoints_without(name: str, folder: Path) -> Path:
+    """Fill a folder with links to the checkpoints and a manifest that knows nothing of one network; return it."""
+    from segdemo import checkpoints
 
-    monkeypatch.setitem(NETWORKS, "unet", replace(NETWORKS["unet"], sha256="", snapshots=()))
+    manifest = json.loads((checkpoints.folder() / checkpoints.MANIFEST).read_text("utf-8"))
+    del manifest[name]
+    folder.mkdir()
+    for path in checkpoints.folder().iterdir():
+        if path.name != checkpoints.MANIFEST:
+            (folder / path.name).symlink_to(path)
+    (folder / checkpoints.MANIFEST).write_text(json.dumps(manifest), "utf-8")
+    return folder
+
+
+@pytest.fixture
+def untrained_unet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As long as the test lasts, the U-Net has no checkpoint."""
+    monkeypatch.setenv("SEGDEMO_CHECKPOINTS", str(checkpoints_without("unet", tmp_path / "checkpoints")))
 
 
 def mixed_by_hand(

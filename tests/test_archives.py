@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+import segdemo.encoded
 from segdemo import archives, containers
 from segdemo.archives import Archive
 from segdemo.errors import InputError
+from segdemo.images import load_picture
 from segdemo.pairing import find_pairs
 
 INDICES = np.array([[0, 1, 1, 0], [0, 0, 1, 0]], np.uint8)
@@ -174,6 +176,71 @@ def test_black_and_white_is_said_and_refused_where_there_are_more_classes(tmp_pa
     assert refusal(path, classes=3).code == "archive_white"
 
 
+ODD_EXIF = {
+    "a rational without a denominator": (0x11A, 10, 1, struct.pack("<I", 26)),
+    "an inner directory given as text": (0x8769, 2, 4, b"abc"),
+    "an inner directory behind the end": (0x8769, 4, 1, struct.pack("<I", 999_999)),
+    "a type that there is not": (0x110, 99, 1, b"abcd"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_EXIF)
+@pytest.mark.parametrize("doubled", [False, True])
+def test_mask_fits_a_picture_that_odd_exif_turns(odd: str, doubled: bool, tmp_path: Path) -> None:
+    entries = sorted([(0x112, 3, 1, struct.pack("<H", 6)), ODD_EXIF[odd]])
+    body = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3].ljust(4, b"\0") for entry in entries)
+    exif = b"Exif\0\0" * (1 + doubled) + b"II*\0" + struct.pack("<IH", 8, 2) + body + bytes(4)
+    picture = encoded(Image.new("RGB", (2, 4), "gray"), "JPEG", exif=exif)
+    assert load_picture(picture).size == (4, 2)
+    path = packed(tmp_path / "set.zip", ("images/a.jpg", picture), ("masks/a.png", drawn(INDICES)))
+    assert understood(path) == [INDICES.tolist()]
+
+
+def test_refusal_of_a_picture_in_an_archive_is_one_sentence_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segdemo.encoded, "MAX_PIXELS", 7)
+    error = refusal(one_mask(tmp_path, drawn(INDICES)))
+    assert error.code == "picture_too_large"
+    assert str(error).startswith("images/a.png has 4 × 2 pixels; at most")
+
+
+@pytest.mark.parametrize("form", ["WEBP", "TIFF"])
+def test_mask_that_takes_too_much_memory_is_refused_before_it_is_decoded(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"lossless": True} if form == "WEBP" else {"compression": "tiff_deflate"}
+    content = encoded(Image.fromarray(INDICES).convert("RGB"), form, **options)
+    assert understood(one_mask(tmp_path, content)) == [INDICES.tolist()]
+    monkeypatch.setattr(segdemo.encoded, "MAX_MEMORY", 60)  # 8 pixels: 18 bytes each as WebP; 8 as TIFF, and the file
+    error = refusal(packed(tmp_path / "b.zip", ("images/a.png", photo(4, 2)), ("masks/a.tif", content)))
+    assert error.code == "picture_heavy" and str(error).startswith("masks/a.tif would take")
+
+
+def test_picture_and_mask_that_take_too_much_memory_together_are_refused_by_the_survey(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = one_mask(tmp_path, drawn(INDICES))
+    needed = 8 * 8 + len(photo(4, 2)) + 8  # pixels twice, the picture's file, and the mask
+    monkeypatch.setattr(archives, "MAX_MEMORY", needed)
+    assert understood(path) == [INDICES.tolist()]
+    monkeypatch.setattr(archives, "MAX_MEMORY", needed - 1)
+    with Archive(path) as archive, pytest.raises(InputError) as caught:
+        archive.survey(archive.pairs, 2)
+    assert caught.value.code == "picture_heavy" and str(caught.value).startswith("images/a.png would take")
+
+
+def test_folders_packed_in_folders_of_their_own_name_are_found(tmp_path: Path) -> None:
+    files = [("images/images/a.png", photo(4, 2)), ("masks/Masks/a.png", drawn(INDICES))]
+    assert understood(packed(tmp_path / "set.zip", *files)) == [INDICES.tolist()]
+
+
+def test_mask_cut_short_is_refused(tmp_path: Path) -> None:
+    content = encoded(Image.fromarray(np.tile(INDICES, (64, 64))))
+    path = packed(tmp_path / "set.zip", ("images/a.png", photo(256, 128)), ("masks/a.png", content[:-30]))
+    assert "ends early" in str(refusal(path))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_mask_drawn_on_the_stored_picture_is_turned_with_it(orientation: int, tmp_path: Path) -> None:
     from PIL import ImageOps
@@ -228,6 +295,7 @@ LAYOUTS: dict[str, list[str]] = {
     "inner folder": ["images/train/a.png", "masks/train/a.png"],
     "left by macOS": ["s/images/a.png", "s/masks/a.png", "__MACOSX/s/images/._a.png", "s/images/._a.png", ".DS_Store"],
     "left by Windows": ["images/a.png", "masks/a.png", "images/Thumbs.db", "masks/desktop.ini"],
+    "left on a drive": ["images/a.png", "masks/a.png", "System Volume Information/images/b.png"],
     "left by a notebook": ["images/a.png", "masks/a.png", "images/.ipynb_checkpoints/a-checkpoint.png"],
     "other files": ["images/a.png", "masks/a.png", "README.md", "docs/images/logo.png", "../images/b.png"],
     "suffix": ["images/a.png", "masks/a_mask.png"],

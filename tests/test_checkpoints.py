@@ -15,7 +15,7 @@ from torch import nn
 
 from segdemo import checkpoints
 from segdemo.errors import InputError
-from segdemo.networks import NETWORKS, Snapshot
+from segdemo.networks import NETWORKS
 
 Pair = tuple[Path, Any]
 
@@ -30,8 +30,9 @@ def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
     path = tmp_path / "small.safetensors"
     save_file(network().state_dict(), path)
     monkeypatch.setenv("SEGDEMO_CHECKPOINTS", str(tmp_path))
-    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-    return path, replace(NETWORKS["unet"], name="small", sha256=checksum)
+    spec = replace(NETWORKS["unet"], name="small")
+    checkpoints.ship(spec)
+    return path, spec
 
 
 def state_of(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -69,7 +70,7 @@ def test_weights_that_fit_are_loaded(saved: Pair) -> None:
 def test_network_without_weights_keeps_its_random_start_and_says_so(saved: Pair) -> None:
     module = network()
     before = state_of(module)
-    assert checkpoints.load(module, replace(saved[1], sha256="")) is False
+    assert checkpoints.load(module, replace(saved[1], name="another")) is False
     assert same(before, state_of(module))
 
 
@@ -90,7 +91,8 @@ def test_one_flipped_bit_is_noticed(saved: Pair, at: int) -> None:
     path.write_bytes(content)
     module = network()
     before = state_of(module)
-    with pytest.raises(InputError, match=f"SHA-256 {hashlib.sha256(content).hexdigest()}.*{spec.sha256}") as refusal:
+    found, expected = hashlib.sha256(content).hexdigest(), checkpoints.shipped(spec).sha256
+    with pytest.raises(InputError, match=f"SHA-256 {found}.*{expected}") as refusal:
         checkpoints.load(module, spec)
     assert refusal.value.code == "checkpoint_altered"
     assert same(before, state_of(module))
@@ -193,7 +195,7 @@ def test_a_snapshot_of_the_training_is_loaded_by_its_step_and_checked_like_the_r
     path, spec = saved
     early = path.with_name("small-step-200.safetensors")
     save_file(network().half().state_dict(), early)
-    spec = replace(spec, snapshots=(Snapshot(200, hashlib.sha256(early.read_bytes()).hexdigest()),))
+    assert list(checkpoints.ship(spec).snapshots) == [200]
     module = network()
     assert checkpoints.load(module, spec, step=200) is True
     assert same(state_of(module), {name: tensor.float() for name, tensor in load_file(early).items()})
@@ -203,3 +205,30 @@ def test_a_snapshot_of_the_training_is_loaded_by_its_step_and_checked_like_the_r
     early.write_bytes(path.read_bytes())
     with pytest.raises(InputError, match="has SHA-256"):
         checkpoints.load(module, spec, step=200)
+
+
+def test_the_manifest_names_the_checksum_and_the_snapshots_in_order(saved: Pair) -> None:
+    path, spec = saved
+    for step in (200, 30):
+        save_file(network().half().state_dict(), path.with_name(f"small-step-{step}.safetensors"))
+    found = checkpoints.ship(spec)
+    assert found == checkpoints.shipped(spec)
+    assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert [(step, checksum) for step, checksum in found.snapshots.items()] == [
+        (step, hashlib.sha256(path.with_name(f"small-step-{step}.safetensors").read_bytes()).hexdigest())
+        for step in (30, 200)
+    ]
+    assert checkpoints.shipped(replace(spec, name="another")) == checkpoints.Shipped()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"[]", b"{", b'{"small": 3}', b'{"small": {}}', b'{"small": {"sha256": "a", "snapshots": 1}}'],
+)
+def test_a_manifest_that_is_missing_or_damaged_is_named(saved: Pair, content: bytes | None) -> None:
+    path = saved[0].with_name("manifest.json")
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"manifest\.json, which lists the checkpoints, is missing or damaged"):
+        checkpoints.load(network(), saved[1])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import socket
 import struct
 import threading
+import weakref
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from segdemo import InputError, encoded, pictures
 from segdemo.pictures import load_picture, read_picture
@@ -541,3 +543,52 @@ def test_pillow_warns_again_once_a_picture_is_read() -> None:
         warnings.simplefilter("always")
         warnings.warn_explicit("said", UserWarning, "PIL/x.py", 1, module="PIL.x")
     assert pictures._DECODING._inside == 0
+
+
+def test_tiff_that_was_read_is_let_go_at_once() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "TIFF", compression="tiff_deflate")
+    opened = encoded.open_picture(file, "a.tif")
+    encoded.decode(opened)
+    left = weakref.ref(opened)
+    gc.disable()
+    try:
+        del opened
+        assert left() is None
+    finally:
+        gc.enable()
+
+
+def test_orientation_that_older_programs_write_as_text_of_a_png_is_followed() -> None:
+    text = PngImagePlugin.PngInfo()
+    profile = exif(SIDEWAYS)
+    text.add_text("Raw profile type exif", f"\nexif\n{len(profile):8}\n{profile.hex()}\n", zip=True)
+    assert load_picture(written(Image.new("RGB", (4, 2)), "PNG", pnginfo=text)).size == (2, 4)
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Raw profile type exif", "\nexif\n 2\nno numbers\n")
+    assert load_picture(written(Image.new("RGB", (4, 2)), "PNG", pnginfo=text)).size == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "grey"),
+    [
+        (np.full((4, 4), 0.1, np.float32), 26),  # 0.1 × 255 = 25.5, of which rint takes the even one
+        (np.full((4, 4), 7, np.int32), 7),
+        (np.full((4, 4), 257, np.uint16), 1),
+        (np.zeros((4, 4), np.float32), 0),
+    ],
+)
+def test_picture_of_one_value_alone_is_as_bright_as_that_value(values: NDArray[Any], grey: int) -> None:
+    read = read_picture(values)
+    assert read.picture.getpixel((0, 0)) == (grey, grey, grey)
+    assert not read.notes
+
+
+def test_interlaced_gif_that_lacks_every_second_row_is_refused() -> None:
+    noise = np.random.default_rng(0).integers(1, 255, (64, 64), np.uint8)
+    content = written(Image.fromarray(noise), "GIF", interlace=1)
+    start = len(content) - 64 * 64  # about a byte for each pixel, at the end of the file
+    assert load_picture(content).size == (64, 64)
+    with pytest.raises(InputError, match="more than a tenth") as caught:
+        load_picture(content[: start + 64 * 64 * 3 // 4])
+    assert caught.value.code == "picture_cut"

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from segdemo import Cancelled, InputError, Segmenter
+from segdemo import Cancelled, InputError, Segmenter, checkpoints
 from segdemo.examples import example
 from segdemo.images import load_picture, to_batch
 from segdemo.summaries import summarise
@@ -261,7 +261,7 @@ def test_a_network_without_weights_says_untrained(cat: Image.Image) -> None:
 
 
 def test_weights_from_the_course_of_a_training_differ_and_those_of_step_0_count_as_untrained(cat: Image.Image) -> None:
-    steps = [snapshot.step for snapshot in segmenter_of("unet_narrow").spec.snapshots]
+    steps = list(checkpoints.shipped(segmenter_of("unet_narrow").spec).snapshots)
     results = [segmenter_of("unet_narrow", step).run(cat, 128) for step in (*steps, None)]
     assert [result.trained for result in results] == [False] + [True] * len(steps)
     assert len({result.logits.tobytes() for result in results}) == len(steps) + 1

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import math
+import pickle
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -235,3 +240,13 @@ def test_what_was_summarised_in_inference_mode_is_summarised_as_well_outside_it(
     with torch.inference_mode():
         inside = summarise(torch.ones(1, 2, 3, 4))
     assert summarise(torch.ones(1, 2, 3, 4)).mean == inside.mean == 1
+
+
+def test_summary_that_was_pickled_or_copied_cannot_be_changed() -> None:
+    values = torch.rand(1, 3, 5, 4)
+    restorers: list[Callable[[Any], Any]] = [lambda value: pickle.loads(pickle.dumps(value)), copy.deepcopy]
+    for restore in restorers:
+        summary, shown = restore(summarise(values)), restore(glimpse(values))
+        channels = [getattr(summary.channels, field.name) for field in dataclasses.fields(summary.channels)]
+        arrays = [summary.edges, summary.counts, summary.thumbnails, shown.thumbnail, *channels]
+        assert not any(array.flags.writeable for array in arrays)

@@ -127,7 +127,7 @@ def test_what_is_no_file_of_weights_is_said_before_it_is_opened(tmp_path: Path) 
     torch.save(network(1), tmp_path / "module")
     with zipfile.ZipFile(tmp_path / "bomb", "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("a/data.pkl", bytes(1 << 20))
-    torch.save({"sd": STATE, "model": None}, tmp_path / "unknown")
+    torch.save({"epoch": 3, "model": None}, tmp_path / "unknown")
     for name, words in {
         "": "it is a folder",
         "none": "there is no such file",
@@ -148,3 +148,18 @@ def test_a_prefix_that_only_some_tensors_have_stays(tmp_path: Path) -> None:
     torch.save({"module.0.weight": STATE["0.weight"], "0.bias": STATE["0.bias"]}, tmp_path / "a.pth")
     report = checkpoints.load_partial(network(1), tmp_path / "a.pth")
     assert (report.loaded, report.unexpected) == (("0.bias",), ("module.0.weight",))
+
+
+def test_the_one_state_dict_in_a_wrapper_of_any_name_is_found_and_several_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    count = torch.tensor(3)
+    for content in (
+        {"ema": {"module": STATE, "n_averaged": count}},
+        {"task": {"student": STATE}, "epoch": 3, "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}},
+        {"model": STATE, "ema": {name: tensor + 1 for name, tensor in STATE.items()}},
+        {"_fsdp_wrapped_module." + name: tensor for name, tensor in STATE.items()},
+    ):
+        torch.save(content, path)
+        assert loaded(path)
+    torch.save({"student": STATE, "teacher": STATE}, path)
+    assert "it holds several state dicts, student, teacher; save the one that is meant alone" in str(refused(path))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segdemo import NETWORKS
+from segdemo import NETWORKS, checkpoints
 from segdemo.examples import example
 from segdemo.images import load_picture
 from segdemo.segmenter import Segmenter
@@ -40,11 +40,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_every_checkpoint_is_inside_and_has_the_checksum_that_its_network_declares(wheel: Path) -> None:
-    expected = {f"{spec.name}.safetensors": spec.sha256 for spec in NETWORKS.values() if spec.sha256}
+def test_every_checkpoint_is_inside_and_has_the_checksum_that_the_manifest_declares(wheel: Path) -> None:
+    expected = {}
     for spec in NETWORKS.values():
-        expected |= {f"{spec.name}-step-{one.step}.safetensors": one.sha256 for one in spec.snapshots}
+        shipped = checkpoints.shipped(spec)
+        expected[f"{spec.name}.safetensors"] = shipped.sha256
+        expected |= {f"{spec.name}-step-{step}.safetensors": checksum for step, checksum in shipped.snapshots.items()}
     with zipfile.ZipFile(wheel) as files:
+        assert "segdemo/weights/manifest.json" in files.namelist()
         weights = [name for name in files.namelist() if name.endswith(".safetensors")]
         found = {name: hashlib.sha256(files.read(name)).hexdigest() for name in weights}
     assert found == {f"segdemo/weights/{name}": checksum for name, checksum in expected.items()}

@@ -17,8 +17,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
-from segdemo.encoded import is_hidden, shown, suffixes
+from segdemo.encoded import shown, suffixes
 from segdemo.errors import InputError
+from segdemo.pairing import left_behind
 
 if TYPE_CHECKING:
     from segdemo.segmenter import Segmenter
@@ -65,7 +66,7 @@ def listed(given: list[str]) -> list[Path]:
 def _inside(folder: Path) -> list[Path]:
     """List the pictures of a folder, and say in one line what else is there; what is hidden is not spoken of."""
     try:
-        entries = sorted(entry for entry in folder.iterdir() if not is_hidden(entry.name))
+        entries = sorted(entry for entry in folder.iterdir() if not left_behind(entry.name))
     except OSError as error:
         raise InputError(
             "folder_unreadable",

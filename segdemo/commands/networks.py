@@ -27,15 +27,15 @@ def run(arguments: argparse.Namespace) -> int:
         with torch.device("meta"):
             hollow = spec.build(len(spec.classes))
         path = checkpoints.path_of(spec)
-        there = path.is_file()
+        trained, there = bool(checkpoints.shipped(spec).sha256), path.is_file()
         rows.append(
             [
                 spec.name,
                 spec.title,
-                ("yes" if there else "file missing") if spec.sha256 else "untrained",
+                ("yes" if there else "file missing") if trained else "untrained",
                 str(len(spec.classes)),
                 f"{sum(parameter.numel() for parameter in hollow.parameters()):,}",
-                f"{path.stat().st_size / 1e6:.1f} MB" if spec.sha256 and there else "-",
+                f"{path.stat().st_size / 1e6:.1f} MB" if trained and there else "-",
                 f"{spec.rule.side} px",
                 spec.source,
             ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 from segdemo.errors import InputError
 from segdemo.networks import (
@@ -17,7 +17,7 @@ from segdemo.networks import (
     unet_mobilenet_v2,
     unet_narrow,
 )
-from segdemo.networks.spec import InputRule, NetworkSpec, Snapshot, Stage
+from segdemo.networks.spec import InputRule, NetworkSpec, Stage
 
 NETWORKS: dict[str, NetworkSpec] = {
     module.SPEC.name: module.SPEC
@@ -36,7 +36,11 @@ Entry = TypeVar("Entry")
 DEFAULT = "deeplabv3_mobilenet_v2"
 
 
-def find(name: str, networks: Mapping[str, Entry] = NETWORKS) -> Entry:  # type: ignore[assignment]
+@overload
+def find(name: str) -> NetworkSpec: ...
+@overload
+def find(name: str, networks: Mapping[str, Entry]) -> Entry: ...
+def find(name: str, networks: Mapping[str, Any] = NETWORKS) -> Any:
     """Look up a network.
 
     Args:
@@ -60,4 +64,4 @@ def find(name: str, networks: Mapping[str, Entry] = NETWORKS) -> Entry:  # type:
     )
 
 
-__all__ = ["DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Snapshot", "Stage", "find"]
+__all__ = ["DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Stage", "find"]

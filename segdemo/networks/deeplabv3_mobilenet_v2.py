@@ -183,5 +183,4 @@ SPEC = NetworkSpec(
         std=(0.5, 0.5, 0.5),
     ),
     source="https://arxiv.org/abs/1706.05587",
-    sha256="608ee7dd87a8e099577f2aa4641b2242d1e5dfb28dcf10ddff6686eb3ab196ee",
 )

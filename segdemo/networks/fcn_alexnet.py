@@ -106,5 +106,4 @@ SPEC = NetworkSpec(
         std=(0.229, 0.224, 0.225),
     ),
     source="https://arxiv.org/abs/1411.4038",
-    sha256="e74c7db9c85d585020ad5578360d96a74c159bcaecfe6a9e1b9004c8a70eef33",
 )

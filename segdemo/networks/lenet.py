@@ -69,5 +69,4 @@ SPEC = NetworkSpec(
     ),
     rule=InputRule(side=SIDE, sides=(SIDE,), stride=SIDE, shape="stretch", channels=1),
     source="https://doi.org/10.1109/5.726791",
-    sha256="7c72aedcd836a3f6a113b20db9427b0f5c46e7d6e80f6530b4650f1fb94ff377",
 )

@@ -59,19 +59,6 @@ class InputRule:
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """Weights as they were at one step of the training, in ``checkpoints/<network>-step-<step>.safetensors``.
-
-    Args:
-        step: optimiser steps made by then.
-        sha256: checksum of the file, lower-case hex.
-    """
-
-    step: int
-    sha256: str
-
-
-@dataclass(frozen=True)
 class NetworkSpec:
     """One network, as menus, diagrams, checkpoints and tests see it.
 
@@ -86,9 +73,6 @@ class NetworkSpec:
         stages: viewing points in figure order.
         rule: how a picture becomes a batch.
         source: address of the paper.
-        sha256: checksum of the embedded checkpoint, lower-case hex; empty while there is none, and the network then
-            counts as untrained.
-        snapshots: the weights on the way there, by ascending step.
     """
 
     name: str
@@ -99,8 +83,6 @@ class NetworkSpec:
     stages: tuple[Stage, ...]
     rule: InputRule
     source: str
-    sha256: str = ""
-    snapshots: tuple[Snapshot, ...] = ()
 
     def every_stage(self) -> Iterator[Stage]:
         """Yield all stages, those inside others right after the one they are in."""

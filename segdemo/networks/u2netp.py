@@ -230,5 +230,4 @@ SPEC = NetworkSpec(
         std=(0.229, 0.224, 0.225),
     ),
     source="https://arxiv.org/abs/2005.09007",
-    sha256="01811054a1ed39de4dcbd0681540dcabeebd152989765fed5f80b9e1e0bee149",
 )

@@ -19,5 +19,4 @@ SPEC = replace(
     name="unet_bilinear",
     title="U-Net, bilinear",
     build=build,
-    sha256="4a443135a29a4b952d13873ba37e4d62c95f3c2bc83a9a37e765d5d742aa5d6f",
 )

@@ -120,5 +120,4 @@ SPEC = NetworkSpec(
         std=(0.229, 0.224, 0.225),
     ),
     source="https://arxiv.org/abs/1801.04381",
-    sha256="2980784d66c52a04462a3d6329ef814c5837e22cb84ac7ba6c0df54ca9a8166c",
 )

@@ -33,7 +33,7 @@ def build_app(engine: Engine | None = None) -> GuardedBlocks:
     engine = LocalEngine() if engine is None else engine
     folder.claim()
     uploads.install()
-    i18n = gr.I18n(**TEXTS)
+    i18n = gr.I18n(**{language: _of_the_page(table) for language, table in TEXTS.items()})
     with GuardedBlocks(title="segdemo", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as blocks:
         api.build(engine)  # first, so that the endpoints get their names
         Header(elem_id="header")
@@ -47,6 +47,11 @@ def build_app(engine: Engine | None = None) -> GuardedBlocks:
     blocks.engine = engine  # ends with the page
     queue.install(blocks)
     return blocks
+
+
+def _of_the_page(table: dict[str, str]) -> dict[str, str]:
+    """Leave out the many texts that reach the page with its scripts."""
+    return {key: text for key, text in table.items() if not key.startswith(("words.", "glossary."))}
 
 
 def launch(page: GuardedBlocks | None = None, **settings: Any) -> Any:

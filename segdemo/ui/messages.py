@@ -52,13 +52,19 @@ def sentence_of(error: InputError, request: gr.Request | None) -> str:
     """Return the text of an error in the visitor's language."""
     table = TEXTS[language_of(request)]
     translated = table.get(f"error.{error.code}")
-    return translated.format(**error.values) if translated else str(error)
+    return translated.format(**_in_words_of(table, error.values)) if translated else str(error)
+
+
+def _in_words_of(table: dict[str, str], values: dict[str, object]) -> dict[str, object]:
+    """Return the values of a sentence; those that are words of ours, and no name or number, in a language."""
+    return {name: table.get(f"value.{value}", value) for name, value in values.items()}
 
 
 def note_text(note: Note, request: gr.Request | None) -> str:
     """Return a note on how a picture was read in the visitor's language, as Markdown that shows it as it is."""
-    translated = TEXTS[language_of(request)].get(f"note.{note.code}")
-    return html.escape(translated.format(**note.values) if translated else str(note))
+    table = TEXTS[language_of(request)]
+    translated = table.get(f"note.{note.code}")
+    return html.escape(translated.format(**_in_words_of(table, note.values)) if translated else str(note))
 
 
 def warn(error: InputError, request: gr.Request | None) -> None:

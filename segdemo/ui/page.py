@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from segdemo.engine import Cancelled, Engine, Progress
 from segdemo.errors import InputError
@@ -235,6 +236,7 @@ class Page:
         """Lay out what chooses a picture."""
         self.picture = Picture(
             label=self.i18n("page.picture"),
+            placeholder=self.i18n("page.picture_hint"),  # type: ignore[arg-type]  # as for a label
             sources=["upload", "clipboard", "webcam"],
             height=230,
             elem_id="picture",
@@ -275,15 +277,16 @@ def of_newest(handler: Handler, count: int) -> Handler:
     """Let a handler of runs change nothing when the run is not, or no longer, the newest of its visitor.
 
     Args:
-        handler: takes the run first, and the request.
+        handler: takes the run first.
         count: how many values it gives.
     """
     nothing = gr.skip() if count == 1 else (gr.skip(),) * count
 
     @functools.wraps(handler)
     def wrapped(run: Run | None, *arguments: Any, **keywords: Any) -> Any:
-        request = next(value for value in (*arguments, *keywords.values()) if isinstance(value, gr.Request))
-        session = request.session_hash or ""
+        given = (value for value in (*arguments, *keywords.values()) if isinstance(value, gr.Request))
+        request = next(given, None) or LocalContext.request.get(None)  # a handler need not take it
+        session = (request.session_hash if request else None) or ""
         if run is None or not visits.is_to_be_shown(session, run):
             return nothing
         values = handler(run, *arguments, **keywords)

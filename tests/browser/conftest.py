@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -18,9 +18,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from segdemo import LocalEngine, checkpoints
 from segdemo.engine import Bench, Question
-from segdemo.networks import NETWORKS
 from segdemo.questions import Catalogue, Layers
 from tests.browser.visitor import PATIENCE, Visitor
+from tests.conftest import checkpoints_without
 
 FLAGS = [
     "--no-sandbox",  # Chromium refuses to start as root with it
@@ -157,10 +157,11 @@ def spoilable_checkpoints(engine: LocalEngine, tmp_path: Path) -> Iterator[Path]
 
 
 @pytest.fixture
-def untrained_unet(engine: LocalEngine) -> Iterator[None]:
+def untrained_unet(engine: LocalEngine, tmp_path: Path) -> Iterator[None]:
     """For a while, the U-Net has no checkpoint."""
+    folder = checkpoints_without("unet", tmp_path / "untrained")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(NETWORKS, "unet", replace(NETWORKS["unet"], sha256="", snapshots=()))
+        patch.setenv("SEGDEMO_CHECKPOINTS", str(folder))
         engine.forget()
         yield
     engine.forget()

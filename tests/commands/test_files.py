@@ -6,7 +6,6 @@ import io
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segdemo import NETWORKS
 from segdemo.__main__ import main
 from tests.commands.conftest import layers, segment
 
@@ -46,7 +44,8 @@ def test_a_folder_may_hold_anything_and_be_the_place_for_results(
 ) -> None:
     folder = tmp_path / "all sorts"
     (folder / "deeper.png").mkdir(parents=True)
-    (folder / "__MACOSX").mkdir()
+    for name in ("__MACOSX", "@eaDir", "System Volume Information"):
+        (folder / name).mkdir()
     for name in ("a.JPG", "b.jfif", "c.jpe", "d.mpo"):
         Image.new("RGB", (32, 24)).save(folder / name, "JPEG")
     for name, kind in (("e.jp2", "JPEG2000"), ("f.tga", "TGA"), ("g.dib", "BMP"), ("h.pnm", "PPM"), ("i.apng", "PNG")):
@@ -54,7 +53,7 @@ def test_a_folder_may_hold_anything_and_be_the_place_for_results(
     latin = os.fsdecode(os.path.join(os.fsencode(folder), b"caf\xe9.png"))
     for odd in (latin, folder / "two\nlines.png", folder / f"{'x' * 246}.png", folder / f"{'猫' * 83}.png"):
         Image.new("RGB", (32, 24)).save(odd, "PNG")
-    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._a.png", "notes.txt", "no ending"):
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "Icon\r", "._a.png", "notes.txt", "no ending"):
         (folder / name).write_text("x")
     (folder / "broken.png").symlink_to("nowhere")
     os.mkfifo(folder / "fifo.png")
@@ -130,11 +129,9 @@ def test_a_disk_that_is_full_for_one_picture_does_not_end_the_run(
     assert {path.name.partition("-")[0].partition(".")[0] for path in out.iterdir()} == {"dog"}
 
 
-def test_untrained_network_says_so_in_every_output(
-    cat: Path, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("untrained_unet")
+def test_untrained_network_says_so_in_every_output(cat: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--network", "unet", "--out", str(out)]
-    monkeypatch.setitem(NETWORKS, "unet", replace(NETWORKS["unet"], sha256=""))
     assert segment(cat, *words, side="64") == 0
     assert main(["layers", str(cat), "--stage", "outc", "--side", "64", *words]) == 0
     assert capsys.readouterr().out.count("(untrained: ") == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from segdemo import checkpoints
 from segdemo.engine import LocalEngine
 from segdemo.networks import DEFAULT, NETWORKS
 from segdemo.ui import build_app
@@ -24,7 +25,7 @@ def test_everything_that_an_address_names_is_taken(engine: LocalEngine) -> None:
     assert (view.stage, view.channel, view.troubles) == ("En_2", 5, ())
 
 
-@pytest.mark.parametrize("step", [snapshot.step for snapshot in NETWORKS["unet_narrow"].snapshots])
+@pytest.mark.parametrize("step", list(checkpoints.shipped(NETWORKS["unet_narrow"]).snapshots))
 def test_a_step_of_the_training_is_taken_where_there_are_weights(engine: LocalEngine, step: int) -> None:
     view = read(engine, {"network": "unet_narrow", "step": str(step)})
     assert (view.step, view.troubles) == (step, ())

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segdemo import checkpoints
 from segdemo.engine import Cancelled, LocalEngine, Progress, Question, ShouldContinue, always
 from segdemo.errors import InputError
 from segdemo.examples import EXAMPLES, example
@@ -123,7 +124,8 @@ def test_another_network_offers_its_own_sizes_and_steps_and_forgets_the_address(
     spec = NETWORKS["unet_narrow"]
     assert [pixels for _, pixels in size.choices] == list(spec.rule.sides)
     assert size.value == spec.rule.side
-    assert (step.minimum, step.maximum, step.value, step.visible) == (0, len(spec.snapshots), len(spec.snapshots), True)
+    steps = len(checkpoints.shipped(spec).snapshots)
+    assert (step.minimum, step.maximum, step.value, step.visible) == (0, steps, steps, True)
     assert about == TEXTS["zh"]["about.unet_narrow"]
     assert view is None
 

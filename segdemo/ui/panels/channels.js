@@ -3,11 +3,13 @@ import {change} from '../static/address.js';
 import {PLACES} from '../static/colours.js';
 import {button, definitions, draw, make, uniqueName} from '../static/dom.js';
 import {loadFloats, loadPicture, lostNote} from '../static/files.js';
+import {term, termed} from '../static/glossary.js';
 import {figure, figures, percent, whole} from '../static/numbers.js';
 import {axis, colourBar, ramp, swatchAt} from '../static/scales.js';
 import {listen} from '../static/picks.js';
 import {Refused, ask} from '../static/server.js';
 import {textsOf} from '../static/texts.js';
+import {explained} from '../static/words.js';
 import {enlargedView} from './enlarged.js';
 
 const t = textsOf('channels');
@@ -57,7 +59,7 @@ const histogram = ({edges, counts, counted_step: step}) => {
   log.checked = logarithmic;
   log.addEventListener('change', () => { logarithmic = log.checked; raise(); });
   raise();
-  const caption = make('p', {class: 'counted'}, make('span', {}, t(step > 1 ? 'histogram_of_some' : 'histogram_title', {step})), make('label', {}, log, t('log')));
+  const caption = make('p', {class: 'counted'}, make('span', {}, termed(t.parts(step > 1 ? 'histogram_of_some' : 'histogram_title', {step}))), make('label', {}, log, t('log')));
   return [make('figure', {class: 'histogram'}, svg, axis(low, high)), caption];
 };
 
@@ -208,7 +210,7 @@ export function mount({element, props, server, trigger, watch}) {
   const drawHead = () => {
     const {label, layer, kind, stats, shape: size} = facts;
     const title = make('p', {class: 'name'}, make('strong', {}, label));
-    if (facts.untrained) title.append(make('span', {class: 'badge untrained', title: t('untrained_long')}, t('untrained')));
+    if (facts.untrained) title.append(make('span', {class: 'badge untrained', title: t('untrained_long')}, termed(t.parts('untrained'))));
     title.append(make('span', {class: 'size', title: t('size')}, size.join(' × ')));
     const module = make('p', {class: 'module'}, make('span', {}, kind));
     if (layer !== label) module.append(' ', make('code', {}, layer));
@@ -217,18 +219,19 @@ export function mount({element, props, server, trigger, watch}) {
     const more = make('details', {class: 'more', open: unfolded}, make('summary', {}, t('numbers')),
       make('p', {class: 'module'}, facts.network_title), module,
       definitions([[t('minimum'), figure(stats.minimum, 4)], [t('maximum'), figure(stats.maximum, 4)], [t('mean'), figure(stats.mean, 4)],
-        [t('std'), figure(stats.std, 4)], [t('zeros'), percent(stats.zero_share)],
-        [t('dead_channels'), t('of', {part: stats.dead, total: facts.total}), stats.dead > 0 && !isSingle(facts)],
-        ['NaN', whole(stats.nans), stats.nans > 0], ['inf', whole(stats.infinities), stats.infinities > 0]]), counted);
+        [termed(t.parts('std')), figure(stats.std, 4)], [termed(t.parts('zeros')), percent(stats.zero_share)],
+        [termed(t.parts('dead_channels')), t('of', {part: stats.dead, total: facts.total}), stats.dead > 0 && !isSingle(facts)],
+        [term('nan', 'NaN'), whole(stats.nans), stats.nans > 0], [term('infinity', 'inf'), whole(stats.infinities), stats.infinities > 0]]), counted);
     more.addEventListener('toggle', () => { unfolded = more.open; });
     const alarms = [['NaN', stats.nans], ['inf', stats.infinities]].filter(([, count]) => count > 0)
       .map(([name, count]) => make('b', {class: 'alarm'}, `${whole(count)} ${name}`));
     head.replaceChildren(make('div', {class: 'who'}, make('h3', {class: 'for-readers'}, t('title')), title,
-      make('p', {class: 'line'}, line, ...alarms)), bars, more);
+      make('p', {class: 'line'}, line, ...alarms)), bars,
+      make('p', {class: 'explained'}, termed(explained(asked.run.network, label, kind))), more);
   };
 
   const drawMeaning = () => {
-    const parts = [make('span', {}, t(`means_${facts.scope}`))];
+    const parts = [make('span', {}, termed(t.parts(`means_${facts.scope}`)))];
     if (facts.scale) parts.push(colourBar(facts.scale, t));
     else {
       const signed = facts.channels.map((entry) => entry.low !== null && entry.low < 0);
@@ -246,7 +249,7 @@ export function mount({element, props, server, trigger, watch}) {
     if (isSingle(facts) && facts.scope === 'channel') parts.push(t('how_single_channel'));
     if (wide > 8 * high || high > 8 * wide) parts.push(t('how_stretched'));
     how.replaceChildren(make('span', {}, parts.join(' ')));
-    if (Math.min(...facts.valid) < 1) how.append(make('span', {class: 'key'}, make('i', {class: 'swatch hatched'}), t('padding')));
+    if (Math.min(...facts.valid) < 1) how.append(make('span', {class: 'key'}, make('i', {class: 'swatch hatched'}), termed(t.parts('padding'))));
     if (facts.stats.nans) how.append(make('span', {class: 'key'}, swatchAt(PLACES.NaN), 'NaN'));
     if (facts.stats.infinities) how.append(make('span', {class: 'key'}, swatchAt(PLACES['+inf']), '+inf'), make('span', {class: 'key'}, swatchAt(PLACES['-inf']), '-inf'));
   };

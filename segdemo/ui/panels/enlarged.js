@@ -1,6 +1,7 @@
 // One channel, large: exact values on a canvas, read with the pointer or the arrow keys, laid over the picture on request.
 import {paint, placeIn} from '../static/colours.js';
 import {button, definitions, make, save} from '../static/dom.js';
+import {showTerms} from '../static/glossary.js';
 import {describe, exactly, figure, npy, percent} from '../static/numbers.js';
 import {colourBar} from '../static/scales.js';
 import {textsOf} from '../static/texts.js';
@@ -9,12 +10,12 @@ const t = textsOf('channels');
 
 // What is remarkable about a channel, given what describe() found in it and its layer in numbers.
 const remarkOn = (facts, count, layer) => {
-  if (count === 1) return '';
-  if (facts.low === null) return t('no_number');
-  if (facts.low === 0 && facts.high === 0) return t('silent');
-  if (facts.low === facts.high) return t('constant', {value: figure(facts.low)});
+  if (count === 1) return [];
+  if (facts.low === null) return t.parts('no_number');
+  if (facts.low === 0 && facts.high === 0) return t.parts('silent');
+  if (facts.low === facts.high) return t.parts('constant', {value: figure(facts.low)});
   const flat = facts.high - facts.low < (layer.maximum - layer.minimum) / 1000;
-  return flat ? t('nearly_flat', {range: figure(facts.high - facts.low), layer: figure(layer.maximum - layer.minimum)}) : '';
+  return flat ? t.parts('nearly_flat', {range: figure(facts.high - facts.low), layer: figure(layer.maximum - layer.minimum)}) : [];
 };
 
 const AROUND = 112; // pixels of the drawer for what stands above and below the map
@@ -129,7 +130,7 @@ export const enlargedView = ({step, close, say}) => {
     frame.setAttribute('aria-label', t('map', {channel: fresh.channel, height: fresh.height, width: fresh.width}));
     bar.replaceChildren(make('span', {class: 'needle', hidden: ''}), colourBar(fresh.scale, t));
     const found = describe(fresh.values);
-    remark.textContent = remarkOn(found, fresh.values.length, facts.stats);
+    showTerms(remark, remarkOn(found, fresh.values.length, facts.stats));
     numbers.replaceChildren(definitions([[t('minimum'), figure(found.low, 4)], [t('maximum'), figure(found.high, 4)],
       [t('mean'), figure(found.mean, 4)], [t('std'), figure(found.std, 4)], [t('zeros'), percent(found.zeros / fresh.values.length)],
       ['NaN', found.nans, found.nans > 0], ['inf', found.infinities, found.infinities > 0]]));

@@ -2,6 +2,7 @@
 import { change } from '../static/address.js';
 import { draw, make, uniqueName } from '../static/dom.js';
 import { loadPicture, lostNote } from '../static/files.js';
+import { termed } from '../static/glossary.js';
 import { LINE, PAD, arrange, clamp, fit, flagTexts, isAlarming, isVector, layOut, makeNode, pathOf, readNetwork, sideOf }
   from '../static/layout.js';
 import { tell } from '../static/picks.js';
@@ -189,7 +190,7 @@ export function mount({ element, props, server, trigger, watch }) {
       const sample = draw('svg', { width: 34, height: 10, 'aria-hidden': true }, span);
       if (kind) draw('path', { class: `arrow ${kind}`, d: 'M1,5 H31', 'marker-end': `url(#${unique}-${kind})` }, sample);
       else sample.remove();
-      span.append(t(key));
+      span.append(termed(t.parts(key)));
       return span;
     };
     find('.legend').replaceChildren(item('data', 'legend_data'), item('skip', 'legend_skip'), item('', 'legend_picture'));

@@ -3,6 +3,7 @@ import {change, read} from '../static/address.js';
 import {gradient, heatTable, toPixel} from '../static/colours.js';
 import {make, saveFrom, uniqueName} from '../static/dom.js';
 import {loadPicture, loadPixels, lostNote} from '../static/files.js';
+import {showTerms, termed} from '../static/glossary.js';
 import {oddsText, probabilityText, secondsText, shareText} from '../static/numbers.js';
 import {swatch} from '../static/scales.js';
 import {ask} from '../static/server.js';
@@ -29,7 +30,7 @@ const bitsText = (bits) => t('bits', {bits: bits.toFixed(2)});
 const occurringIn = (classes) => classes.filter(({percent}) => percent > 0)
   .sort((a, b) => (a.index === 0) - (b.index === 0) || b.percent - a.percent);
 
-// What the view shows, in a sentence; name: of the class whose probability it is.
+// What the view shows, in a sentence, in parts; name: of the class whose probability it is.
 const captionOf = (value, view, name) => {
   const [padded, part] = [value.seen_size, value.resized];
   const sizes = {
@@ -38,9 +39,9 @@ const captionOf = (value, view, name) => {
   };
   if (view === 'seen') {
     const padding = part.join() !== padded.join();
-    return t(padding ? 'caption.seen_padded' : part.join() === value.picture_size.join() ? 'caption.seen_same' : 'caption.seen', sizes);
+    return t.parts(padding ? 'caption.seen_padded' : part.join() === value.picture_size.join() ? 'caption.seen_same' : 'caption.seen', sizes);
   }
-  return t('caption.' + view, {
+  return t.parts('caption.' + view, {
     name, bits: value.bits.toFixed(2), count: value.classes.length,
   });
 };
@@ -120,7 +121,7 @@ export function mount({element, props, server, trigger, watch}) {
     ['low', 'middle', 'high'].forEach((name, i) => { find(name).textContent = +(most * i / 2).toFixed(2); });
     if (view === 'entropy') find('high').textContent = bitsText(most);
     find('waiting').hidden = view !== 'probability' || result.probabilities.has(chosen().index);
-    find('caption').textContent = captionOf(value, view, nameOf(chosen()));
+    showTerms(find('caption'), captionOf(value, view, nameOf(chosen())));
     for (const radio of element.querySelectorAll('.views input')) radio.checked = radio.value === view;
     for (const entry of element.querySelectorAll('.legend .entry')) {
       entry.setAttribute('aria-pressed', String(isShown(value.classes[entry.dataset.index])));
@@ -282,7 +283,7 @@ export function mount({element, props, server, trigger, watch}) {
     const summary = occurringIn(result.value.classes).map((entry) => `${nameOf(entry)} ${shareText(entry.percent)}`).join(t('comma'));
     find('map').setAttribute('aria-label', t(value.untrained ? 'summary_untrained' : 'summary', {summary}));
     const time = secondsText(value.seconds);
-    const facts = [value.network, t('working_size', {side: value.side}), t('forward', {time})];
+    const facts = [value.network, termed(t.parts('working_size', {side: value.side})), t('forward', {time})];
     find('facts').replaceChildren(...facts.map((fact) => make('span', {}, fact)));
   };
 

@@ -296,13 +296,14 @@ export function layOut(net, options, width) {
   // In a line the input is the first of its boxes; else it takes a free cell beside the first.
   const boxes = line || strips > 1 ? regrid(withInput(net, net.tops), options) : withInput(net, regrid(net.tops, options));
   const side = sideOf(net.tops);
-  const gap = options.text === 'beside' ? 26 : 16;
+  const gap = options.tight ? 10 : options.text === 'beside' ? 26 : 16;
+  const down = options.tight ? 13 : GAP;
   const crowded = new Set(boxes.map((box) => box.row).filter((row, i, rows) => rows.filter((one) => one === row).length > 2));
   const nodes = boxes.map((box) => makeNode(net, box, { ...options, crowded }, side));
-  const plain = arrange(nodes, gap, GAP);
+  const plain = arrange(nodes, gap, down);
   const spare = width - plain.w;
   if (!width || spare < 8 || plain.columns < 2) return plain;
-  return arrange(nodes, gap + Math.min(70, spare / (plain.columns - 1)), GAP);
+  return arrange(nodes, gap + Math.min(70, spare / (plain.columns - 1)), down);
 }
 
 // ---- which of them suits the pane ----
@@ -329,7 +330,7 @@ const sizes = (open) => (open ? MINIS.flatMap((mini) => [1.6, 2.6].map((factor) 
 // How one way to draw the boxes fills the pane: the scale that shows all of it, and how large its pictures are then.
 function tried(net, options, { width, height }) {
   const { w, h } = layOut(net, options, 0);
-  const room = net.children.size && !options.mini ? height - INSIDE : height;
+  const room = net.children.size && !options.mini && !options.tight ? height - INSIDE : height;
   const scale = Math.min(1, width / w, room / h);
   const worth = options.mini ? options.limit / 2 + options.mini * 2 + (net.nested ? 80 : 20) : options.limit;
   const plain = options.turned ? 0.8 : (options.strips ?? 1) > 1 ? 0.95 : 1;
@@ -342,22 +343,27 @@ const bestBy = (key, all) => all.reduce((best, one) => (best && best[key] >= one
 // them or without, text beside or below, in the declared grid or another. Where there is none, one goes on below the
 // pane. `scale`: how much smaller than laid out it is to be drawn.
 export function fit(net, width, height = Math.max(700, width * 1.25)) {
-  const pane = { width, height };
-  const found = [];
-  const wide = []; // too high, but not too wide
+  const [found, others] = sought(net, { width, height }, {});
+  const [tight, last] = found.length ? [[], []] : sought(net, { width, height }, { tight: true });
+  const best = bestBy('score', found) ?? bestBy('score', tight) ?? bestBy('flat', [...others, ...last]);
+  return { ...best.options, scale: best.scale >= SMALLEST ? best.scale : clamp(width / best.w, SMALLEST, 1) };
+}
+
+// What fits of all ways to draw the boxes, and what does not. tight: with small gaps, and with what is inside the box
+// that was picked below the pane.
+function sought(net, pane, more) {
+  const [found, others] = [[], []];
   for (const open of net.children.size ? [true, false] : [false]) {
     const middle = open ? { mini: 27, limit: 43 } : { limit: 58 };
-    const ways = grids(net).flatMap((grid) => ['beside', 'below', 'mixed'].map((text) => ({ ...grid, text })));
+    const ways = grids(net).flatMap((grid) => ['beside', 'below', 'mixed'].map((text) => ({ ...grid, ...more, text })));
     const promising = ways.map((way) => tried(net, { ...way, ...middle }, pane)).sort((a, b) => b.score - a.score).slice(0, 6);
     for (const { options: way } of promising) {
       for (const size of sizes(open)) {
         const one = tried(net, { ...way, ...size }, pane);
         if (one.scale >= SMALLEST) found.push(one);
-        else if (width / one.w >= SMALLEST) wide.push({ ...one, flat: -one.h });
-        else wide.push({ ...one, flat: -1e4 - one.w });
+        else others.push({ ...one, flat: pane.width / one.w >= SMALLEST ? -one.h : -1e4 - one.w });
       }
     }
   }
-  const best = bestBy('score', found) ?? bestBy('flat', wide);
-  return { ...best.options, scale: found.length ? best.scale : clamp(width / best.w, SMALLEST, 1) };
+  return [found, others];
 }

@@ -18,7 +18,7 @@ const remarkOn = (facts, count, layer) => {
   return flat ? t.parts('nearly_flat', {range: figure(facts.high - facts.low), layer: figure(layer.maximum - layer.minimum)}) : [];
 };
 
-const AROUND = 112; // pixels of the drawer for what stands above and below the map
+const AROUND = 92; // pixels of the drawer for what stands above and below the map
 
 export const enlargedView = ({step, close, say}) => {
   let shown = null; // {channel, values, width, height, scale, valid, name}

@@ -310,7 +310,7 @@ export function layOut(net, options, width) {
 
 const SMALLEST = 9 / 12; // of the letters, which are 12 pixels high: smaller they cannot be read
 const LIMITS = [280, 220, 170, 132, 108, 88, 72, 58, 46];
-const MINIS = [64, 52, 40, 33, 27, 22];
+const MINIS = [110, 85, 64, 52, 40, 33, 27, 22];
 const INSIDE = 130; // pixels below closed boxes, for what is inside the one picked
 
 // All grids worth trying. A U, and whatever else has skip connections, keeps the form that was declared for it.
@@ -356,7 +356,9 @@ function sought(net, pane, more) {
   for (const open of net.children.size ? [true, false] : [false]) {
     const middle = open ? { mini: 27, limit: 43 } : { limit: 58 };
     const ways = grids(net).flatMap((grid) => ['beside', 'below', 'mixed'].map((text) => ({ ...grid, ...more, text })));
-    const promising = ways.map((way) => tried(net, { ...way, ...middle }, pane)).sort((a, b) => b.score - a.score).slice(0, 6);
+    const first = ways.map((way) => tried(net, { ...way, ...middle }, pane));
+    const narrow = [...first].sort((a, b) => a.w - b.w).slice(0, 2);
+    const promising = new Set([...first.sort((a, b) => b.score - a.score).slice(0, 6), ...narrow]);
     for (const { options: way } of promising) {
       for (const size of sizes(open)) {
         const one = tried(net, { ...way, ...size }, pane);

@@ -20,6 +20,7 @@ from segdemo.ui.panels.workspace import Workspace
 
 TITLE = "page.look"
 
+
 def build(page: Page) -> None:
     """Lay out the tab, and listen to what the page and its panels tell."""
     i18n = page.i18n

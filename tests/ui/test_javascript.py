@@ -21,7 +21,7 @@ from segdemo.ui import javascript
 from segdemo.ui.javascript import Modules, first_script, loader, modules, version
 from segdemo.ui.texts import LANGUAGES, TEXTS
 
-TOLD = {"static/layout.js": "figure", "static/scales.js": "channels"}  # whose texts they are handed
+TOLD = {"static/layout.js": "figure", "static/scales.js": "channels", "static/workspace.js": "workspace"}  # whose texts they are handed
 FILES = sorted(name for name in modules() if "/generated/" not in name)
 
 
@@ -117,6 +117,8 @@ def test_every_text_of_a_module_is_in_every_language(name: str) -> None:
         keys |= {f"ranking_{key}" for key in ("mean_abs", "variance", "sparsity", "index")}
         keys |= {f"{part}_{key}" for part in ("scope", "means") for key in ("channel", "layer", "network")}
         keys |= {f"flag_{key}" for key in ("dead", "flat", "nan", "inf")}
+    if name.endswith("/workspace.js"):
+        keys |= {"segmentation", "figure", "channels", "divider_0", "divider_1"}
     assert keys
     for language in LANGUAGES:
         assert {f"{component}.{key}" for key in keys} <= TEXTS[language].keys()

@@ -87,7 +87,7 @@ def main(words: list[str] | None = None) -> int:
         views = [
             (name, network, side)
             for name in PHOTOGRAPHS
-            for network, side in (("deeplabv3_mobilenet_v2", 257), ("u2netp", 192), ("unet_narrow", 64))
+            for network, side in (("deeplabv3_mobilenet_v2", 257), ("u2netp", 192), ("unet_narrow", 96))
         ]
         views = chance.sample(views, min(options.pages, len(views)))
         whole = [(one.picture, one.network, one.side) for one in asked]

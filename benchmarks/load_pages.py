@@ -96,6 +96,10 @@ async def _read(page: Page, alone: Alone, chance: random.Random) -> str:
         if best != expected:
             return f"{alone.facts['network']} at ({x}, {y}): {best!r} instead of {expected!r}"
     index = int(alone.mask.max())
-    entry = await page.locator(f'#segmentation .legend .entry[data-index="{index}"]').inner_text()
-    expected = f"{100 * float((alone.mask == index).mean()):.1f}"
-    return "" if expected in entry.replace("\u00a0", " ") else f"legend {entry!r} instead of {expected} %"
+    share = page.locator(f'#segmentation .legend .entry[data-index="{index}"] .share')
+    said = (await share.inner_text()).replace("\u00a0", " ")
+    whole = 100 * float((alone.mask == index).mean())
+    number = re.fullmatch(r"([\d.]+) %", said)
+    if (whole < 0.05 and said == "< 0.1 %") or (number and abs(float(number[1]) - whole) < 0.05 + 1e-9):
+        return ""
+    return f"legend {said!r} instead of {whole:.2f} %"

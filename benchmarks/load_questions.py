@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -85,16 +86,28 @@ def questions(files: list[Path]) -> list[Question]:
 def answers_alone(asked: list[tuple[Path, str, int]]) -> dict[tuple[Path, str, int], Alone]:
     """Ask a Segmenter alone, in a process of its own, about (picture, network, side) after (picture, network, side)."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
+        asked = sorted(asked)  # each picture is read once
         return dict(zip(asked, alone.map(_alone, asked), strict=True))
 
 
-def _alone(asked: tuple[Path, str, int]) -> Alone:
-    from segdemo.images import load_picture
+@functools.cache
+def _segmenter(network: str) -> Any:
     from segdemo.segmenter import Segmenter
 
+    return Segmenter(network)
+
+
+@functools.lru_cache(1)
+def _picture(file: Path) -> Image.Image:
+    from segdemo.images import load_picture
+
+    return load_picture(file)
+
+
+def _alone(asked: tuple[Path, str, int]) -> Alone:
     file, network, side = asked
-    segmenter = Segmenter(network)
-    result = segmenter.run(load_picture(file), side or None)
+    segmenter = _segmenter(network)
+    result = segmenter.run(_picture(file), side or None)
     rows = []
     for stage in segmenter.spec.stages:
         summary = result.layers[stage.label]

@@ -44,7 +44,7 @@ class Case:
         self.segmenter = Segmenter(network)
         self.network = self.segmenter.network
         if plain:
-            self.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            self.network.to(memory_format=torch.contiguous_format)
         self.batch = to_batch(self.picture, self.segmenter.spec.rule, self.side)[0]
 
 

@@ -75,7 +75,8 @@ def draw(segmenter: Segmenter, names: list[str]) -> Image.Image:
     for name in names:
         picture = load_picture(find_picture(name))
         result = segmenter.run(picture)
-        overlay = rendering.overlay(picture, result.mask, [share.colour for share in result.classes])
+        colours = [share.colour for share in result.classes]
+        overlay = rendering.overlay(picture, result.mask, colours, hidden=frozenset({0}))
         for drawn in (picture, overlay):
             drawn.thumbnail((SIDE, SIDE))
         columns.append((picture, overlay))

@@ -17,14 +17,15 @@ import torch
 from torch.utils.benchmark import Timer
 from tqdm import tqdm
 
-from segdemo import checkpoints, classification
-from segdemo.evaluation import evaluate, read_map
+from segdemo import checkpoints
+from segdemo.class_maps import read_map
+from segdemo.evaluation import evaluate, evaluate_labelled
 from segdemo.examples import PHOTOGRAPHS, example
 from segdemo.images import load_picture, to_batch
+from segdemo.labelled import DIGITS
 from segdemo.networks import NETWORKS, NetworkSpec
 from segdemo.networks.classes import ANIMALS, SALIENT
-from segdemo.segmenter import Segmenter
-from segdemo.training.validation import Learner
+from segdemo.predictions import Predictor
 
 ROOT = Path(__file__).resolve().parent.parent
 START, END = "<!-- scores -->", "<!-- end of scores -->"
@@ -50,16 +51,16 @@ def row(spec: NetworkSpec, folder: Path, limit: int | None) -> tuple[str, ...]:
 
 def judge(network: torch.nn.Module, spec: NetworkSpec, folder: Path, limit: int | None) -> tuple[str, str, str]:
     """Return what a network is good for, its score, and what that was taken on."""
+    predictor = Predictor(network, spec)
     if spec.task == "classification":
-        reached = classification.evaluate(Segmenter(spec.name), classification.DIGITS, limit)
+        reached = evaluate_labelled(predictor, DIGITS, limit)
         return "one digit", f"accuracy {reached.accuracy:.3f}", f"digits, {reached.pictures} pictures"
     salient = spec.classes == SALIENT
     archive = folder / ("foreground-val.zip" if salient else "people-animals-val.zip")
     own = salient or spec.classes == ANIMALS
     mapping = None if own else read_map(ROOT / "checkpoints" / "maps" / "voc-to-people-animals.json")
-    learner = Learner(network, spec, spec.rule.side, bfloat16=False)
     with tqdm(desc=spec.name, unit="picture", file=sys.stderr) as bar:
-        scores = evaluate(learner, archive, mapping, limit, lambda *_: bar.update())
+        scores = evaluate(predictor, archive, mapping, limit, lambda *_: bar.update())
     purpose = "the prominent thing" if salient else f"{len(spec.classes) - 1} classes and background"
     return purpose, f"mIoU {scores.miou:.3f}", f"{archive.stem}, {scores.pictures} pictures"
 

@@ -28,9 +28,9 @@ from segdemo.evaluation import Scores
 from segdemo.examples import PHOTOGRAPHS, example
 from segdemo.images import load_picture
 from segdemo.networks import NetworkSpec, find
-from segdemo.networks.classes import COLOURS
+from segdemo.predictions import Predictor
 from segdemo.training.state import save_weights
-from segdemo.training.validation import Learner, score
+from segdemo.training.validation import score
 
 ROOT = Path(__file__).resolve().parent.parent
 HALF_COSTS = 0.002  # of mIoU, at most
@@ -78,12 +78,14 @@ def ship_snapshots(run: Path, spec: NetworkSpec) -> None:
 
 def draw_examples(network: nn.Module, spec: NetworkSpec, side: int) -> Image.Image:
     """Draw what the network finds in the pictures that packages ship: picture above, overlay below."""
-    learner = Learner(network, spec, side, bfloat16=False)
-    colours = [COLOURS[name] for name in spec.classes]
+    predictor = Predictor(network, spec, side)
+    colours = [one.colour for one in spec.classes]
+    hidden = frozenset(index for index, one in enumerate(spec.classes) if one.hidden)
     sheet = Image.new("RGB", (THUMBNAIL * len(PHOTOGRAPHS), 2 * THUMBNAIL), "white")
     for column, name in enumerate(PHOTOGRAPHS):
         picture = load_picture(example(name))
-        for row, drawn in enumerate((picture, rendering.overlay(picture, learner.run(picture).mask, colours))):
+        laid = rendering.overlay(picture, predictor.run(picture).mask, colours, hidden=hidden)
+        for row, drawn in enumerate((picture, laid)):
             drawn.thumbnail((THUMBNAIL, THUMBNAIL))
             sheet.paste(drawn, (column * THUMBNAIL, row * THUMBNAIL))
     return sheet
@@ -103,7 +105,7 @@ def write_card(shipped: Shipped, run: Path, archive: Path, commit: str, hardware
     rows = {
         "Network": f"{spec.title}, `segdemo/networks/{spec.name}.py`; {shipped.parameters:,} parameters",
         "Paper": spec.source,
-        "Classes": ", ".join(spec.classes),
+        "Classes": ", ".join(spec.names),
         "Our file": f"`{shipped.path.name}`, {len(content):,} bytes, {shipped.dtype}, "
         f"SHA-256 `{hashlib.sha256(content).hexdigest()}`",
         "Made by": f"{commands}, then `python -m scripts.ship {spec.name}`; code as of commit `{commit}`",
@@ -112,7 +114,7 @@ def write_card(shipped: Shipped, run: Path, archive: Path, commit: str, hardware
         "Hardware": f"{hardware}; processes: {entry['processes']}, threads in each: {entry['threads']}; "
         f"{'float32' if '--float32' in entry['command'] else 'bfloat16 autocast'}, PyTorch {entry['torch']}",
         "Score": f"mIoU **{shipped.half.miou:.3f}** on `{archive.name}` ({shipped.half.pictures} pictures never "
-        f"learned from) at side {shipped.side}; {classes}; pixel accuracy {shipped.half.pixel_accuracy:.3f}. "
+        f"learned from) at side {shipped.side}; {classes}; pixel accuracy {shipped.half.accuracy:.3f}. "
         f"In float32: {shipped.full.miou:.4f}, in float16: {shipped.half.miou:.4f}",
     }
     title, _, text = (ROOT / "scripts" / "cards" / f"{spec.name}.md").read_text("utf-8").partition("\n")

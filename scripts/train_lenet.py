@@ -24,7 +24,7 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 from segdemo import checkpoints
-from segdemo.classification import digits
+from segdemo.labelled import digits
 from segdemo.networks.lenet import SIDE, SPEC, LeNet
 from segdemo.training.schedule import rate_at
 from segdemo.training.state import save_weights

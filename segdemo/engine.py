@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,11 +27,14 @@ from segdemo.errors import InputError
 from segdemo.images import Placement, check_side, to_batch
 from segdemo.networks import NETWORKS, NetworkSpec, find
 from segdemo.opened import Opened, bare, open_network
-from segdemo.pictures import PictureSource, Read, read_picture
+from segdemo.pictures import PictureSource as PictureSource
+from segdemo.pictures import Read as Read
+from segdemo.pictures import read_picture
 
-ANSWERS = 512 << 20  # bytes of answers remembered
-PICTURES = 256 << 20  # bytes of pictures kept: seven of 12 megapixels, two of the largest
+ANSWERS = 192 << 20  # bytes of answers remembered
+PICTURES = 224 << 20  # bytes of pictures kept: six of 12 megapixels, one of the largest
 MODULES = 512 << 20  # bytes of networks' weights kept open
+BAND = 256  # rows of a picture hashed at a time
 POLL = 0.05  # seconds between two looks at whether an answer is still wanted
 
 ShouldContinue = Callable[[], bool]
@@ -95,7 +98,7 @@ class Engine(Protocol):
             InputError: ``picture_forgotten``, when it is kept no longer.
         """
 
-    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Iterator[Any]:
+    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Generator[Any, None, None]:
         """Yield ``Progress`` while the answer is worked out, and then the answer.
 
         Closing the iterator, or a False from ``should_continue``, ends the work before the next layer, unless somebody
@@ -251,7 +254,10 @@ class LocalEngine:
         """As :class:`Engine` says."""
         read = read_picture(picture)
         size = read.picture.size
-        fingerprint = hashlib.blake2b(read.picture.tobytes(), digest_size=16, key=repr(size).encode()).hexdigest()
+        pixels = hashlib.blake2b(digest_size=16, key=repr(size).encode())
+        for top in range(0, size[1], BAND):  # a copy of all of a large picture at once would double it
+            pixels.update(read.picture.crop((0, top, size[0], min(top + BAND, size[1]))).tobytes())
+        fingerprint = pixels.hexdigest()
         self._pictures.put(fingerprint, read, 3 * size[0] * size[1])
         return fingerprint
 
@@ -286,7 +292,7 @@ class LocalEngine:
                 self._modules.put((network, step), opened, opened.nbytes)
             return opened
 
-    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Iterator[Any]:
+    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Generator[Any, None, None]:
         """As :class:`Engine` says."""
         answer = self._recall(question)  # what is remembered waits for nobody
         while answer is None:

@@ -1,16 +1,9 @@
-"""Score a network on an archive of pictures with masks.
-
-An archive numbers its classes but does not name them. Without a class map they are the network's own. A class map gives
-names of the archive's classes for names of the network's; the archive's classes are then the list in the map's file
-(``{"classes": […], "map": {…}}``) or, when the file holds the map alone, the list in KNOWN_CLASSES it speaks of.
-"""
+"""Score a network: one that segments on an archive of pictures with masks, one that classifies on labelled pictures."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
@@ -18,18 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from segdemo import labelled
 from segdemo.archives import IGNORED, Archive, Reading, to_stderr
+from segdemo.class_maps import ClassMap, index_table
 from segdemo.errors import InputError
 
-MAX_MAP = 1_000_000  # bytes of a class map's file
-KNOWN_CLASSES = (
-    ("background", "person", "cat", "dog", "horse", "cow", "sheep"),
-    ("background", "salient foreground"),
-    ("background", "foreground"),
-)
+Progress = Callable[[int, int], object]  # told after each picture how many are done, and how many there are to do
 
 
-class _Result(Protocol):
+class _Mask(Protocol):
     @property
     def mask(self) -> NDArray[np.uint8]: ...
 
@@ -38,37 +28,88 @@ class _Segmenter(Protocol):
     @property
     def classes(self) -> tuple[str, ...]: ...
 
-    def run(self, picture: Image.Image, /) -> _Result: ...
+    def run(self, picture: Image.Image, /) -> _Mask: ...
 
 
-@dataclass(frozen=True)
-class ClassMap:
-    """How a network's classes become an archive's.
+class _Answer(Protocol):
+    @property
+    def answer(self) -> Mapping[str, float]: ...
 
-    Args:
-        classes: the archive's class names, in the order of its mask indices; index 0 is the background.
-        targets: name of a network's class → name of an archive's; classes not named become the background.
-    """
 
-    classes: tuple[str, ...]
-    targets: Mapping[str, str]
+class _Classifier(Protocol):
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    def run(self, picture: Image.Image, /) -> _Answer: ...
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a network reached on an archive.
+    """What a network reached.
+
+    What is judged are pixels where masks were compared, and whole pictures where their classes were.
 
     Args:
         miou: mean of ``iou`` over the classes that have one, 0 to 1.
-        iou: by name of the archive's class, 0 to 1; None for a class that neither occurs nor is predicted.
-        pixel_accuracy: share of the judged pixels whose class is right, 0 to 1.
+        iou: by name of the class, 0 to 1; None for a class that neither occurs nor is predicted.
+        accuracy: share of what was judged whose class is right, 0 to 1.
+        recall: the same among what is of each class, 0 to 1; None for a class that does not occur.
         pictures: how many were judged.
     """
 
     miou: float
     iou: Mapping[str, float | None]
-    pixel_accuracy: float
+    accuracy: float
+    recall: Mapping[str, float | None]
     pictures: int
+
+
+class Evaluator:
+    """Counts how often which class was taken for which, picture after picture.
+
+    Args:
+        classes: names, in index order.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = tuple(classes)
+        self.pictures = 0
+        self.confusion = np.zeros((len(classes), len(classes)), np.int64)  # row = true class, column = predicted
+
+    def add(self, truth: NDArray[np.integer] | int, predicted: NDArray[np.integer] | int) -> None:
+        """Take in one picture.
+
+        Args:
+            truth: (H, W) class of each pixel, 255 where it is not to be judged; or the class of the whole picture.
+            predicted: the class of each pixel, or of the whole picture, likewise.
+        """
+        count = len(self.classes)
+        true, guessed = np.asarray(truth), np.asarray(predicted)
+        if true.ndim:
+            judged = true != IGNORED
+            true, guessed = true[judged], guessed[judged]
+        places = (true.astype(np.int64) * count + guessed).ravel()
+        self.confusion += np.bincount(places, minlength=count * count).reshape(count, count)
+        self.pictures += 1
+
+    def scores(self) -> Scores:
+        """Work out the scores over all that was taken in.
+
+        Raises:
+            InputError: there was nothing to judge.
+        """
+        hits, true, predicted = self.confusion.diagonal(), self.confusion.sum(1), self.confusion.sum(0)
+        if not hits.size or not true.any():
+            _refuse_nothing(self.pictures)
+        iou = self._shares(hits, true + predicted - hits)
+        present = [value for value in iou.values() if value is not None]
+        miou, accuracy = sum(present) / len(present), float(hits.sum() / true.sum())
+        return Scores(miou, iou, accuracy, self._shares(hits, true), self.pictures)
+
+    def _shares(self, hits: NDArray[np.int64], of: NDArray[np.int64]) -> dict[str, float | None]:
+        return {
+            name: float(hit / whole) if whole else None for name, hit, whole in zip(self.classes, hits, of, strict=True)
+        }
 
 
 def evaluate(
@@ -76,8 +117,9 @@ def evaluate(
     archive: str | Path,
     mapping: ClassMap | None = None,
     limit: int | None = None,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
     say: Callable[[str], object] = to_stderr,
+    reading: Reading | None = None,
 ) -> Scores:
     """Run a network on the pictures of an archive and compare its masks with those there.
 
@@ -90,6 +132,7 @@ def evaluate(
         limit: judge only this many pictures, spread evenly over the archive.
         progress: called after each picture with the number done and the number there is to do.
         say: called with a sentence wherever masks are understood in a way that a person may not expect.
+        reading: how the masks are to be understood, when :func:`survey` found that out before; nothing is said then.
 
     Returns:
         The scores over all judged pixels together.
@@ -98,20 +141,46 @@ def evaluate(
         InputError: the archive, one of its files, or the map cannot be used; names the file or the class.
     """
     mapping = mapping or ClassMap(segmenter.classes, {name: name for name in segmenter.classes})
-    table = _index_table(segmenter.classes, mapping)
-    count = len(mapping.classes)
-    confusion = np.zeros((count, count), np.int64)
+    table = index_table(segmenter.classes, mapping)
+    evaluator = Evaluator(mapping.classes)
     with Archive(archive) as file:
         pairs = file.some_pairs(limit)
-        reading = survey(file, pairs, count)
-        for note in reading.notes(Path(archive).name):
-            say(note)
-        for done, pair in enumerate(pairs, 1):
+        if reading is None:
+            reading = survey(file, pairs, len(mapping.classes))
+            for note in reading.notes(Path(archive).name):
+                say(note)
+        for pair in pairs:
             picture, truth = file.read(pair, reading)
-            confusion += confusion_matrix(truth, table[segmenter.run(picture).mask], count)
+            evaluator.add(truth, table[segmenter.run(picture).mask])
             if progress:
-                progress(done, len(pairs))
-    return scores_of(confusion, mapping.classes, len(pairs))
+                progress(evaluator.pictures, len(pairs))
+    return evaluator.scores()
+
+
+def evaluate_labelled(
+    classifier: _Classifier, source: str | Path, limit: int | None = None, progress: Progress | None = None
+) -> Scores:
+    """Run a classifier on pictures and compare its most probable class with the one they are of.
+
+    Args:
+        classifier: has ``classes`` and ``run(picture).answer``, a probability for each class in index order.
+        source: ``"digits"``, or a folder that holds a folder of pictures for each class, named as the class is.
+        limit: judge only this many pictures, spread evenly.
+        progress: called after each picture with the number done and the number there is to do.
+
+    Returns:
+        The scores over all judged pictures together.
+
+    Raises:
+        InputError: the source cannot be used; names the file or the folder.
+    """
+    pictures = labelled.read(source, classifier.classes, limit)
+    evaluator = Evaluator(classifier.classes)
+    for read, truth in pictures:
+        evaluator.add(truth, int(np.argmax(list(classifier.run(read()).answer.values()))))
+        if progress:
+            progress(evaluator.pictures, len(pictures))
+    return evaluator.scores()
 
 
 def survey(file: Archive, pairs: Sequence[tuple[str, str]], classes: int) -> Reading:
@@ -133,139 +202,3 @@ def _refuse_nothing(pictures: int) -> None:
         "with a class. Use an archive with labelled masks, or a higher limit.",
         pictures=pictures,
     )
-
-
-def read_map(path: str | Path) -> ClassMap:
-    """Read a class map from a JSON file.
-
-    Args:
-        path: of a file that holds either the map alone, ``{"motorbike": "vehicle", …}``, or both the archive's classes
-            and the map: ``{"classes": ["background", "vehicle"], "map": {"motorbike": "vehicle", …}}``.
-
-    Returns:
-        The map, with the archive's classes in the order of their mask indices.
-
-    Raises:
-        InputError: the file is no such JSON, or the archive's classes cannot be told from the map alone.
-    """
-    name = Path(path).name
-    try:
-        listed, targets = _parts(json.loads(_text(Path(path))))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            "map_unreadable",
-            "{file} cannot be read as a class map: {reason}. A JSON object is needed that gives for names of the "
-            "network's classes names of the archive's, such as {example}. Correct the file.",
-            file=name,
-            reason=str(error),
-            example='{"cat": "animal"}',
-        ) from error
-    return ClassMap(listed or _classes_with(set(targets.values()), name), targets)
-
-
-def confusion_matrix(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
-    """Count the pixels of each pair of true and predicted class.
-
-    Args:
-        truth: (H, W) uint8, class of each pixel, 255 where it is not to be judged.
-        predicted: (H, W) uint8, class of each pixel.
-        classes: how many there are, K.
-
-    Returns:
-        (K, K) int64: row = true class, column = predicted class.
-    """
-    judged = truth != IGNORED
-    places = truth[judged].astype(np.int64) * classes + predicted[judged]
-    return np.bincount(places, minlength=classes * classes).reshape(classes, classes)
-
-
-def scores_of(confusion: NDArray[np.int64], classes: Sequence[str], pictures: int) -> Scores:
-    """Work out the scores from a confusion matrix.
-
-    Args:
-        confusion: (K, K) counts of pixels: row = true class, column = predicted class.
-        classes: K names.
-        pictures: how many were counted.
-
-    Raises:
-        InputError: nothing was counted.
-    """
-    hits = confusion.diagonal()
-    unions = confusion.sum(0) + confusion.sum(1) - hits
-    total = int(confusion.sum())
-    if total == 0:
-        _refuse_nothing(pictures)
-    iou = {name: float(hit / union) if union else None for name, hit, union in zip(classes, hits, unions, strict=True)}
-    present = [value for value in iou.values() if value is not None]
-    return Scores(sum(present) / len(present), iou, float(hits.sum() / total), pictures)
-
-
-def _text(path: Path) -> str:
-    """Read a small file; anything else might never end."""
-    if path.exists() and not path.is_file():
-        raise ValueError("it is no file")
-    if path.stat().st_size > MAX_MAP:
-        raise ValueError(f"it takes more than {MAX_MAP} bytes")
-    return path.read_text("utf-8-sig")
-
-
-def _index_table(network: Sequence[str], mapping: ClassMap) -> NDArray[np.uint8]:
-    """Make a table from the network's class indices to the archive's."""
-    table = np.zeros(256, np.uint8)
-    for source, target in mapping.targets.items():
-        if source not in network:
-            raise InputError(
-                "map_class_not_in_network",
-                "The class map speaks of “{name}”, which the network does not have. It has: {classes}. "
-                "Correct the name; perhaps {nearest}.",
-                name=source,
-                classes=", ".join(network),
-                nearest=_nearest(source, network),
-            )
-        if target not in mapping.classes:
-            raise InputError(
-                "map_class_not_in_archive",
-                "The class map speaks of “{name}”, which the archive does not have. It has: {classes}. "
-                "Correct the name; perhaps {nearest}.",
-                name=target,
-                classes=", ".join(mapping.classes),
-                nearest=_nearest(target, mapping.classes),
-            )
-        table[network.index(source)] = mapping.classes.index(target)
-    return table
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    return ", ".join(get_close_matches(name, names, n=2, cutoff=0.4) or names[:1])
-
-
-def _classes_with(names: set[str], file: str) -> tuple[str, ...]:
-    """Find the archive's class list from the names a map uses: the known one that holds most of them."""
-    shared = {known: len(names & set(known)) for known in KNOWN_CLASSES}
-    best = [known for known, count in shared.items() if count == max(shared.values())]
-    if len(best) != 1:
-        raise InputError(
-            "map_classes_unknown",
-            "The class map {file} leaves open in which order the archive numbers its classes ({names}). That order "
-            "is needed to read its masks. Write {example} with the archive's classes in index order.",
-            file=file,
-            names=", ".join(sorted(names)),
-            example='{"classes": ["background", …], "map": {…}}',
-        )
-    return best[0]
-
-
-def _parts(content: object) -> tuple[tuple[str, ...] | None, dict[str, str]]:
-    """Take the archive's classes, if given, and the map out of a class map file's content."""
-    listed, targets = None, content
-    if isinstance(content, dict) and isinstance(content.get("map"), dict):
-        listed, targets = content.get("classes"), content["map"]
-    if not isinstance(targets, dict) or not all(isinstance(target, str) for target in targets.values()):
-        raise ValueError("it is not an object of strings")
-    if listed is None:
-        return None, targets
-    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
-        raise ValueError("its classes are not a list of strings")
-    if not 1 <= len(set(listed)) == len(listed) <= IGNORED:
-        raise ValueError("its classes are not 1 to 255 different names")
-    return tuple(listed), targets

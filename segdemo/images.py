@@ -93,6 +93,35 @@ class Placement:
             places.append(found)
         return places[0], places[1]
 
+    def part_of(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return how much of a map lies over the picture, at least one value in both directions; the rest is padding.
+
+        Args:
+            size: (width, height) of the map, which spans the batch.
+
+        Returns:
+            (columns, rows), counted from the top left.
+        """
+        column, row = self.cell_at((self.picture_size[0] - 1, self.picture_size[1] - 1), size)
+        return column + 1, row + 1
+
+    def pixels_under(self, size: tuple[int, int]) -> tuple[list[int], list[int]]:
+        """Return the pixels of the picture under the middles of a map's values, as far as :meth:`part_of` says.
+
+        Args:
+            size: (width, height) of the map, which spans the batch.
+
+        Returns:
+            x of each column, y of each row; the last pixel where the middle of the last value is padding already.
+        """
+        x, y = (
+            [min(int((place + 0.5) * batch / cells * whole / part), whole - 1) for place in range(count)]
+            for count, whole, part, batch, cells in zip(
+                self.part_of(size), self.picture_size, self.resized, self.padded, size, strict=True
+            )
+        )
+        return x, y
+
 
 def whole(value: object) -> int | None:
     """Return a whole number, also one of NumPy's, as Python's; None for anything else, True and 1.0 included."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,11 +15,12 @@ from segdemo.activations import capture, run_until, short_key, trace
 from segdemo.checkpoints import card_of, shipped
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
-from segdemo.images import place, to_picture, whole
+from segdemo.images import Placement, place, whole
 from segdemo.networks import DEFAULT as DEFAULT
 from segdemo.networks import NetworkSpec, find
+from segdemo.predictions import predict
 from segdemo.results import LayerInfo, NetworkFacts, Result, maps_of
-from segdemo.summaries import Glimpse, Summary, as_maps, glimpse, summarise
+from segdemo.summaries import Glimpse, Summary, glimpse, summarise
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Run(Question):
         """Run the network; maps of the result are in the picture's own size."""
         if self.size is None:
             return bench.answer(replace(self, size=bench.size))
-        spec, batch = bench.spec, bench.batch
+        spec, picture = bench.spec, bench.picture
+        placement = place(picture.size, spec.rule, self.size)
         outer = {stage.layer: stage.label for stage in spec.stages}
         inner = {stage.layer: stage.label for stage in spec.every_stage() if stage.layer not in outer}
         total, done = sum(1 for _ in bench.module.modules()), 0
@@ -52,28 +55,17 @@ class Run(Question):
             done += 1
             bench.report(min(done, total), total)
 
-        started = time.perf_counter()
         with (
-            capture(bench.module, outer, reduce=_summarised, before=before) as layers,
-            capture(bench.module, inner, reduce=_glimpsed) as glimpses,
+            capture(bench.module, outer, reduce=partial(_summarised, placement), before=before) as layers,
+            capture(bench.module, inner, reduce=partial(_glimpsed, placement)) as glimpses,
         ):
-            logits = bench.module(batch)
-        seconds = time.perf_counter() - started
-        width, height = bench.placement.resized
-        return Result(
-            network=spec.name,
-            names=spec.classes,
+            prediction = predict(bench.module, spec.rule, picture, self.size)
+        return prediction.result(
+            spec,
             trained=bench.opened.trained,
             step=self.step,
-            side=self.size,
-            size=bench.picture.size,
-            placement=bench.placement,
-            seen=to_picture(batch, spec.rule),
-            logits=as_maps(logits)[:, :height, :width].contiguous().cpu().numpy(),
             layers={label: layers[layer] for layer, label in outer.items()},
             glimpses={label: glimpses[layer] for layer, label in inner.items()},
-            seconds=seconds,
-            task=spec.task,
         )
 
 
@@ -128,7 +120,60 @@ class LayerSummary(Question):
     def answer(self, bench: Bench) -> Summary:
         """Summarise the layer's activation."""
         values = bench.answer(Activation(self.network, self.picture, self.layer, None, self.size, self.step))
-        return summarise(torch.from_numpy(values.copy())[None])
+        return _summarised(bench.placement, torch.from_numpy(values.copy())[None])
+
+
+@dataclass(frozen=True)
+class ChannelScores(Question):
+    """Ask how much each channel of a layer has to do with a point of the picture.
+
+    Args:
+        network: its name.
+        picture: fingerprint of a picture that the engine keeps.
+        layer: as for :class:`Activation`.
+        by: ``"point"``: the value there, in absolute terms. ``"class"``: the mean over the class that the mask has at
+            the point, less the mean over all other classes, in standard deviations of the channel; the means and the
+            deviation are over the map's values whose middles lie in the picture, each of the class that the mask has
+            under its middle. 0 where a channel does not vary.
+        point: (x, y) of a pixel of the picture.
+        size: input size in pixels; None takes the network's own.
+        step: of the training, for networks with snapshots; None is its end.
+    """
+
+    network: str
+    picture: str
+    layer: str
+    by: Literal["point", "class"]
+    point: tuple[int, int]
+    size: int | None = None
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> np.ndarray:
+        """Return one score for each channel, (C,) float64; NaN where values are not finite.
+
+        Raises:
+            InputError: ``point_outside``; ``class_everywhere`` where there is nothing to compare a class with.
+        """
+        maps = maps_of(bench.answer(Activation(self.network, self.picture, self.layer, None, self.size, self.step)))
+        result = bench.answer(Run(self.network, self.picture, bench.size, self.step))
+        size = maps.shape[2], maps.shape[1]
+        index = result.class_at(self.point)
+        if self.by == "point":
+            column, row = result.placement.cell_at(self.point, size)
+            return np.abs(maps[:, row, column].astype(np.float64))
+        x, y = result.placement.pixels_under(size)
+        inside = result.mask[np.ix_(y, x)] == index
+        if inside.all() or not inside.any():
+            raise InputError(
+                "class_everywhere",
+                "“{name}” takes every value of these maps, or none: there is nothing to compare it with. Pin a point "
+                "in another class, or rank the channels by something else.",
+                name=result.names[index],
+            )
+        values = maps[:, : len(y), : len(x)].astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            apart, spread = values[:, inside].mean(1) - values[:, ~inside].mean(1), values.std((1, 2))
+            return np.where(spread == 0, 0, apart / np.where(spread == 0, 1, spread))
 
 
 @dataclass(frozen=True)
@@ -222,10 +267,15 @@ def channel_of(values: np.ndarray, channel: int, layer: str) -> np.ndarray:
     return maps[number].copy()
 
 
-def _summarised(tensor: Tensor) -> Summary:
+def _summarised(placement: Placement, tensor: Tensor) -> Summary:
     """Summarise what a layer put out, on whatever device."""
-    return summarise(tensor.float().cpu())
+    return summarise(tensor.float().cpu(), _part(placement, tensor))
 
 
-def _glimpsed(tensor: Tensor) -> Glimpse:
-    return glimpse(tensor.float().cpu())
+def _glimpsed(placement: Placement, tensor: Tensor) -> Glimpse:
+    return glimpse(tensor.float().cpu(), _part(placement, tensor))
+
+
+def _part(placement: Placement, tensor: Tensor) -> tuple[int, int] | None:
+    """Return (columns, rows) of what a layer put out that the picture takes, None where it is no maps."""
+    return placement.part_of((tensor.shape[3], tensor.shape[2])) if tensor.dim() == 4 else None

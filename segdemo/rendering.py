@@ -223,7 +223,7 @@ def coloured_mask(mask: Pixels, colours: Sequence[str]) -> Image.Image:
     """Paint each class in its colour.
 
     Args:
-        mask: (H, W) uint8, class of each pixel.
+        mask: (H, W) uint8 or uint16, class of each pixel.
         colours: ``"#rrggbb"`` of each class, in index order.
 
     Returns:
@@ -239,17 +239,20 @@ def palette_mask(mask: Pixels, colours: Sequence[str]) -> Image.Image:
     """Make a picture whose pixels are the class indices themselves and whose palette shows them in colour.
 
     Args:
-        mask: (H, W) uint8, class of each pixel.
+        mask: (H, W) uint8 or uint16, class of each pixel.
         colours: ``"#rrggbb"`` of each class, in index order.
 
     Returns:
-        Picture of mode P and size (W, H); saved as PNG, it keeps the indices.
+        Picture of mode P and size (W, H), or of mode I;16 without colours above 256 classes, which no palette holds;
+        saved as PNG, it keeps the indices.
 
     Raises:
         ValueError: the mask holds a class without a colour.
     """
     palette = _class_colours(mask, colours)
     picture = Image.fromarray(mask.copy())
+    if mask.dtype != np.uint8:
+        return picture
     picture.putpalette(palette.tobytes())
     return picture
 
@@ -259,13 +262,13 @@ def overlay(
     mask: Pixels,
     colours: Sequence[str],
     opacity: float = 0.55,
-    hidden: frozenset[int] = frozenset({0}),
+    hidden: frozenset[int] = frozenset(),
 ) -> Image.Image:
     """Lay the class colours over a picture.
 
     Args:
         picture: of size (W, H).
-        mask: (H, W) uint8, class of each pixel.
+        mask: (H, W) uint8 or uint16, class of each pixel.
         colours: ``"#rrggbb"`` of each class, in index order.
         opacity: of the colours; 0 shows the picture alone, 1 the colours alone.
         hidden: classes whose pixels stay as in the picture.
@@ -325,8 +328,8 @@ def _colours(diverging: bool) -> Pixels:
 
 def _class_colours(mask: Pixels, colours: Sequence[str]) -> Pixels:
     """Make a (K, 3) table of RGB colours, after checking that every class of the mask has one."""
-    if mask.dtype != np.uint8 or mask.ndim != 2:
-        raise ValueError(f"a mask is (H, W) uint8, not {mask.shape} {mask.dtype}")
+    if mask.dtype not in (np.uint8, np.uint16) or mask.ndim != 2:
+        raise ValueError(f"a mask is (H, W) uint8 or uint16, not {mask.shape} {mask.dtype}")
     if mask.size and int(mask.max()) >= len(colours):
         raise ValueError(f"the mask holds class {int(mask.max())}, but there are {len(colours)} colours")
     return np.array([ImageColor.getrgb(colour)[:3] for colour in colours], np.uint8).reshape(-1, 3)

@@ -18,7 +18,7 @@ from segdemo.ambient import alone_after_fork
 from segdemo.cache import freeze
 from segdemo.errors import InputError
 from segdemo.images import Placement
-from segdemo.networks.classes import COLOURS, NO_COLOUR
+from segdemo.networks.classes import ClassInfo
 from segdemo.networks.spec import Stage as Stage
 from segdemo.summaries import Glimpse, Summary
 
@@ -46,12 +46,14 @@ class ClassShare:
         index: the class's number, its value in the mask.
         name: as the data set calls it.
         colour: ``"#rrggbb"``, the same wherever the class is drawn.
+        hidden: whether it is a background, not drawn unless a person asks.
         percent: share of the picture's pixels, in [0, 100].
     """
 
     index: int
     name: str
     colour: str
+    hidden: bool
     percent: float
 
 
@@ -78,7 +80,7 @@ class NetworkFacts:
         name: as questions name it.
         title: what people read.
         task: ``"segmentation"`` or ``"classification"``.
-        classes: names in index order.
+        classes: in index order.
         size: input size used unless another is asked for, pixels.
         sizes: input sizes offered, pixels, ascending.
         steps: of the training, at which there are weights beside those of its end.
@@ -91,7 +93,7 @@ class NetworkFacts:
     name: str
     title: str
     task: str
-    classes: tuple[str, ...]
+    classes: tuple[ClassInfo, ...]
     size: int
     sizes: tuple[int, ...]
     steps: tuple[int, ...]
@@ -179,7 +181,7 @@ class Result:
 
     Args:
         network: the network's name.
-        names: class names in index order.
+        known: the classes that the network tells apart, in index order.
         step: of the training, when the weights are a snapshot from its course; None at its end.
         trained: False when the weights were random, and nothing here means anything.
         side: working size, pixels.
@@ -194,7 +196,7 @@ class Result:
     """
 
     network: str
-    names: tuple[str, ...]
+    known: tuple[ClassInfo, ...]
     trained: bool
     step: int | None
     side: int
@@ -235,10 +237,15 @@ class Result:
         """
         return self if size == self.size else replace(self, size=size)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes, in index order."""
+        return tuple(one.name for one in self.known)
+
     @cached_property
     def mask(self) -> np.ndarray:
-        """The most probable class of each pixel, (H, W) uint8, 0 … K−1."""
-        mask = np.empty(self.size[::-1], dtype=np.uint8)
+        """The most probable class of each pixel, (H, W) uint8, 0 … K−1; uint16 above 256 classes."""
+        mask = np.empty(self.size[::-1], dtype=np.uint8 if len(self.known) <= 256 else np.uint16)
         with alone_after_fork():
             for rows, logits in self._bands():
                 mask[rows] = _greatest(logits).numpy()
@@ -250,8 +257,8 @@ class Result:
         """All classes the network knows, in index order, with their share of the picture in percent."""
         counts = np.bincount(self.mask.ravel(), minlength=len(self.names))
         return tuple(
-            ClassShare(index, name, COLOURS.get(name, NO_COLOUR), 100 * float(counts[index]) / self.mask.size)
-            for index, name in enumerate(self.names)
+            ClassShare(index, one.name, one.colour, one.hidden, 100 * float(counts[index]) / self.mask.size)
+            for index, one in enumerate(self.known)
         )
 
     def probability(self, name: str) -> np.ndarray:
@@ -273,6 +280,38 @@ class Result:
             )
         index = self.names.index(name)
         return self._map(lambda logits: logits.softmax(0)[index])
+
+    def probabilities_at(self, point: tuple[int, int]) -> np.ndarray:
+        """Return the probability of every class at one pixel, (K,) float32, in index order.
+
+        Args:
+            point: (x, y) in the map, so in the picture unless changed by ``at``.
+
+        Raises:
+            InputError: there is no such pixel.
+        """
+        x, y = self._inside(point)
+        with alone_after_fork():
+            _, logits = next(self._bands(y, y + 1))
+            return logits[:, 0, x].softmax(0).numpy()
+
+    def class_at(self, point: tuple[int, int]) -> int:
+        """Return the index of the most probable class at one pixel; takes and raises what ``probabilities_at`` does."""
+        x, y = self._inside(point)
+        return int(self.mask[y, x])
+
+    def _inside(self, point: tuple[int, int]) -> tuple[int, int]:
+        x, y = point
+        if 0 <= x < self.size[0] and 0 <= y < self.size[1]:
+            return x, y
+        raise InputError(
+            "point_outside",
+            "There is no pixel ({x}, {y}) in this picture of {width} × {height}. Point at another place.",
+            x=x,
+            y=y,
+            width=self.size[0],
+            height=self.size[1],
+        )
 
     @property
     def answer(self) -> dict[str, float]:
@@ -315,20 +354,25 @@ class Result:
                 values[rows] = function(logits).numpy()
         return values
 
-    def _bands(self) -> Iterator[tuple[slice, Tensor]]:
+    def _bands(self, first: int = 0, end: int | None = None) -> Iterator[tuple[slice, Tensor]]:
         """Yield the logits at ``size``, bilinear, a band of rows at a time: (rows, (K, rows, width) float32).
 
         The outcome is that of one interpolation of the whole; a 40-megapixel picture would take gigabytes at once.
+
+        Args:
+            first: row to begin with.
+            end: row to end before, None for the picture's end.
         """
         logits = self._tensor()
         classes, height_in, width_in = logits.shape
         width, height = self.size
+        end = height if end is None else end
         if (width, height) == (width_in, height_in):
-            yield slice(0, height), logits
+            yield slice(first, end), logits[:, first:end]
             return
         step = max(1, BAND // (classes * max(width, width_in)))
-        for top in range(0, height, step):
-            rows = torch.arange(top, min(top + step, height), dtype=torch.float32, device="cpu")
+        for top in range(first, end, step):
+            rows = torch.arange(top, min(top + step, end), dtype=torch.float32, device="cpu")
             source = ((rows + 0.5) * (height_in / height) - 0.5).clamp_(0, height_in - 1)  # half-pixel centres
             above = source.long()
             below = (above + 1).clamp_(max=height_in - 1)
@@ -352,7 +396,7 @@ def maps_of(values: np.ndarray) -> np.ndarray:
 
 
 def _greatest(logits: Tensor) -> Tensor:
-    """Return the index of the greatest logit of each pixel, the first of equals, (h, w) uint8.
+    """Return the index of the greatest logit of each pixel, the first of equals, (h, w) uint8, or int32 above 256.
 
     Many times faster than ``argmax`` over the first dimension, along which memory jumps.
 
@@ -360,7 +404,7 @@ def _greatest(logits: Tensor) -> Tensor:
         logits: (K, h, w) float32.
     """
     best = logits[0].clone()
-    index = torch.zeros_like(best, dtype=torch.uint8)
+    index = torch.zeros_like(best, dtype=torch.uint8 if len(logits) <= 256 else torch.int32)
     for number in range(1, len(logits)):
         index.masked_fill_(logits[number] > best, number)
         torch.maximum(best, logits[number], out=best)

@@ -38,7 +38,7 @@ class Segmenter:
         number = whole(step)
         self.step = step if number is None else number
         checkpoints.sha256_of(self.spec, self.step)  # refuses what is no step of its training
-        self.classes = self.spec.classes
+        self.classes = self.spec.names
         self._engine = LocalEngine({self.spec.name: self.spec})
         self.trained = self._opened().trained
 
@@ -149,7 +149,7 @@ class Segmenter:
 def _with(spec: NetworkSpec, step: int | None, module: nn.Module, trained: bool) -> Segmenter:
     """Make a Segmenter with a network of its own again."""
     segmenter = Segmenter.__new__(Segmenter)
-    segmenter.spec, segmenter.step, segmenter.classes, segmenter.trained = spec, step, spec.classes, trained
+    segmenter.spec, segmenter.step, segmenter.classes, segmenter.trained = spec, step, spec.names, trained
     segmenter._engine = LocalEngine({spec.name: spec})
     segmenter._engine.adopt(Opened(spec, step, module, trained, fingerprint_of(module)))
     return segmenter

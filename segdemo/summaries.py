@@ -14,6 +14,9 @@ BINS = 64
 COUNTED = 1 << 15  # values a histogram is made of at most; of larger activations every n-th value is counted
 THUMBNAIL_SIDE = 96  # pixels; maps up to this size are kept at native size
 GLIMPSE_SIDE = 48  # pixels
+SAMPLED = 256  # pixels of a thumbnail that a channel's spread is taken of, about
+OUTLIERS = 0.01  # share of them, at both ends, that does not count for the spread
+FEW = 16  # pixels or less: none of them is an outlier
 WITHIN_BYTE = 255  # rows whose zeros are counted in one byte
 CHUNK = 1 << 19  # values worked on at a time: 2 MB, which the processor's cache holds between readings
 LEVELS = 252  # a thumbnail's finite values are 0 … LEVELS
@@ -34,6 +37,15 @@ class Channels:
     """Figures of each channel of an activation, each float32 (C,), over the channel's finite values.
 
     A channel without a finite value has NaN for its figures.
+
+    Rankings look at the picture alone, by three more figures of each channel's thumbnail inside the picture, each
+    float32 (C,). They are those of the whole channel where the thumbnail holds values that are not finite.
+
+    Args:
+        inside_abs: mean absolute pixel.
+        inside_spread: standard deviation once the OUTLIERS share of pixels at each end is brought in line with the
+            next: a single value, however great, makes no channel one that varies.
+        inside_zeros: share of pixels that are exactly 0, in [0, 1].
     """
 
     minimum: np.ndarray
@@ -44,19 +56,22 @@ class Channels:
     zero_share: np.ndarray
     nans: np.ndarray
     infinities: np.ndarray
+    inside_abs: np.ndarray
+    inside_spread: np.ndarray
+    inside_zeros: np.ndarray
 
     __setstate__ = _restored
 
     def ranked(self, by: str) -> np.ndarray:
-        """Return the channels' numbers, (C,) int64, best first.
+        """Return the channels' numbers, (C,) int64, best first, by what they are inside the picture.
 
         Args:
             by: ``"mean_abs"`` or ``"variance"``, greatest first; ``"sparsity"``, most zeros first; ``"index"``.
         """
         scores = {
-            "mean_abs": -self.mean_abs,
-            "variance": -self.std,
-            "sparsity": -self.zero_share,
+            "mean_abs": -self.inside_abs,
+            "variance": -self.inside_spread,
+            "sparsity": -self.inside_zeros,
             "index": np.arange(len(self.mean)),
         }
         return np.argsort(scores[by], kind="stable")
@@ -106,7 +121,7 @@ class Summary:
     @property
     def nbytes(self) -> int:
         """Memory it takes, in bytes, near enough for a cache."""
-        return self.thumbnails.nbytes + 8 * self.channels.mean.nbytes + 4096
+        return self.thumbnails.nbytes + 11 * self.channels.mean.nbytes + 4096
 
 
 @dataclass(frozen=True)
@@ -115,7 +130,7 @@ class Glimpse:
 
     Args:
         shape: of the activation without the batch dimension.
-        channel: the channel shown, the one that varies most along its middle row.
+        channel: the channel shown, the one that varies most along the middle row of the picture.
         thumbnail: (th, tw) uint8, coded as in :class:`Summary`.
         step: every step-th value in both directions is shown.
         low: the value that 0 stands for.
@@ -146,7 +161,7 @@ def as_maps(tensor: Tensor) -> Tensor:
     return item if item.dim() == 3 else item.reshape(item.shape[0], -1, item.shape[-1])
 
 
-def summarise(tensor: Tensor) -> Summary:
+def summarise(tensor: Tensor, part: tuple[int, int] | None = None) -> Summary:
     """Reduce an activation to figures, a histogram and a thumbnail of each channel.
 
     Works in the memory layout that is there, and in pieces that stay in the processor's cache while each figure is
@@ -154,6 +169,7 @@ def summarise(tensor: Tensor) -> Summary:
 
     Args:
         tensor: what a layer put out, batch first; the first item of the batch is summarised.
+        part: (columns, rows) of the map, from the top left, that the picture takes: what rankings look at. None is all.
     """
     maps = as_maps(tensor.detach())
     count, size = len(maps), maps[0].numel()
@@ -169,6 +185,8 @@ def summarise(tensor: Tensor) -> Summary:
     mean = float((figures["mean"] * finite)[alive].sum() / total)
     squares = (figures["std"] ** 2 + (figures["mean"] - mean) ** 2) * finite
     counted_step = _counting_step(grid)
+    blocks = [piece["blocks"].numpy() for piece in pieces]
+    thumbnails, seen = _thumbnails(blocks, grid, step, figures, part or (maps.shape[2], maps.shape[1]))
     edges, counts = _histogram(grid, counted_step, minimum, maximum)
     return Summary(
         shape=tuple(tensor.shape[1:]) if tensor.dim() > 1 else tuple(tensor.shape),
@@ -182,23 +200,25 @@ def summarise(tensor: Tensor) -> Summary:
         edges=edges,
         counts=counts,
         counted_step=counted_step,
-        channels=_channels(figures, size),
+        channels=_channels(figures, size, _inside(seen)),
         dead=tuple(np.flatnonzero(figures["zeros"] == size).tolist()),
-        thumbnails=_thumbnails([piece["blocks"].numpy() for piece in pieces], grid, step, figures),
+        thumbnails=thumbnails,
         thumbnail_step=step,
     )
 
 
-def glimpse(tensor: Tensor) -> Glimpse:
-    """Keep one thinned-out channel of an activation, the one that varies most along its middle row.
+def glimpse(tensor: Tensor, part: tuple[int, int] | None = None) -> Glimpse:
+    """Keep one thinned-out channel of an activation, the one that varies most along the middle row of the picture.
 
     Args:
         tensor: what a layer put out, batch first.
+        part: as for :func:`summarise`.
     """
     maps = as_maps(tensor.detach())
     _, height, width = maps.shape
     step = step_for(height, width, GLIMPSE_SIDE)
-    row = maps[:, height // 2, :: max(1, width // 16)].float().numpy()
+    columns, rows = part or (width, height)
+    row = maps[:, rows // 2, : columns : max(1, columns // 16)].float().numpy()
     with np.errstate(invalid="ignore", over="ignore"):  # infinite values have no variance
         apart = row - (np.add.reduce(row, axis=1) / row.shape[1])[:, None]
         spread = np.einsum("cx,cx->c", apart, apart)
@@ -320,11 +340,32 @@ def _repaired(figures: dict[str, np.ndarray], maps: Tensor) -> dict[str, np.ndar
     return figures
 
 
-def _channels(figures: dict[str, np.ndarray], size: int) -> Channels:
+def _channels(figures: dict[str, np.ndarray], size: int, inside: tuple[np.ndarray, ...]) -> Channels:
     """Hand out the figures of each channel as float32."""
     names = ("low", "high", "mean", "std", "mean_abs")
-    shares = (figures["zeros"] / max(size, 1), figures["nans"], figures["infinities"])
-    return Channels(*(column.astype(np.float32) for column in (*(figures[name] for name in names), *shares)))
+    zeros = figures["zeros"] / max(size, 1)
+    shares = (zeros, figures["nans"], figures["infinities"])
+    whole = (figures["mean_abs"], figures["std"], zeros)
+    seen = (np.where(np.isfinite(inside[1]), part, all_) for part, all_ in zip(inside, whole, strict=True))
+    return Channels(*(column.astype(np.float32) for column in (*(figures[name] for name in names), *shares, *seen)))
+
+
+def _inside(seen: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Take mean absolute value, robust spread and share of zeros of thumbnails inside the picture, (C,) each.
+
+    Args:
+        seen: (groups, rows, columns, channels) float32, as :func:`_thumbnails` returns it.
+    """
+    groups, rows, columns, channels = seen.shape
+    thin = max(1, math.isqrt(rows * columns // SAMPLED))
+    sample = seen[:, ::thin, ::thin].reshape(groups, -1, channels)
+    count = sample.shape[1]
+    cut = math.ceil(OUTLIERS * count) if count > FEW else 0
+    with np.errstate(invalid="ignore", over="ignore"):
+        sample = np.sort(sample, axis=1)
+        sample[:, :cut], sample[:, count - cut :] = sample[:, cut, None], sample[:, count - cut - 1, None]
+        figures = (np.abs(seen).mean((1, 2)), sample.std(1), (seen == 0).mean((1, 2)))
+    return tuple(figure.reshape(-1) for figure in figures)
 
 
 def _sums_of(values: np.ndarray, step: int) -> np.ndarray:
@@ -338,7 +379,9 @@ def _sums_of(values: np.ndarray, step: int) -> np.ndarray:
     return sums
 
 
-def _thumbnails(pieces: list[np.ndarray], grid: Tensor, step: int, figures: dict[str, np.ndarray]) -> np.ndarray:
+def _thumbnails(
+    pieces: list[np.ndarray], grid: Tensor, step: int, figures: dict[str, np.ndarray], part: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Code the means over squares of step × step values, (C, th, tw) uint8; at the far borders over what is there.
 
     Args:
@@ -346,6 +389,11 @@ def _thumbnails(pieces: list[np.ndarray], grid: Tensor, step: int, figures: dict
         grid: what they are of.
         step: values on a side of a square.
         figures: of each channel.
+        part: as for :func:`summarise`.
+
+    Returns:
+        The codes, and the means of the squares that lie in the picture as a whole, at least one in both directions,
+        (groups, rows, columns, channels) float32.
     """
     groups, height, width, channels = grid.shape
     rows, columns = (-(-side // step) for side in (height, width))
@@ -354,6 +402,8 @@ def _thumbnails(pieces: list[np.ndarray], grid: Tensor, step: int, figures: dict
     low, high = (np.tile(figures[name].reshape(groups, 1, channels), (1, 1, columns)) for name in ("low", "high"))
     finite = not (figures["nans"].any() or figures["infinities"].any())
     codes = np.empty((groups, rows, columns * channels), dtype=np.uint8)
+    inside = tuple(max(1, side // step) for side in part)  # columns, rows
+    seen = np.empty((groups, inside[1], inside[0] * channels), dtype=np.float32)
     group = row = 0
     for piece in pieces:
         here = (slice(group, group + len(piece)), slice(row, row + piece.shape[1]))
@@ -363,10 +413,13 @@ def _thumbnails(pieces: list[np.ndarray], grid: Tensor, step: int, figures: dict
             means /= shares[here[1]]
             if finite:
                 np.clip(means, low[here[0]], high[here[0]], out=means)  # sums are rounded
+        if row < inside[1]:
+            seen[here[0], row : row + means.shape[1]] = means[:, : inside[1] - row, : seen.shape[2]]
         _quantise(means, low[here[0]], high[here[0]], out=codes[here], finite=finite)
         group, row = (group, row + piece.shape[1]) if groups == 1 else (group + len(piece), 0)
-    codes = codes.reshape(groups, rows, columns, channels)
-    return codes[0].transpose(2, 0, 1) if groups == 1 else codes[..., 0]
+    seen = seen.reshape(groups, inside[1], inside[0], channels)
+    maps = codes.reshape(groups, rows, columns, channels)
+    return maps[0].transpose(2, 0, 1) if groups == 1 else maps[..., 0], seen
 
 
 def _quantise(values: np.ndarray, low: np.ndarray, high: np.ndarray, *, out: np.ndarray, finite: bool) -> None:

@@ -365,7 +365,8 @@ def test_a_reduction_that_fails_is_said_later_and_not_in_the_forward_pass(two_la
 
 def test_compiled_networks_are_recorded_and_stay_compiled() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
-    compiled, x = torch.compile(network, backend="eager"), torch.rand(1, 3, 8, 8)
+    compiled: Any = torch.compile(network, backend="eager")
+    x = torch.rand(1, 3, 8, 8)
     with torch.no_grad():
         compiled(x)
         with capture(compiled, "_orig_mod.0") as seen:

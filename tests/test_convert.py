@@ -138,7 +138,7 @@ def test_what_is_shipped_comes_back_byte_for_byte_from_the_format_of_its_source(
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         contents.append(converted(network, members, tmp_path / name, monkeypatch))
-    assert hashlib.sha256(contents[0]).hexdigest() == NETWORKS[network].sha256
+    assert hashlib.sha256(contents[0]).hexdigest() == checkpoints.shipped(NETWORKS[network]).sha256
     assert contents[0] == contents[1] == checkpoints.path_of(NETWORKS[network]).read_bytes()
 
 

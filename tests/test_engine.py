@@ -18,6 +18,7 @@ from torch import nn
 from segdemo.engine import Bench, Cancelled, LocalEngine, Progress, Question
 from segdemo.errors import InputError
 from segdemo.networks import InputRule, NetworkSpec, Stage
+from segdemo.networks.classes import declare
 from segdemo.questions import Activation, Catalogue, Layers, LayerSummary, Run
 
 RULE = InputRule(side=32, sides=(32, 64), stride=16)
@@ -32,7 +33,7 @@ SMALL = NetworkSpec(
     title="Small",
     task="segmentation",
     build=build,
-    classes=("background", "cat"),
+    classes=declare(("background", "cat")),
     stages=(Stage("First", "0", 0, 0), Stage("Last", "2", 0, 1, inputs=("First",))),
     rule=RULE,
     source="",

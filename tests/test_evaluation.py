@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,8 +16,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from segdemo.archives import Archive
+from segdemo.class_maps import KNOWN_CLASSES, ClassMap, read_map
 from segdemo.errors import InputError
-from segdemo.evaluation import KNOWN_CLASSES, ClassMap, Scores, confusion_matrix, evaluate, read_map
+from segdemo.evaluation import Evaluator, Scores, evaluate, survey
 
 CLASSES = ("background", "cat", "dog")
 Mask = NDArray[np.uint8]
@@ -77,9 +80,45 @@ def refusal(path: Path, segmenter: Answers | None = None, mapping: ClassMap | No
     return caught.value
 
 
-def test_confusion_matrix_counts_pairs_and_leaves_out_255() -> None:
-    counted = confusion_matrix(mask([0, 1, 1], [2, 255, 2]), mask([0, 1, 2], [2, 1, 0]), 3)
-    assert counted.tolist() == [[1, 0, 0], [0, 1, 1], [1, 0, 1]]
+def test_evaluator_counts_pairs_of_classes_and_leaves_out_255() -> None:
+    evaluator = Evaluator(CLASSES)
+    evaluator.add(mask([0, 1, 1], [2, 255, 2]), mask([0, 1, 2], [2, 1, 0]))
+    assert evaluator.confusion.tolist() == [[1, 0, 0], [0, 1, 1], [1, 0, 1]]
+    evaluator.add(mask([255, 1]), mask([2, 0]))
+    assert evaluator.confusion.tolist() == [[1, 0, 0], [1, 1, 1], [1, 0, 1]]
+    assert evaluator.pictures == 2
+
+
+def test_evaluator_takes_labelled_pictures_and_masks_alike() -> None:
+    pixels, whole = Evaluator(CLASSES), Evaluator(CLASSES)
+    truth, guess = [0, 1, 1, 1], [0, 1, 2, 0]
+    pixels.add(mask(truth), mask(guess))
+    for pair in zip(truth, guess, strict=True):
+        whole.add(*pair)
+    # background: 1 hit, 1 too many; cat: 1 of 3 found; dog: once predicted, nowhere there
+    expected = Scores(
+        (1 / 2 + 1 / 3 + 0) / 3,
+        {"background": 1 / 2, "cat": 1 / 3, "dog": 0.0},
+        2 / 4,
+        {"background": 1.0, "cat": 1 / 3, "dog": None},
+        pictures=1,
+    )
+    assert pixels.scores() == expected
+    assert whole.scores() == replace(expected, pictures=4)
+
+
+def test_class_255_of_a_whole_picture_is_a_class_as_any_other() -> None:
+    evaluator = Evaluator([str(index) for index in range(300)])
+    evaluator.add(255, 255)
+    evaluator.add(299, 255)
+    scores = evaluator.scores()
+    assert (scores.accuracy, scores.recall["255"], scores.recall["299"], scores.iou["255"]) == (0.5, 1.0, 0.0, 0.5)
+
+
+def test_evaluator_that_took_in_nothing_refuses_to_score() -> None:
+    with pytest.raises(InputError, match="In the 0 masks every pixel is 255") as caught:
+        Evaluator(CLASSES).scores()
+    assert caught.value.code == "evaluation_nothing_to_judge"
 
 
 def test_scores_of_two_pictures_worked_out_by_hand(tmp_path: Path) -> None:
@@ -87,9 +126,21 @@ def test_scores_of_two_pictures_worked_out_by_hand(tmp_path: Path) -> None:
     segmenter = Answers(mask([0, 1, 1], [1, 0, 1]), mask([0, 1]))
     # background: 2 hits, 1 missed, 1 too many; cat: 3 hits, 1 missed, 1 too many; dog nowhere
     scores = evaluate(segmenter, path)
-    assert scores == Scores(scores.miou, {"background": 2 / 4, "cat": 3 / 5, "dog": None}, 5 / 7, pictures=2)
+    assert scores.iou == {"background": 2 / 4, "cat": 3 / 5, "dog": None}
+    assert scores.recall == {"background": 2 / 3, "cat": 3 / 4, "dog": None}
+    assert (scores.accuracy, scores.pictures) == (5 / 7, 2)
     assert scores.miou == pytest.approx((2 / 4 + 3 / 5) / 2)
     assert segmenter.sizes == [(3, 2), (2, 1)]
+
+
+def test_masks_that_were_looked_through_before_are_not_looked_through_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = archive(tmp_path, mask([0, 1, 255]))
+    with Archive(path) as file:
+        reading = survey(file, file.some_pairs(None), 3)
+    monkeypatch.delattr(Archive, "survey")
+    assert evaluate(Answers(mask([0, 1, 1])), path, reading=reading).miou == 1.0
 
 
 def test_predicted_class_that_never_occurs_scores_zero(tmp_path: Path) -> None:
@@ -116,22 +167,26 @@ def test_limit_takes_pictures_from_the_whole_archive(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_scores_agree_with_torchmetrics(tmp_path: Path, seed: int) -> None:
-    from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
+    from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex, MulticlassRecall
 
     random = np.random.default_rng(seed)
     truths = [random.choice(np.array([0, 1, 2, 4, 255], np.uint8), (7 + n, 9)) for n in range(4)]
     answers = [random.integers(0, 5, truth.shape, np.uint8) for truth in truths]
     iou = MulticlassJaccardIndex(6, average=None, ignore_index=255)
     accuracy = MulticlassAccuracy(6, average="micro", ignore_index=255)
+    recall = MulticlassRecall(6, average=None, ignore_index=255)
     for truth, answer in zip(truths, answers, strict=True):
-        iou.update(torch.from_numpy(answer)[None].long(), torch.from_numpy(truth)[None].long())
-        accuracy.update(torch.from_numpy(answer)[None].long(), torch.from_numpy(truth)[None].long())
+        for metric in (iou, accuracy, recall):
+            metric.update(torch.from_numpy(answer)[None].long(), torch.from_numpy(truth)[None].long())
     scores = evaluate(Answers(*answers, classes=tuple("abcdef")), archive(tmp_path, *truths))
     expected = iou.compute().tolist()
     assert [scores.iou[name] for name in "abcde"] == pytest.approx(expected[:5])
     assert scores.iou["f"] is None
     assert scores.miou == pytest.approx(sum(expected[:5]) / 5)
-    assert scores.pixel_accuracy == pytest.approx(float(accuracy.compute()))
+    assert scores.accuracy == pytest.approx(float(accuracy.compute()))
+    present = {0: "a", 1: "b", 2: "c", 4: "e"}
+    assert [scores.recall[name] for name in present.values()] == pytest.approx(recall.compute()[list(present)].tolist())
+    assert scores.recall["d"] is None and scores.recall["f"] is None
 
 
 def test_files_that_are_not_pairs_are_passed_over(tmp_path: Path) -> None:

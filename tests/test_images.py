@@ -207,3 +207,12 @@ def test_the_way_to_a_map_and_back_leads_to_the_same_value(size: tuple[int, int]
             point = placement.point_at((column, row), size)
             if point is not None and size[0] <= 451 and size[1] <= 300:
                 assert placement.cell_at(point, size) == (column, row)
+
+
+def test_the_part_of_a_map_over_the_picture_ends_with_the_value_over_its_last_pixel() -> None:
+    placement = Placement((200, 100), (64, 32), (64, 64))
+    assert placement.part_of((8, 8)) == (8, 4)
+    assert placement.pixels_under((8, 8)) == ([12, 37, 62, 87, 112, 137, 162, 187], [12, 37, 62, 87])
+    thin = Placement((3000, 4), (64, 1), (64, 64))  # less than a value of the map high
+    assert thin.part_of((8, 8)) == (8, 1)
+    assert thin.pixels_under((8, 8))[1] == [3]  # its middle lies below the picture: the nearest pixel

@@ -13,8 +13,12 @@ ROOT = Path(__file__).parents[1]
 
 FREE = {"errors", "notes", "cache", "leaves", "hooks", "ambient", "weights", "summaries", "networks", "rendering"}
 PICTURES = {"encoded", "pixels", "pictures", "images", "examples"}
-CORE = FREE | PICTURES | {"activations", "checkpoints", "results", "opened", "engine", "questions", "segmenter"}
-ABOVE = CORE | {"archives", "classification", "evaluation", "masks", "pairing"}
+CORE = (
+    FREE
+    | PICTURES
+    | {"activations", "checkpoints", "results", "opened", "engine", "predictions", "questions", "segmenter"}
+)
+ABOVE = CORE | {"archives", "class_maps", "evaluation", "labelled", "masks", "pairing"}
 # part of the package: what it may import from segdemo, and from others
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
@@ -36,8 +40,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "results": ({"ambient", "cache", "errors", "images", "networks", "summaries"}, {"torch", "PIL", "numpy"}),
     "opened": ({"activations", "ambient", "checkpoints", "errors", "hooks", "leaves", "networks"}, {"torch"}),
     "engine": ({"ambient", "cache", "errors", "images", "networks", "opened", "pictures"}, {"torch", "PIL"}),
+    "predictions": ({"ambient", "images", "networks", "results", "summaries"}, {"torch", "PIL"}),
     "questions": (
-        {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "results", "summaries"},
+        {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
+        | {"summaries"},
         {"torch", "numpy"},
     ),
     "segmenter": (
@@ -49,13 +55,14 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "pairing": ({"errors"}, set()),
     "masks": ({"encoded", "errors"}, {"PIL", "numpy"}),
     "archives": ({"containers", "encoded", "errors", "images", "masks", "pairing"}, {"PIL", "numpy"}),
-    "evaluation": ({"archives", "errors", "images"}, {"PIL", "numpy"}),
-    "classification": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
+    "class_maps": ({"errors", "masks"}, {"numpy"}),
+    "evaluation": ({"archives", "class_maps", "errors", "labelled"}, {"PIL", "numpy"}),
+    "labelled": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
     "explain": (CORE, {"torch", "PIL", "numpy"}),
     "labs": (CORE, {"torch", "PIL", "numpy"}),
     "training": (
         ABOVE | {"training"},
-        {"torch", "torchvision", "PIL", "numpy", "safetensors", "matplotlib", "torchmetrics", "tqdm"},
+        {"torch", "torchvision", "PIL", "numpy", "safetensors", "matplotlib", "tqdm"},
     ),
     "service": ({"engine", "errors"}, {"ray", "httpx", "PIL", "numpy"}),
     "ui": (

@@ -249,7 +249,7 @@ def test_mask_with_a_class_without_colour_is_refused(draw: Callable[..., Image.I
 def test_overlay_mixes_by_opacity_and_spares_hidden_classes() -> None:
     picture = Image.new("RGB", (3, 1), (100, 50, 200))
     mask = np.array([[0, 1, 2]], np.uint8)
-    mixed = rendering.overlay(picture, mask, COLOURS, opacity=0.25)
+    mixed = rendering.overlay(picture, mask, COLOURS, opacity=0.25, hidden=frozenset({0}))
     assert [mixed.getpixel((x, 0)) for x in range(3)] == [
         (100, 50, 200),
         (139, 38, 150),  # 75 + 63.75, 37.5 + 0, 150 + 0; halves go to the even neighbour

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from segdemo import InputError, Result, results
 from segdemo.images import Placement
+from segdemo.networks.classes import declare
 from segdemo.summaries import glimpse, summarise
 
 NAMES = ("background", "cat", "dog")
@@ -22,7 +24,7 @@ def result(logits: np.ndarray, size: tuple[int, int]) -> Result:
     placement = Placement(size, (width, height), (width, height))
     return Result(
         "net",
-        NAMES,
+        declare(NAMES),
         True,
         None,
         8,
@@ -140,3 +142,30 @@ def test_the_memory_of_a_result_counts_all_that_it_holds() -> None:
     more = dataclasses.replace(shown, layers={"one": summary, "two": summary}, glimpses={"three": small})
     assert more.nbytes == shown.nbytes + 2 * summary.nbytes + 7 * 9
     assert summary.nbytes > 2 * 7 * 9 + 2 * 8 * 4
+
+
+def test_more_classes_than_a_byte_counts_are_told_apart() -> None:
+    logits = np.zeros((300, 1, 2), np.float32)
+    logits[299, 0, 0] = logits[43, 0, 1] = 1
+    many = replace(result(logits, (2, 1)), known=declare(map(str, range(300))))
+    assert many.mask.dtype == np.uint16
+    assert many.mask.tolist() == [[299, 43]]
+    assert [share.index for share in many.classes if share.percent] == [43, 299]
+
+
+@pytest.mark.parametrize("size", [(9, 7), (5, 4), (1, 1), (300, 2)])
+def test_probabilities_at_a_pixel_are_those_of_the_maps(size: tuple[int, int]) -> None:
+    shown = result(random_logits(4, 5), size)
+    maps = np.stack([shown.probability(name) for name in NAMES])
+    for x, y in {(0, 0), (size[0] - 1, size[1] - 1), (size[0] // 2, size[1] // 3)}:
+        assert shown.probabilities_at((x, y)) == pytest.approx(maps[:, y, x], rel=1e-6)
+        assert shown.class_at((x, y)) == shown.mask[y, x]
+
+
+@pytest.mark.parametrize("point", [(9, 0), (0, 7), (-1, 0), (0, -1)])
+def test_a_point_outside_the_picture_is_refused_with_its_size(point: tuple[int, int]) -> None:
+    shown = result(random_logits(4, 5), (9, 7))
+    for ask in (shown.probabilities_at, shown.class_at):
+        with pytest.raises(InputError, match="9 × 7") as refusal:
+            ask(point)
+        assert refusal.value.code == "point_outside"

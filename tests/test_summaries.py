@@ -86,7 +86,7 @@ def test_every_figure_and_thumbnail_is_that_of_numpy_whatever_the_layout_in_memo
 @LAYOUTS
 def test_values_far_from_zero_tiny_or_huge_keep_their_spread(layout: torch.memory_format) -> None:
     normal = np.random.default_rng(6).normal(0, 1, (4, 50, 60)).astype(np.float32)
-    scales, shifts = np.float32([0.5, 1e-25, 1e25, 1]), np.float32([1000, 0, 0, -1e5])
+    scales, shifts = np.array([[0.5, 1e-25, 1e25, 1], [1000, 0, 0, -1e5]], np.float32)
     values = normal * scales[:, None, None] + shifts[:, None, None]
     summary = summarise(torch.from_numpy(values)[None].to(memory_format=layout))
     exact = values.astype(np.float64)
@@ -250,3 +250,57 @@ def test_summary_that_was_pickled_or_copied_cannot_be_changed() -> None:
         channels = [getattr(summary.channels, field.name) for field in dataclasses.fields(summary.channels)]
         arrays = [summary.edges, summary.counts, summary.thumbnails, shown.thumbnail, *channels]
         assert not any(array.flags.writeable for array in arrays)
+
+
+def test_rankings_look_at_the_picture_and_not_at_its_padding() -> None:
+    tensor = torch.zeros(1, 3, 4, 6)  # the picture takes the first 2 rows and 5 columns, 10 values
+    tensor[0, 0, 2:] = 50  # great, varied and never 0, in the padding alone
+    tensor[0, 0, 3, ::2] = -50
+    tensor[0, 1, 0, :5] = torch.tensor([1.0, 3, 1, 3, 2])
+    tensor[0, 2, :2, :5] = 4
+    channels = summarise(tensor, part=(5, 2)).channels
+    assert channels.inside_abs.tolist() == pytest.approx([0, 1, 4])
+    assert channels.inside_spread.tolist() == pytest.approx([0, np.std([1, 3, 1, 3, 2, 0, 0, 0, 0, 0]), 0])
+    assert channels.inside_zeros.tolist() == pytest.approx([1, 0.5, 0])
+    assert channels.ranked("mean_abs").tolist() == [2, 1, 0]
+    assert channels.ranked("variance").tolist() == [1, 0, 2]
+    assert channels.ranked("sparsity").tolist() == [0, 1, 2]
+    assert channels.std.tolist() == pytest.approx(tensor[0].flatten(1).std(1, correction=0).tolist())  # of the whole
+
+
+def test_pixels_of_thumbnails_that_mix_picture_and_padding_are_left_out_of_rankings() -> None:
+    tensor = torch.zeros(1, 1, 200, 200)  # thumbnails of 4 x 4 values: the 22 rows of the picture fill 5 of them
+    tensor[0, 0, 20:] = 1000
+    assert summarise(tensor, part=(200, 22)).channels.inside_spread.tolist() == [0]
+    assert summarise(tensor, part=(200, 1)).channels.inside_abs.tolist() == [0]  # less than one pixel: the first
+
+
+@pytest.mark.parametrize("side", [5, 12, 90])
+def test_a_single_outlier_makes_no_channel_one_that_varies(side: int) -> None:
+    tensor = torch.zeros(1, 2, side, side)
+    tensor[0, 0, 0, 0] = 1e6
+    tensor[0, 1, :, ::2] = 1
+    summary = summarise(tensor)
+    assert summary.channels.std[0] > summary.channels.std[1]
+    assert summary.channels.ranked("variance").tolist() == [1, 0]
+    assert summary.channels.inside_spread[0] == 0
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_figures_inside_the_picture_are_those_of_numpy_whatever_the_layout(layout: torch.memory_format) -> None:
+    values = np.random.default_rng(8).normal(0.2, 1, (5, 16, 16)).astype(np.float32).round(1)
+    channels = summarise(torch.from_numpy(values)[None].to(memory_format=layout), part=(10, 14)).channels
+    seen = values[:, :14, :10].reshape(5, -1)  # 140 values: 2 at each end are brought in line with the third
+    ordered = np.sort(seen, axis=1)
+    kept = np.clip(seen, ordered[:, 2:3], ordered[:, -3:-2])
+    assert channels.inside_spread == pytest.approx(kept.std(1), rel=1e-5)
+    assert channels.inside_abs == pytest.approx(np.abs(seen).mean(1), rel=1e-5)
+    assert channels.inside_zeros == pytest.approx((seen == 0).mean(1))
+
+
+def test_a_glimpse_is_chosen_by_the_middle_row_of_the_picture() -> None:
+    tensor = torch.zeros(1, 2, 40, 20)
+    tensor[0, 0, 20] = torch.arange(20) * 9.0  # the middle row of the map, in the padding
+    tensor[0, 1, 5, :10] = torch.arange(10)  # that of the picture
+    assert glimpse(tensor).channel == 0
+    assert glimpse(tensor, part=(10, 10)).channel == 1

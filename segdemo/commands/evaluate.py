@@ -8,7 +8,6 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
 from segdemo.commands.files import UNTRAINED, print_table, segmenter_for
@@ -16,7 +15,8 @@ from segdemo.commands.options import add_network, add_side, positive
 from segdemo.errors import InputError
 
 if TYPE_CHECKING:
-    from segdemo.evaluation import ClassMap
+    from segdemo.class_maps import ClassMap
+    from segdemo.evaluation import Scores
     from segdemo.segmenter import Segmenter
 
 HELP = "score a network on pictures with masks"
@@ -55,76 +55,66 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the scores of a network on an archive, or of a classifier on labelled pictures."""
-    from segdemo.evaluation import evaluate, read_map
+    from segdemo.class_maps import read_map
+    from segdemo.evaluation import evaluate, evaluate_labelled
+    from segdemo.predictions import Predictor
 
     segmenter = segmenter_for(arguments.network, arguments.side)
-    if segmenter.spec.task == "classification":
-        if arguments.map:
-            raise InputError(
-                "map_for_classifier",
-                "--map is for networks that segment; {network} classifies, and its folders are named as its classes "
-                "are. Leave --map out.",
-                network=segmenter.spec.name,
-            )
-        return _score_classifier(segmenter, arguments)
+    spec = segmenter.spec
+    classifies = spec.task == "classification"
+    if classifies and arguments.map:
+        raise InputError(
+            "map_for_classifier",
+            "--map is for networks that segment; {network} classifies, and its folders are named as its classes "
+            "are. Leave --map out.",
+            network=spec.name,
+        )
     mapping = read_map(arguments.map) if arguments.map else None
-    _say_how_classes_are_read(segmenter, mapping)
+    if not classifies:
+        _say_how_classes_are_read(segmenter, mapping)
+    predictor = Predictor(segmenter.network, spec, arguments.side)
     with tqdm(unit="picture", file=sys.stderr) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        say = partial(tqdm.write, file=sys.stderr)  # beside the bar, on a line of its own
-        scores = evaluate(_AtSide(segmenter, arguments.side), arguments.data, mapping, arguments.limit, progress, say)
+        if classifies:
+            scores = evaluate_labelled(predictor, arguments.data, arguments.limit, progress)
+        else:
+            say = partial(tqdm.write, file=sys.stderr)  # beside the bar, on a line of its own
+            scores = evaluate(predictor, arguments.data, mapping, arguments.limit, progress, say)
     if arguments.json:
-        content: dict[str, Any] = {
-            "miou": scores.miou,
-            "iou": scores.iou,
-            "pixel_accuracy": scores.pixel_accuracy,
-            "pictures": scores.pictures,
-        }
-        print(json.dumps(content if segmenter.trained else content | {"trained": False}, indent=1))
-        return 0
-    rows = [[name, "-" if iou is None else f"{iou:.4f}"] for name, iou in scores.iou.items()]
-    accuracy = f"{scores.pixel_accuracy:.4f}"
-    print_table([["class", "IoU"], *rows, ["mean", f"{scores.miou:.4f}"], ["pixel accuracy", accuracy]])
-    print(f"{segmenter.spec.title}, {scores.pictures} pictures; - neither occurs nor is predicted")
+        content = _facts(scores, classifies=classifies)
+        print(json.dumps(content if segmenter.trained or classifies else content | {"trained": False}, indent=1))
+    else:
+        _print_table(scores, spec.title, classifies=classifies)
     return 0
 
 
-def _score_classifier(classifier: Segmenter, arguments: argparse.Namespace) -> int:
-    """Print how often a classifier is right."""
-    from segdemo import classification
-
-    with tqdm(unit="picture", file=sys.stderr) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        scores = classification.evaluate(classifier, arguments.data, arguments.limit, progress)
-    if arguments.json:
-        content = {"accuracy": scores.accuracy, "recall": scores.recall, "pictures": scores.pictures}
-        print(json.dumps(content, indent=1))
-        return 0
-    rows = [[name, "-" if recall is None else f"{recall:.4f}"] for name, recall in scores.recall.items()]
-    print_table([["class", "recall"], *rows, ["accuracy", f"{scores.accuracy:.4f}"]])
-    print(f"{classifier.spec.title}, {scores.pictures} pictures")
-    return 0
+def _facts(scores: Scores, *, classifies: bool) -> dict[str, Any]:
+    """Return what ``--json`` prints."""
+    if classifies:
+        return {"accuracy": scores.accuracy, "recall": scores.recall, "pictures": scores.pictures}
+    return {
+        "miou": scores.miou,
+        "iou": scores.iou,
+        "pixel_accuracy": scores.accuracy,
+        "pictures": scores.pictures,
+    }
 
 
-class _AtSide:
-    """A segmenter that always works at one size."""
-
-    def __init__(self, segmenter: Segmenter, side: int | None) -> None:
-        self.classes = segmenter.classes
-        self._segmenter = segmenter
-        self._side = side
-
-    def run(self, picture: Image.Image) -> Any:
-        """Segment a picture at that size."""
-        return self._segmenter.run(picture, self._side)
+def _print_table(scores: Scores, title: str, *, classifies: bool) -> None:
+    """Print the scores by class and over all, for a person."""
+    by_class = scores.recall if classifies else scores.iou
+    rows = [[name, "-" if share is None else f"{share:.4f}"] for name, share in by_class.items()]
+    accuracy = f"{scores.accuracy:.4f}"
+    if classifies:
+        print_table([["class", "recall"], *rows, ["accuracy", accuracy]])
+        print(f"{title}, {scores.pictures} pictures")
+    else:
+        print_table([["class", "IoU"], *rows, ["mean", f"{scores.miou:.4f}"], ["pixel accuracy", accuracy]])
+        print(f"{title}, {scores.pictures} pictures; - neither occurs nor is predicted")
 
 
 def _say_how_classes_are_read(segmenter: Segmenter, mapping: ClassMap | None) -> None:

@@ -72,6 +72,7 @@ def _segment_one(segmenter: Segmenter, path: Path, target: Path, side: int | Non
         say(f"segdemo: {note}", error=True)
     result = segmenter.run(picture, side)
     colours = [share.colour for share in result.classes]
+    hidden = frozenset(share.index for share in result.classes if share.hidden)
     facts: dict[str, Any] = {
         "picture": readable(path.name),
         "network": result.network,
@@ -84,7 +85,7 @@ def _segment_one(segmenter: Segmenter, path: Path, target: Path, side: int | Non
         return _classified(path, target, facts, result.answer)
     with writing(target.parent):
         save(rendering.palette_mask(result.mask, colours), f"{target}-mask.png", facts)
-        save(rendering.overlay(picture, result.mask, colours), f"{target}-overlay.png", facts)
+        save(rendering.overlay(picture, result.mask, colours, hidden=hidden), f"{target}-overlay.png", facts)
         save_facts(facts, f"{target}.json")
     found = sorted((share for share in result.classes if share.percent), key=lambda share: -share.percent)
     shares = ", ".join(f"{share.name} {share.percent:.1f} %" for share in found)

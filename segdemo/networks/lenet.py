@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from segdemo.networks.classes import DIGITS
 from segdemo.networks.spec import InputRule, NetworkSpec, Stage
 
 SIDE = 32  # of a picture, in pixels: the classifier fits no other
@@ -57,7 +58,7 @@ SPEC = NetworkSpec(
     title="LeNet",
     task="classification",
     build=LeNet,
-    classes=("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
+    classes=DIGITS,
     stages=(
         Stage("Conv 1", "features.1", row=0, column=0),
         Stage("Pool 1", "features.2", row=0, column=1, inputs=("Conv 1",)),

@@ -8,6 +8,8 @@ from typing import Literal
 
 from torch import nn
 
+from segdemo.networks.classes import ClassInfo
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -69,7 +71,7 @@ class NetworkSpec:
             ``"classification"`` (B, K): one answer for the whole picture.
         build: makes the network with random weights, given the number of classes K; a class or a function of a
             module, so that the specification can be pickled.
-        classes: class names in index order; for segmentation, index 0 is the background.
+        classes: what the logits tell apart, in index order.
         stages: viewing points in figure order.
         rule: how a picture becomes a batch.
         source: address of the paper.
@@ -79,10 +81,15 @@ class NetworkSpec:
     title: str
     task: Literal["segmentation", "classification"]
     build: Callable[[int], nn.Module]
-    classes: tuple[str, ...]
+    classes: tuple[ClassInfo, ...]
     stages: tuple[Stage, ...]
     rule: InputRule
     source: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes, in index order."""
+        return tuple(one.name for one in self.classes)
 
     def every_stage(self) -> Iterator[Stage]:
         """Yield all stages, those inside others right after the one they are in."""

@@ -82,12 +82,12 @@ def _prepare(
     read_record(settings.out / "run.json")
     if processes.first:
         check_writable(settings.out)
-    teacher = Teacher(material.teacher, spec.classes, material.teacher_side) if material.teacher else None
+    teacher = Teacher(material.teacher, spec.names, material.teacher_side) if material.teacher else None
     for source in material.data + material.pictures:
         check_source(source, masked=source in material.data)
     validated = None
     if material.val:
-        validated = check(material.val, spec.classes, material.val_limit)
+        validated = check(material.val, spec.names, material.val_limit)
         for note in validated.notes(Path(material.val).name):
             _say(processes, note)
     return network, started, teacher, validated
@@ -115,7 +115,7 @@ def read_data(
     quiet, side = not processes.first, max(settings.sides)
     samples: list[Sample] = []
     for source in material.data:
-        pairs = read_pairs(source, spec.classes, side, partial(_say, processes))
+        pairs = read_pairs(source, spec.names, side, partial(_say, processes))
         samples += tqdm(pairs, desc=source, unit="picture", disable=quiet)
     masked = len(samples)
     if samples and not (teacher and material.teacher_on == "all"):

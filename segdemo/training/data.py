@@ -147,7 +147,7 @@ def _voc(root: str, classes: Sequence[str]) -> Iterator[tuple[str, Image.Image, 
 
     table = np.zeros(256, np.uint8)
     table[IGNORED] = IGNORED
-    for index, name in enumerate(VOC):
+    for index, name in enumerate(one.name for one in VOC):
         if name in classes:
             table[index] = list(classes).index(name)
         elif len(classes) == 2:  # one foreground: everything that VOC has a name for

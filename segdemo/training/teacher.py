@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from segdemo import checkpoints
 from segdemo.errors import InputError
-from segdemo.images import check_side, to_batch
+from segdemo.images import check_side
 from segdemo.networks import NetworkSpec, find
+from segdemo.predictions import predict
 from segdemo.training.data import Bytes, Sample, fingerprint
 from segdemo.training.state import replacing
 
@@ -61,12 +62,9 @@ class Teacher:
             (K, short h, short w) uint8: probability of each class of the student's, 0 … 255 for 0 … 1.
         """
         for picture in pictures:
-            batch, placement = to_batch(Image.fromarray(picture), self.spec.rule, self.side)
-            batch = batch.contiguous(memory_format=torch.channels_last)
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-                logits = self.network(batch)
-            width, height = placement.resized
-            yield self._small(logits[:, :, :height, :width].float(), picture.shape[:2])
+                prediction = predict(self.network, self.spec.rule, Image.fromarray(picture), self.side)
+            yield self._small(prediction.logits[None], picture.shape[:2])
 
     def _small(self, logits: Tensor, size: tuple[int, ...]) -> Bytes:
         probabilities = torch.einsum("bchw,ck->bkhw", logits.softmax(1), self.match)  # (1, K, h, w)
@@ -78,7 +76,7 @@ class Teacher:
 
 def match_classes(spec: NetworkSpec, classes: Sequence[str]) -> Tensor:
     """Make the table (C, K) float32 of 0 and 1 that adds up a teacher's C classes to a student's K."""
-    unknown = [name for name in classes if name not in spec.classes]
+    unknown = [name for name in classes if name not in spec.names]
     if unknown:
         raise InputError(
             "teacher_class_unknown",
@@ -86,10 +84,10 @@ def match_classes(spec: NetworkSpec, classes: Sequence[str]) -> Tensor:
             "own. Choose another teacher.",
             network=spec.name,
             unknown=", ".join(unknown),
-            classes=", ".join(spec.classes),
+            classes=", ".join(spec.names),
         )
     table = torch.zeros(len(spec.classes), len(classes))
-    for index, name in enumerate(spec.classes):
+    for index, name in enumerate(spec.names):
         table[index, list(classes).index(name) if name in classes else 0] = 1
     return table
 

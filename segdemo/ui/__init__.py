@@ -13,13 +13,14 @@ if not (os.environ.get("GRADIO_SERVER_PORT") or "0").isdecimal():
 import gradio as gr
 
 from segdemo.engine import Engine, LocalEngine
-from segdemo.ui import api, folder, queue, server, uploads
+from segdemo.ui import api, folder, queue, server, sessions, uploads
 from segdemo.ui.guard import GuardedBlocks
 from segdemo.ui.page import Page
 from segdemo.ui.panels.header import Header
 from segdemo.ui.server import mount, serve
 from segdemo.ui.tabs import TABS
 from segdemo.ui.texts import TEXTS
+from segdemo.ui.wanted import WantedEngine
 
 __all__ = ["TABS", "build_app", "launch", "mount", "serve"]
 
@@ -31,14 +32,15 @@ def build_app(engine: Engine | None = None) -> GuardedBlocks:
         engine: what answers its questions; None takes one of its own, in this process.
     """
     engine = LocalEngine() if engine is None else engine
+    wanted = WantedEngine(engine)  # as each request sees it
     folder.claim()
     uploads.install()
     i18n = gr.I18n(**{language: _of_the_page(table) for language, table in TEXTS.items()})
     with GuardedBlocks(title="segdemo", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as blocks:
-        api.build(engine)  # first, so that the endpoints get their names
+        api.build(wanted)  # first, so that the endpoints get their names
         Header(elem_id="header")
         with gr.Column(elem_id="controls", min_width=0):
-            page = Page(blocks, engine, i18n)
+            page = Page(blocks, wanted, i18n)
         with gr.Column(elem_id="tabs", min_width=0), gr.Tabs():
             for tab in TABS:
                 with gr.Tab(i18n(tab.TITLE), elem_id=tab.__name__.rpartition(".")[2]):
@@ -46,6 +48,7 @@ def build_app(engine: Engine | None = None) -> GuardedBlocks:
         page.connect()
     blocks.engine = engine  # ends with the page
     queue.install(blocks)
+    sessions.install(blocks)
     return blocks
 
 

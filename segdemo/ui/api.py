@@ -16,6 +16,7 @@ from segdemo.rendering import palette_mask
 from segdemo.results import Result
 from segdemo.ui import checks
 from segdemo.ui.messages import polite
+from segdemo.ui.queue import RUNS
 
 
 class Endpoints:
@@ -103,5 +104,5 @@ class Endpoints:
 def build(engine: Engine) -> None:
     """Add the endpoints to the page under construction."""
     endpoints = Endpoints(engine)
-    api(endpoints.segment, api_name="segment")
-    api(endpoints.layers, api_name="layers")
+    api(endpoints.segment, api_name="segment", **RUNS)
+    api(endpoints.layers, api_name="layers", **RUNS)

@@ -127,6 +127,27 @@ def wholes(name: str, value: Any, *, most: int) -> frozenset[int]:
     )
 
 
+def point(name: str, value: Any) -> tuple[int, int]:
+    """Return a list of two whole numbers, the x and y of a pixel, as a tuple.
+
+    Args:
+        name: as for :func:`text`.
+        value: from outside.
+
+    Raises:
+        InputError: it is anything else.
+    """
+    if isinstance(value, list) and len(value) == 2:
+        return whole(name, value[0]), whole(name, value[1])
+    raise InputError(
+        "wrong_point",
+        "“{name}” has to be a pixel of the picture, two whole numbers x and y, but {came} came. Correct it and try "
+        "again.",
+        name=name,
+        came=_written(value),
+    )
+
+
 def or_none(check: Check) -> Check:
     """Return a check that lets None pass."""
     return lambda name, value: None if value is None else check(name, value)

@@ -1,4 +1,7 @@
-"""Puts a script at the very start of the page: Gradio's own ``head`` comes too late to choose its language."""
+"""Puts a script at the very start of the page: Gradio's own ``head`` comes too late to choose its language.
+
+What Gradio's page asks of the host's root, it is made to ask of the place where it lies.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ class FirstScript:
 
     def __init__(self, app: ASGIApp, script: str) -> None:
         self.app = app
-        self.insertion = b"<head><script>" + script.encode() + b"</script>"
+        self.insertion = b"<head><script>" + script.encode() + b'</script><link rel="icon" href="./favicon.ico">'
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -37,6 +40,7 @@ class FirstScript:
             if message.get("more_body"):
                 return
             body = body.replace(b"<head>", self.insertion, 1)
+            body = body.replace(b'href="/manifest.json"', b'href="./manifest.json"')  # the page may lie deeper
             kept = [header for header in start["headers"] if header[0].lower() != b"content-length"]
             await send({**start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
             await send({"type": "http.response.body", "body": body})

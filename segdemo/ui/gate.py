@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from segdemo.ui.messages import text
+from segdemo.ui.turns import Turns
+from segdemo.ui.wanted import asked_while
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -48,6 +52,7 @@ class Gate:
         self.app = app
         self.mounted = mounted
         self.root = urlsplit(root).path.rstrip("/")
+        self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -67,7 +72,29 @@ class Gate:
             answer = PlainTextResponse("A panel is asked in a few words of JSON", 413)
         elif is_foreign(headers) and ("cookie" in headers or "authorization" in headers):
             answer = PlainTextResponse(text(request, "page.foreign"), 403)  # type: ignore[arg-type]
-        await answer(_placed(scope, headers, prefix, rest), receive, _protected(send))
+        await self._let_in(answer, request, rest, _placed(scope, headers, prefix, rest), receive, _protected(send))
+
+    async def _let_in(
+        self, answer: ASGIApp, request: HTTPConnection, rest: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer a request when it is its address's turn."""
+        address = request.client.host if request.client else ""
+        asked = Asked(receive) if answer is self.app and rest.startswith(PANELS) else None
+        if asked is not None:
+            receive = await asked.read()
+        try:
+            async with self._turns.of(address, rest, panel=asked is not None) as is_let_in:
+                if not is_let_in:
+                    sentence = text(request, "page.too_many")  # type: ignore[arg-type]
+                    answer = JSONResponse({"detail": sentence, "error": sentence}, 429, {"Retry-After": "5"})
+                if asked is None:
+                    await answer(scope, receive, send)
+                elif asked.is_there():
+                    with asked_while(asked.is_there):
+                        await answer(scope, receive, send)
+        finally:
+            if asked is not None:
+                asked.close()
 
     def place(self, scope: Scope, headers: Headers) -> tuple[str, str]:
         """Return where visitors find the page, without a slash at the end, and what they ask for in it."""
@@ -81,6 +108,65 @@ class Gate:
             if start and _below(path, start):
                 return prefix, path[len(start) :]
         return prefix, path
+
+
+class Asked:
+    """A question to a panel, read before its turn comes, and whether its visitor still waits for the answer.
+
+    Args:
+        receive: gives the request.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._left = asyncio.Event()
+        self._watching: asyncio.Task[None] | None = None
+
+    async def read(self) -> Receive:
+        """Read the question, and watch from then on; returns what gives it to the page."""
+        body, more = b"", True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self._left.set()
+                break
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        messages = iter([{"type": "http.request", "body": _without_session(body)}])
+        self._watching = asyncio.create_task(self._watch())
+
+        async def replay() -> Message:
+            message = next(messages, None)
+            if message is None:
+                await self._left.wait()
+            return message or {"type": "http.disconnect"}
+
+        return replay
+
+    def is_there(self) -> bool:
+        """Say whether the visitor still waits."""
+        return not self._left.is_set()
+
+    def close(self) -> None:
+        """Watch no longer."""
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def _watch(self) -> None:
+        while not self._left.is_set():
+            if (await self._receive())["type"] == "http.disconnect":
+                self._left.set()
+
+
+def _without_session(body: bytes) -> bytes:
+    """Return a question in the name of all visitors: panels ask for nobody's states, and Gradio would begin some."""
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        return body
+    if not isinstance(asked, dict) or not isinstance(asked.get("session_hash"), str):
+        return body
+    return json.dumps(asked | {"session_hash": "panels"}).encode()
 
 
 def is_short_json(headers: Headers) -> bool:

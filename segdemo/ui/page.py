@@ -18,11 +18,12 @@ from segdemo.errors import InputError
 from segdemo.examples import EXAMPLES, example
 from segdemo.questions import Catalogue, Run, facts_of
 from segdemo.results import NetworkFacts, Result
-from segdemo.ui import address, visits
+from segdemo.ui import address, checks, visits
 from segdemo.ui.messages import note_text, polite, text, warn
 from segdemo.ui.panels.bar import Bar
 from segdemo.ui.panels.menu import Menu, PlainSlider
 from segdemo.ui.panels.picture import Fingerprints, Picture, thumbnail
+from segdemo.ui.queue import RUNS
 from segdemo.ui.texts import TEXTS
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
@@ -107,7 +108,10 @@ class Page:
         self.stop.click(stop, None, self.status, **AT_ONCE)
         for kind, events in self._sources.items():
             for picked in events:
-                self._tell(kind, picked, [self.question])
+                if kind == "network":
+                    self._switch_after(picked)
+                else:
+                    self._tell(kind, picked, [self.question])
         self.blocks.unload(forget)
         shown = [self.picture, self.network, self.size]
         for changed in shown:
@@ -118,6 +122,13 @@ class Page:
         for handler, outputs, inputs in self._listeners.get(kind, []):
             event(handler, [*first, *inputs], outputs, **AT_ONCE)
 
+    def _switch_after(self, event: Callable[..., Any]) -> None:
+        """Take the network that a panel suggests, as if it had been chosen from the menu."""
+        menus = [self.network, self.size, self.step, self.about, self.view]
+        switched = event(polite(self.take_network), None, menus, **QUIET)
+        self._tell("network", switched.success, [self.network, self.size, self.step])
+        self._run_after(switched.success, self.segment)
+
     def _run_after(self, start: Callable[..., Any], handler: Handler) -> None:
         """Run the network on the picture after an event."""
         segmented = start(
@@ -126,9 +137,8 @@ class Page:
             [self.question, self.status],
             show_progress_on=self.shows_progress,
             trigger_mode="multiple",
-            concurrency_limit=8,
-            concurrency_id="segment",
             api_visibility="private",
+            **RUNS,
         )
         # Also after a run that was given up, or failed: the one before it may not be shown yet.
         self._tell("result", segmented.then, [self.question])
@@ -155,6 +165,11 @@ class Page:
         facts = self.facts(network)
         menu = gr.Dropdown(choices=size_choices(facts), value=facts.size)
         return menu, gr.Slider(**step_range(facts)), describe(facts, request), None
+
+    def take_network(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+        """Choose the network that a panel suggests, and offer its input sizes and training steps."""
+        facts = self.facts(checks.text("value", checks.field(event, "value")))
+        return facts.name, *self.choose(facts.name, request)
 
     def segment(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, defaultdict, deque
 from typing import Any, Literal
 
 import fastapi
@@ -14,21 +15,33 @@ from gradio.queueing import Event, Queue
 from gradio.server_messages import ProcessCompletedMessage
 
 from segdemo.errors import InputError
+from segdemo.ui import memory
 from segdemo.ui.messages import sentence_of
+from segdemo.ui.sessions import Visitors
+from segdemo.ui.wanted import asked_while
 
 MOST_WAITING = 64  # runs, of all visitors
 MOST_OF_ADDRESS = 32  # of them, from one address: a class behind one router is one
 MOST_OF_VISITOR = 8  # of them, from one page, or from one address through the API
 MOST_QUICK = 64  # other events of one page
-UNREAD_SECONDS = 600  # an answer that nobody fetches through the API is kept no longer
+MOST_QUICK_OF_ADDRESS = 512
+UNREAD_SECONDS = 600  # an answer that nobody fetches is kept no longer
+MOST_UNREAD = 512  # answers of one address, fetched or not, after which the oldest is kept no longer
 THREADS = 64  # more than all runs take; not 40, which Gradio would share with the page and its files
 AT_ONCE = 8  # events of one kind
+# Of whatever starts a run. The engine works on one at a time; others are read, and drawn, meanwhile.
+RUNS: dict[str, Any] = {"concurrency_id": "segment", "concurrency_limit": 4}
 
 Pushed = tuple[bool, Any, Literal["success", "error", "queue_full", "validator_error"]]
 
 
 class RunQueue(Queue):
     """Gradio's queue, in which runs have a bounded place and every visitor a share of it."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._visitors = Visitors()
+        self._ended: dict[str, deque[tuple[str, str]]] = defaultdict(deque)  # by address
 
     async def push(self, body: PredictBodyInternal, request: fastapi.Request, username: str | None) -> Pushed:
         """Put an event in its line, or say how many wait already."""
@@ -43,25 +56,35 @@ class RunQueue(Queue):
         return True, await self._refuse(Event(body.session_hash, fn, request, username), sentence), "success"
 
     def get_events(self) -> tuple[list[Event], bool, str] | None:
-        """Choose what runs next: first those who have nothing running yet."""
-        busy = {_visitor(event) for job in self.active_jobs if job for event in job}
+        """Choose what runs next: first those who have nothing running yet, then whose address has the least."""
+        running = [event for job in self.active_jobs if job for event in job]
+        visitors, addresses = Counter(map(_visitor, running)), Counter(_address(event.request) for event in running)
         for line in self.event_queue_per_concurrency_id.values():
-            first = next((event for event in line.queue if _visitor(event) not in busy), None)
-            if first is not None:
+            if line.queue:
+                first = min(line.queue, key=lambda e: (visitors[_visitor(e)] > 0, addresses[_address(e.request)]))
                 line.queue.remove(first)
                 line.queue.insert(0, first)
         return super().get_events()
 
     async def process_events(self, events: list[Event], batch: bool, begin_time: float, fn: BlockFunction) -> None:
-        """Answer events; what Gradio would remember of a request through the API for ever is forgotten."""
+        """Answer events as long as somebody waits for them; what Gradio would remember for ever is forgotten."""
         try:
-            await super().process_events(events, batch, begin_time, fn)
+            with asked_while(lambda: any(event.alive for event in events)):
+                await super().process_events(events, batch, begin_time, fn)
         finally:
+            if _is_run(fn):
+                await asyncio.to_thread(memory.give_back)
             for event in events:
-                if event.session_hash == event._id and self.server_app is not None:  # it came without a session
-                    self.server_app.state_holder.session_data.pop(event._id, None)
-                    self.server_app.state_holder.time_last_used.pop(event._id, None)
-                    asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._forget, event._id)
+                if event.session_hash == event._id:  # it came through the API, without a session
+                    self._end_session(event._id)
+                else:
+                    for session in self._visitors.came(_address(event.request), event.session_hash):
+                        self._end_session(session)
+                asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._forget, event.session_hash, event._id)
+                ended = self._ended[_address(event.request)]
+                ended.append((event.session_hash, event._id))
+                if len(ended) > MOST_UNREAD:
+                    self._forget(*ended.popleft())
 
     def waiting(self) -> list[Event]:
         """Return the runs that wait for their turn."""
@@ -70,8 +93,10 @@ class RunQueue(Queue):
     def _refusal(self, fn: BlockFunction, session: str | None, request: fastapi.Request) -> InputError | None:
         if not _is_run(fn):
             lines = self.event_queue_per_concurrency_id.values()
-            own = sum(event.session_hash == session and not _is_run(event.fn) for line in lines for event in line.queue)
-            return _busy(own) if own >= MOST_QUICK else None
+            others = [event for line in lines for event in line.queue if not _is_run(event.fn)]
+            own = sum(event.session_hash == session for event in others)
+            near = sum(_address(event.request) == _address(request) for event in others)
+            return _busy(len(others)) if own >= MOST_QUICK or near >= MOST_QUICK_OF_ADDRESS else None
         waiting = self.waiting()
         address = _address(request)
         visitor = session or address
@@ -97,9 +122,16 @@ class RunQueue(Queue):
         self.send_message(event, ProcessCompletedMessage(output=output, title="Error", success=False))
         return event._id
 
-    def _forget(self, session: str) -> None:
-        self.pending_messages_per_session.pop(session, None)
-        self.pending_event_ids_session.pop(session, None)
+    def _forget(self, session: str, event: str) -> None:
+        """Forget the answers to a visitor who has not fetched this one."""
+        if event in self.pending_event_ids_session.get(session, ()):
+            self.pending_messages_per_session.pop(session, None)
+            self.pending_event_ids_session.pop(session, None)
+
+    def _end_session(self, session: str) -> None:
+        if self.server_app is not None:
+            self.server_app.state_holder.session_data.pop(session, None)
+            self.server_app.state_holder.time_last_used.pop(session, None)
 
 
 def install(page: Blocks) -> None:
@@ -122,7 +154,7 @@ def install(page: Blocks) -> None:
 
 def _is_run(fn: BlockFunction) -> bool:
     """Say whether an event runs a network: Run and what acts like it, and the public endpoints."""
-    return fn.concurrency_id == "segment" or fn.api_visibility == "public"
+    return bool(fn.concurrency_id == RUNS["concurrency_id"])
 
 
 def _visitor(event: Event) -> str:

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 
 from segdemo.errors import InputError
 from segdemo.examples import FIRST, example
-from segdemo.ui import folder, memory, visits
+from segdemo.ui import folder, memory, sessions, visits
 from segdemo.ui.first import FirstScript
 from segdemo.ui.gate import Gate
 from segdemo.ui.guard import HANDLERS, GuardedBlocks
@@ -32,7 +32,6 @@ from segdemo.ui.javascript import Modules, first_script
 from segdemo.ui.texts import TEXTS
 
 HERE = Path(__file__).parent
-SESSIONS = 300  # visitors whose view is remembered; the one who was away longest is forgotten first
 # Fonts that come with Gradio, from this host; their weight 600 is cut down to a few letters there.
 THEME = gr.themes.Default(
     primary_hue="teal",
@@ -88,7 +87,7 @@ def launch(page: GuardedBlocks, **settings: Any) -> Any:
     check_place(settings.get("server_name"), settings["server_port"])
     alone = {
         "max_threads": page.max_threads,
-        "state_session_capacity": SESSIONS,
+        "state_session_capacity": sessions.MOST,
         "_app": GatedApp(**_settings()["app_kwargs"]),
     }
     settings = {**_settings(), **alone, **settings}
@@ -125,7 +124,7 @@ def mount(app: FastAPI, path: str = "/segdemo", page: GuardedBlocks | None = Non
 
     page = build_app() if page is None else page
     path = "/" + path.strip("/")
-    page.state_session_capacity = SESSIONS
+    page.state_session_capacity = sessions.MOST
     root = settings.pop("root_path", None) or page.root_path
     page.root_path = ""  # the gate says it, request by request
     gr.mount_gradio_app(app, page, path, **{**_settings(), **settings})

@@ -76,5 +76,6 @@ def _remove(file: Any) -> None:
 
 def install() -> None:
     """Let Gradio read uploads with our parser, and write nothing outside the folder of this process."""
-    routes.DEFAULT_TEMP_DIR = str(folder.claim().path)  # else a name that another user of the machine may have taken
+    # Else a name that another user of the machine may have taken.
+    vars(routes)["DEFAULT_TEMP_DIR"] = str(folder.claim().path)
     route_utils.GradioMultiPartParser = CarefulParser  # type: ignore[misc]

@@ -72,7 +72,7 @@ def test_evaluate_scores_lenet_on_digits_it_was_never_shown(capsys: pytest.Captu
 
 
 def test_map_in_the_repository_covers_the_classes_both_sides_know() -> None:
-    from segdemo.evaluation import KNOWN_CLASSES, read_map
+    from segdemo.class_maps import KNOWN_CLASSES, read_map
 
     path = Path(__file__).parents[2] / "checkpoints" / "maps" / "voc-to-people-animals.json"
     mapping = read_map(path)
@@ -82,7 +82,7 @@ def test_map_in_the_repository_covers_the_classes_both_sides_know() -> None:
 
 
 def test_help_of_evaluate_explains_the_map(capsys: pytest.CaptureFixture[str]) -> None:
-    from segdemo.evaluation import KNOWN_CLASSES
+    from segdemo.class_maps import KNOWN_CLASSES
 
     with pytest.raises(SystemExit) as caught:
         main(["evaluate", "--help"])

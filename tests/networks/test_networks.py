@@ -21,7 +21,7 @@ import segdemo.networks
 from segdemo import checkpoints
 from segdemo.errors import InputError
 from segdemo.networks import DEFAULT, NETWORKS, NetworkSpec, Stage, find
-from segdemo.networks.classes import COLOURS, VOC
+from segdemo.networks.classes import COLOURS, VOC, declare
 
 # How people without red, green or blue cones see colours: matrices for linear RGB at severity 1.0.
 # Source: Machado, Oliveira, Fernandes 2009, "A Physiologically-based Model for Simulation of Color Vision Deficiency",
@@ -198,15 +198,18 @@ def test_classifier_answers_once_for_a_picture(spec: NetworkSpec) -> None:
 
 @segmentation
 def test_every_class_has_a_colour_and_the_background_is_black(spec: NetworkSpec) -> None:
-    assert spec.classes[0] == "background"
+    assert (spec.classes[0].name, spec.classes[0].hidden) == ("background", True)
     assert COLOURS["background"] == "#000000"
-    assert set(spec.classes) <= set(COLOURS)
-    assert len(set(spec.classes)) == len(spec.classes)
+    assert set(spec.names) <= set(COLOURS)
+    assert len(set(spec.names)) == len(spec.names)
+    assert not any(one.hidden for one in spec.classes[1:])
 
 
 def test_voc_has_21_classes_in_the_order_of_the_challenge() -> None:
     assert len(VOC) == 21
-    assert [VOC.index(name) for name in ("background", "cat", "motorbike", "person", "tvmonitor")] == [0, 8, 14, 15, 20]
+    assert [
+        [one.name for one in VOC].index(name) for name in ("background", "cat", "motorbike", "person", "tvmonitor")
+    ] == [0, 8, 14, 15, 20]
 
 
 @pytest.mark.parametrize("vision", VISIONS)
@@ -246,3 +249,11 @@ def test_every_checkpoint_has_a_card_that_names_its_checksum(spec: NetworkSpec) 
         card = checkpoints.path_of(spec).with_suffix(".md").read_text("utf-8")
         assert checksum in card
         assert "licence" in card.lower()
+
+
+def test_every_class_has_a_colour_of_its_own_and_backgrounds_alone_are_hidden() -> None:
+    classes = declare(["background", "cat", *map(str, range(998))])
+    assert len({one.colour for one in classes}) == 1000
+    assert [(one.name, one.colour) for one in classes[:2]] == [("background", "#000000"), ("cat", COLOURS["cat"])]
+    assert [one.name for one in classes if one.hidden] == ["background"]
+    assert declare(["sky", "sea"], hidden=["sky"])[0].hidden

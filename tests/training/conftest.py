@@ -15,6 +15,7 @@ from PIL import Image
 from torch import nn
 
 from segdemo.networks import NETWORKS, InputRule, NetworkSpec, Stage
+from segdemo.networks.classes import SALIENT
 from segdemo.training.data import Sample
 
 SIZES = ((40, 32), (32, 48), (36, 36), (50, 32), (32, 32), (44, 40), (32, 60), (33, 35))  # (width, height)
@@ -84,7 +85,7 @@ SPEC = NetworkSpec(
     title="Tiny",
     task="segmentation",
     build=Tiny,
-    classes=("background", "foreground"),
+    classes=SALIENT,
     stages=(Stage("Entrance", "entrance", 0, 0), Stage("Logits", "outc", 0, 1, inputs=("Entrance",))),
     rule=InputRule(side=32, sides=(16, 32), stride=16),
     source="",

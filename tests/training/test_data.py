@@ -10,10 +10,12 @@ import torchvision.datasets
 from PIL import Image
 
 from segdemo.errors import InputError
-from segdemo.networks.classes import SALIENT, VOC
+from segdemo.networks import NETWORKS
 from segdemo.training.data import fingerprint, read_pairs, read_pictures
 from tests.training.conftest import SIZES, pair, png, zipped
 
+SALIENT = NETWORKS["unet"].names
+VOC = NETWORKS["deeplabv3_mobilenet_v2"].names
 ANIMALS = ("background", "person", "cat", "dog")
 
 

@@ -11,11 +11,12 @@ from torch import nn
 
 from segdemo.errors import InputError
 from segdemo.networks import NETWORKS, NetworkSpec
-from segdemo.networks.classes import SALIENT, VOC
 from segdemo.training import teacher as module
 from segdemo.training.data import Sample
 from segdemo.training.teacher import Teacher, match_classes, teach
 
+SALIENT = NETWORKS["unet"].names
+VOC = NETWORKS["deeplabv3_mobilenet_v2"].names
 ANIMALS = ("background", "person", "cat", "dog", "horse", "cow", "sheep")
 
 
@@ -34,7 +35,7 @@ def test_teacher_has_to_know_every_class() -> None:
 
 def test_untrained_network_cannot_teach(tiny: NetworkSpec) -> None:
     with pytest.raises(InputError, match="tiny is untrained") as refusal:
-        Teacher("tiny", tiny.classes)
+        Teacher("tiny", tiny.names)
     assert refusal.value.code == "teacher_untrained"
 
 

@@ -18,6 +18,7 @@ from segdemo.errors import InputError
 from segdemo.examples import example
 from segdemo.images import Placement
 from segdemo.networks import DEFAULT
+from segdemo.networks.classes import declare
 from segdemo.networks.spec import Stage
 from segdemo.pictures import PictureSource, Read, load_picture
 from segdemo.questions import Catalogue, Layers, Run
@@ -54,7 +55,7 @@ FACTS = NetworkFacts(
     name="made_up",
     title="Made up",
     task="segmentation",
-    classes=("background", "cat", "dog"),
+    classes=declare(("background", "cat", "dog")),
     size=24,
     sizes=(24, 48),
     steps=(0, 10),
@@ -100,7 +101,7 @@ def made_up(picture: Image.Image, **changes: Any) -> Result:
     thumbnail = np.arange(96, dtype=np.uint8).reshape(8, 12)
     fields: dict[str, Any] = {
         "network": "made_up",
-        "names": FACTS.classes,
+        "known": FACTS.classes,
         "trained": True,
         "step": None,
         "side": 24,
@@ -147,6 +148,9 @@ class Table:
     def ask(self, question: Question, should_continue: ShouldContinue = always) -> Iterator[Any]:
         """Yield the answer."""
         yield self.answer(question)
+
+    def close(self) -> None:
+        """Nothing is under way."""
 
     def answer(self, question: Question, should_continue: ShouldContinue = always) -> Any:
         """Return the answer."""

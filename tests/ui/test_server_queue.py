@@ -4,31 +4,44 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import httpx
 import pytest
 
+from segdemo.engine import Question
 from segdemo.ui import queue
 from segdemo.ui.server import launch
+from segdemo.ui.wanted import WantedEngine
 
 
 class Site:
     """A page with a run that lasts until it is let go, and an event that is quick."""
 
     def __init__(self) -> None:
-        self.go = threading.Event()
+        self.go, self.left = threading.Event(), threading.Event()
+        self.engine = WantedEngine(SimpleNamespace(answer=self.work))
         with gr.Blocks(analytics_enabled=False) as self.page:
             box = gr.Number()
             settings: dict[str, Any] = {"inputs": box, "outputs": box, "api_visibility": "private"}
             run = {**settings, "concurrency_id": "segment", "concurrency_limit": 2}
             gr.Button().click(lambda _: self.go.wait(60), api_name="run", **run)
+            gr.Button().click(lambda _: self.engine.answer(Question()), api_name="asks", **run)
             gr.Button().click(lambda number: number, api_name="quick", **settings)
         queue.install(self.page)
         _, self.address, _ = launch(self.page, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
         self.numbers = {fn.api_name: number for number, fn in self.page.fns.items()}
+
+    def work(self, _: Question, should_continue: Callable[[], bool]) -> int:
+        """Work, as an engine does, until nobody waits any more."""
+        while should_continue():
+            if self.go.wait(0.01):
+                return 1
+        self.left.set()
+        return 0
 
     def join(self, name: str, session: str | None = None, language: str = "en") -> httpx.Response:
         """Ask as a page does, or, without a session, as a script does."""
@@ -97,6 +110,49 @@ def test_who_has_nothing_running_goes_before_who_has(site: Site) -> None:
 def test_nothing_passes_the_queue_by(site: Site, name: str) -> None:
     answer = httpx.post(f"{site.address}gradio_api/{name}/quick", json={"data": [1]})
     assert answer.status_code == 404
+
+
+def test_a_run_whose_visitor_leaves_ends(site: Site) -> None:
+    event = site.join("asks").json()["event_id"]
+    with httpx.stream("GET", f"{site.address}gradio_api/call/asks/{event}", timeout=60) as answer:
+        assert answer.status_code == 200
+    assert site.left.wait(60)
+
+
+def test_an_address_with_nothing_running_goes_before_one_with_many_visitors(site: Site) -> None:
+    for number in range(4):
+        site.join("run", f"of a crowd {number}")
+    site.join("run", "alone")
+    waiting = site.page._queue
+    line = waiting.event_queue_per_concurrency_id["segment"]
+    line.concurrency_limit = 0  # only look
+    line.queue[-1].request.scope["client"] = ("127.0.0.9", 1)
+    waiting.get_events()
+    assert line.queue[0].session_hash == "alone"
+
+
+def test_answers_that_nobody_fetches_are_forgotten(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "UNREAD_SECONDS", 0)
+    forget, done = queue.RunQueue._forget, threading.Event()
+
+    def watched(*arguments: Any) -> None:
+        forget(*arguments)
+        done.set()
+
+    monkeypatch.setattr(queue.RunQueue, "_forget", watched)
+    site.join("quick", "visitor")
+    assert done.wait(60)
+    assert "visitor" not in site.page._queue.pending_messages_per_session
+    assert "visitor" not in site.page._queue.pending_event_ids_session
+
+
+def test_an_address_has_a_number_of_answers_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "MOST_UNREAD", 1)
+    old = site.join("quick").json()["event_id"]
+    for _ in range(2):  # one of them ends after the old one, whatever their order
+        event = site.join("quick").json()["event_id"]
+        assert "complete" in httpx.get(f"{site.address}gradio_api/call/quick/{event}", timeout=60).text
+    assert old not in site.page._queue.pending_messages_per_session
 
 
 def test_a_script_leaves_no_session_behind(site: Site) -> None:

@@ -329,7 +329,8 @@ def disguises(path: Path) -> Iterator[dict[str, Any]]:
         f"/proc/self/cwd/{os.path.relpath(path)}",
         str(path)[1:],
     ):
-        for meta in (marked, {}, {"meta": None}, {"meta": {}}, {"meta": {"_type": "other"}}):
+        forms: tuple[dict[str, Any], ...] = (marked, {}, {"meta": None}, {"meta": {}}, {"meta": {"_type": "other"}})
+        for meta in forms:
             yield {"path": str(place), **meta}
     yield {"path": str(path), "is_stream": True, **marked}
     yield {"path": f"file://{path}", **marked}

@@ -17,6 +17,7 @@ import numpy as np
 
 from segdemo.errors import InputError
 from segdemo.questions import Run
+from segdemo.results import Result
 from segdemo.ui import checks, folder
 
 HERE = Path(__file__).parent
@@ -62,6 +63,24 @@ def asked_run(asked: dict[str, Any]) -> Run:
         checks.or_none(checks.whole)("size", run.get("size")),
         checks.or_none(checks.whole)("step", run.get("step")),
     )
+
+
+def placed(result: Result) -> dict[str, Any]:
+    """Say where the picture lies in the batch, as ``static/geometry.js`` reads it, each (width, height) in pixels."""
+    placement = result.placement
+    return {
+        "picture_size": placement.picture_size,
+        "resized": placement.resized,
+        "seen_size": placement.padded,
+    }
+
+
+def exact(value: Any) -> float | str:
+    """Return a number as scripts read it exactly, also where JSON has no word for it."""
+    number = float(value)
+    if math.isfinite(number):
+        return number
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 
 def plain(value: Any) -> Any:

@@ -2,20 +2,26 @@
 import {change} from '../static/address.js';
 import {PLACES} from '../static/colours.js';
 import {button, definitions, draw, make, uniqueName} from '../static/dom.js';
+import {pixelAt, shareAt} from '../static/geometry.js';
 import {loadFloats, loadPicture, lostNote} from '../static/files.js';
 import {term, termed} from '../static/glossary.js';
-import {figure, figures, percent, whole} from '../static/numbers.js';
+import {exactly, figure, figures, percent, whole} from '../static/numbers.js';
 import {axis, colourBar, ramp, swatchAt} from '../static/scales.js';
 import {listen} from '../static/picks.js';
+import * as pointer from '../static/pointer.js';
 import {Refused, ask} from '../static/server.js';
-import {textsOf} from '../static/texts.js';
+import {classText, textsOf} from '../static/texts.js';
 import {explained} from '../static/words.js';
 import {enlargedView} from './enlarged.js';
 
 const t = textsOf('channels');
-const RANKINGS = ['mean_abs', 'variance', 'sparsity', 'index'];
+const RANKINGS = ['mean_abs', 'variance', 'sparsity', 'index', 'point', 'class'];
+const AT_POINT = ['point', 'class']; // rankings that need a pinned point
+const PAUSE = 80; // ms that a point stays pinned before the server is asked about it
 const SCOPES = ['channel', 'layer', 'network'];
 const PAGE = 64; // channels on a page
+// Whether places in its maps are places in the picture: tokens and vectors have none.
+const isLinked = (facts) => facts.shape.length === 3 && !isSingle(facts);
 const isSingle = ({map}) => map[0] * map[1] === 1; // each channel is one value
 
 // What a tile warns of: one value varies nowhere, and may be 0.
@@ -63,6 +69,8 @@ const histogram = ({edges, counts, counted_step: step}) => {
   return [make('figure', {class: 'histogram'}, svg, axis(low, high)), caption];
 };
 
+const crossOf = () => make('span', {class: 'pointed', 'aria-hidden': 'true'}, make('i'));
+
 const makeTile = (facts, entry, index, sprite) => {
   const [high, wide] = facts.thumbnail;
   const canvas = make('canvas', {width: wide, height: high});
@@ -71,7 +79,7 @@ const makeTile = (facts, entry, index, sprite) => {
   const ratio = Math.min(Math.max(wide / high, 1 / 8), 8);
   const box = Math.min(Math.max(ratio, 0.6), 3);
   const holder = make('span', {class: 'holder', style: `width: ${Math.min(ratio / box, 1) * 100}%; height: ${Math.min(box / ratio, 1) * 100}%`},
-    canvas, make('span', {class: 'veil'}));
+    canvas, make('span', {class: 'veil'}), ...(isLinked(facts) ? [crossOf()] : []));
   const picture = make('span', {class: 'picture', style: `aspect-ratio: ${box}`}, holder);
   const flags = flagsOf(entry, isSingle(facts));
   const words = wordsOn(entry, flags, isSingle(facts));
@@ -86,6 +94,10 @@ const makeTile = (facts, entry, index, sprite) => {
   picture, make('span', {class: 'caption'}, make('strong', {}, entry.channel), make('span', {class: 'zeros'}, t('zero_share', {zeros}))),
   ...(isSingle(facts) ? [] : [make('span', {class: 'range'}, make('span', {}, range.low), make('span', {}, `… ${range.high}`))]));
   if (flags.length) picture.append(badges);
+  picture.append(make('span', {class: 'there', hidden: ''}));
+  if (facts.scores && facts.ranking === 'class') {
+    tile.querySelector('.zeros').textContent = t('score', {score: figure(Number(facts.scores[index]))});
+  }
   return tile;
 };
 
@@ -98,6 +110,8 @@ export function mount({element, props, server, trigger, watch}) {
   let drawn = ''; // which sheet is on screen
   let latest = 0; // number of the newest request; older ones give up when their answers arrive
   let active = 0; // the tile that Tab reaches
+  let crosses = []; // what moves in the crosshairs of the tiles
+  let valued = ''; // the pin and the sheet whose values have been asked for
 
   // ---- Parts that stay: they keep the focus while everything around them changes.
 
@@ -131,13 +145,15 @@ export function mount({element, props, server, trigger, watch}) {
     const mine = ++latest;
     const needed = () => mine === latest;
     asked = {...asked, ...changes};
+    asked.point = pointer.pinnedIn(asked.run.picture);
+    if (!asked.point && AT_POINT.includes(asked.ranking)) asked.ranking = 'variance';
     if (facts) update();
     showBusy(!keepSheet);
     try {
       const value = await ask(server.channels, asked);
       if (!needed()) return;
       const {enlarged} = value;
-      const key = JSON.stringify({...value, enlarged: null});
+      const key = JSON.stringify({...value, enlarged: null, point: AT_POINT.includes(value.ranking) && value.point});
       const files = await Promise.all([key === drawn ? null : loadPicture(value.sprite.url, {needed}),
         enlarged && loadFloats(enlarged.exact.url, {needed}), enlarged && loadPicture(enlarged.picture.url, {needed})]);
       if (!needed()) return;
@@ -149,6 +165,7 @@ export function mount({element, props, server, trigger, watch}) {
       drawn = key;
       update();
       drawLarge(enlarged, files[1]);
+      mark(pointer.current());
       showBusy(false);
       element.dataset.ready = String(mine);
       if (atArrival) pick(facts.channels.at(atArrival === 'first' ? 0 : -1).channel);
@@ -166,7 +183,7 @@ export function mount({element, props, server, trigger, watch}) {
   segments.addEventListener('change', () => request({scope: radios.find((radio) => radio.checked).value}));
 
   const remember = (channel) => change({channel});
-  const mark = (channel) => {
+  const select = (channel) => {
     for (const tile of grid.children) {
       const isIt = Number(tile.dataset.channel) === channel;
       tile.setAttribute('aria-selected', String(isIt));
@@ -176,14 +193,14 @@ export function mount({element, props, server, trigger, watch}) {
   const pick = (channel) => {
     large.open(channel, facts.untrained);
     body.classList.add('split');
-    mark(channel);
+    select(channel);
     request({channel}, {keepSheet: true});
     trigger('select', {index: channel, value: channel});
   };
   const hideLarge = () => {
     large.hide();
     body.classList.remove('split');
-    mark(null);
+    select(null);
   };
   const closeLarge = () => {
     asked = {...asked, channel: null};
@@ -241,6 +258,13 @@ export function mount({element, props, server, trigger, watch}) {
     meaning.replaceChildren(...parts);
   };
 
+  // What decides the order, in a sentence.
+  const rankedBy = () => {
+    const {ranking, point} = facts;
+    if (AT_POINT.includes(ranking)) return t(`ranked_${ranking}`, {x: point[0], y: point[1], name: classText(facts.class ?? '')});
+    return t(ranking === 'variance' || ranking === 'index' ? `ranked_${ranking}` : 'ranked_inside');
+  };
+
   const drawHow = () => {
     const [height, width] = facts.map;
     const [high, wide] = facts.thumbnail;
@@ -248,7 +272,7 @@ export function mount({element, props, server, trigger, watch}) {
     const parts = [t(isSingle(facts) ? 'how_single' : facts.step === 1 ? 'how_native' : 'how_mean', {height, width, ...mean})];
     if (isSingle(facts) && facts.scope === 'channel') parts.push(t('how_single_channel'));
     if (wide > 8 * high || high > 8 * wide) parts.push(t('how_stretched'));
-    how.replaceChildren(make('span', {}, parts.join(' ')));
+    how.replaceChildren(make('span', {}, parts.join(' ')), make('span', {class: 'ranked'}, rankedBy()));
     if (Math.min(...facts.valid) < 1) how.append(make('span', {class: 'key'}, make('i', {class: 'swatch hatched'}), termed(t.parts('padding'))));
     if (facts.stats.nans) how.append(make('span', {class: 'key'}, swatchAt(PLACES.NaN), 'NaN'));
     if (facts.stats.infinities) how.append(make('span', {class: 'key'}, swatchAt(PLACES['+inf']), '+inf'), make('span', {class: 'key'}, swatchAt(PLACES['-inf']), '-inf'));
@@ -257,11 +281,22 @@ export function mount({element, props, server, trigger, watch}) {
   // Controls say what has been asked for.
   const update = () => {
     rank.value = asked.ranking;
+    offerRankings();
     radios.forEach((radio) => { radio.checked = radio.value === asked.scope; });
     const first = facts.page * PAGE + 1;
     place.textContent = t('page', {first, last: first + facts.channels.length - 1, total: facts.total});
     earlier.setAttribute('aria-disabled', String(facts.page <= 0));
     later.setAttribute('aria-disabled', String(facts.page >= facts.pages - 1));
+  };
+
+  const offerRankings = () => {
+    const pinned = asked && pointer.pinnedIn(asked.run.picture);
+    for (const option of rank.options) {
+      const needs = AT_POINT.includes(option.value) && !pinned;
+      const name = t(`ranking_${option.value}`);
+      option.disabled = needs;
+      option.textContent = needs ? t('ranking_needs_point', {ranking: name}) : name;
+    }
   };
 
   const drawSheet = (sprite) => {
@@ -278,8 +313,71 @@ export function mount({element, props, server, trigger, watch}) {
     card.classList.toggle('own-scales', !facts.scale);
     grid.setAttribute('aria-label', t('channels', {label: facts.label}));
     grid.replaceChildren(...facts.channels.map((entry, index) => makeTile(facts, entry, index, sprite)));
+    crosses = [...grid.querySelectorAll('.pointed > i')];
+    valued = '';
     activate(0, focused);
   };
+
+  // ---- The point of the picture that all panels mark.
+
+  const isHere = (state) => Boolean(facts && state.pixel && facts.run.picture === state.picture);
+  const mark = (state) => {
+    const here = isHere(state) && isLinked(facts);
+    grid.classList.toggle('pointing', here);
+    if (here) {
+      const [x, y] = shareAt(facts, state.pixel);
+      const transform = `translate(${100 * x}%, ${100 * y}%)`;
+      for (const cross of crosses) cross.style.transform = transform;
+    }
+    large.mark(isHere(state) ? state : null);
+    askForValues(state);
+  };
+
+  // The exact values of the channels on show over the pinned pixel.
+  const askForValues = (state) => {
+    const pinned = isHere(state) && state.pinned && !isSingle(facts);
+    const key = pinned ? `${state.pixel} ${drawn}` : '';
+    if (key === valued) return;
+    valued = key;
+    for (const node of grid.querySelectorAll('.there')) node.hidden = true;
+    if (!pinned) return;
+    const channels = facts.channels.map((entry) => entry.channel);
+    setTimeout(async () => {
+      if (key !== valued) return;
+      try {
+        const {run, layer} = facts;
+        const {values} = await ask(server.values, {run, layer, channels, point: state.pixel});
+        if (key !== valued) return;
+        for (const tile of grid.children) {
+          const value = Number(values[tile.dataset.channel]);
+          const node = tile.querySelector('.there');
+          [node.textContent, node.title, node.dataset.value] = [figure(value, 4), t('value_there', {value: exactly(value)}), value];
+          node.hidden = false;
+        }
+      } catch (error) {
+        if (key === valued) sayLost(error, () => { valued = ''; askForValues(pointer.current()); });
+      }
+    }, PAUSE);
+  };
+
+  let ranked = null; // the pin that the ranking looks at
+  pointer.follow((state) => {
+    if (asked) offerRankings();
+    mark(state);
+    const pinned = facts && pointer.pinnedIn(facts.run.picture);
+    const changed = String(pinned) !== String(ranked);
+    ranked = pinned;
+    if (changed && asked && AT_POINT.includes(asked.ranking)) request({page: 0}, {keepSheet: true});
+  });
+  const pixelOf = (event) => {
+    const holder = event.target.closest('.tile')?.querySelector('.holder');
+    if (!holder || !facts || !isLinked(facts)) return null;
+    const box = holder.getBoundingClientRect();
+    const share = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    return share.every((part) => part >= 0 && part < 1) ? pixelAt(facts, share) : null;
+  };
+  grid.addEventListener('pointermove', (event) => { if (facts) pointer.hover(facts.run.picture, pixelOf(event), 'tiles'); });
+  grid.addEventListener('pointerleave', () => { if (facts) pointer.hover(facts.run.picture, null, 'tiles'); });
 
   const lostLine = make('p', {class: 'how', role: 'alert'});
   const sayLost = (error, retry) => {
@@ -289,7 +387,7 @@ export function mount({element, props, server, trigger, watch}) {
     showBusy(false);
     asked = {...asked, channel: facts?.enlarged?.channel ?? null};
     if (asked.channel === null) hideLarge();
-    else { large.again(); mark(asked.channel); }
+    else { large.again(); select(asked.channel); }
   };
 
   const drawLarge = (fresh, values) => {
@@ -301,8 +399,9 @@ export function mount({element, props, server, trigger, watch}) {
     const {channel, shape: [height, width], scale} = fresh;
     body.classList.add('split');
     const file = `${facts.layer}-channel-${channel}`.replace(/[^\w.-]+/g, '-');
-    large.show({channel, values, width, height, picture: fresh.picture.url, scale, valid: facts.valid, name: file}, facts);
-    mark(channel);
+    large.show({channel, values, width, height, picture: fresh.picture.url, scale, valid: facts.valid, name: file,
+      placed: isLinked(facts) ? facts : null, run: facts.run}, facts);
+    select(channel);
     remember(channel);
   };
 
@@ -352,7 +451,7 @@ export function mount({element, props, server, trigger, watch}) {
     event.preventDefault();
   });
   element.addEventListener('keydown', (event) => {
-    if (event.key !== 'Escape' || large.node.hidden) return;
+    if (event.key !== 'Escape' || event.defaultPrevented || large.node.hidden) return;
     event.preventDefault(); // one thing at a time: a pane over the whole window stays
     closeLarge();
   });

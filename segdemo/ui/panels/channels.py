@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast, get_args
 
@@ -11,19 +11,21 @@ import gradio as gr
 import numpy as np
 
 from segdemo.engine import Engine
-from segdemo.questions import Activation, Layers, LayerSummary, Run, facts_of
+from segdemo.errors import InputError
+from segdemo.questions import Activation, ChannelScores, Layers, LayerSummary, Run, channel_of, facts_of
 from segdemo.rendering import Scale, channel_sheet, colour_thumbnails, encode_jpeg, encode_png, is_flat, scale_for
-from segdemo.results import Result
+from segdemo.results import Result, maps_of
 from segdemo.summaries import Summary
 from segdemo.ui import checks
 from segdemo.ui.javascript import loader
 from segdemo.ui.messages import answering
-from segdemo.ui.panels import asked_run, css, plain, store
+from segdemo.ui.panels import asked_run, css, exact, placed, plain, store
 
 PAGE = 64  # channels on a sheet
+CHANNELS = 65_535  # the greatest number of a channel that can be asked for
 COLUMNS = 8  # of the sprite; how many tiles stand in a row of the page, the style sheet decides
 
-Ranking = Literal["mean_abs", "variance", "sparsity", "index"]
+Ranking = Literal["mean_abs", "variance", "sparsity", "index", "point", "class"]
 Scope = Literal["channel", "layer", "network"]
 
 
@@ -38,6 +40,7 @@ class Sheet:
         scope: what the colour scale is taken from.
         page: counted from 0; -1 is the one with the channel.
         channel: the one to show large, or None.
+        point: (x, y) of the pixel of the picture that is pinned, or None; two of the rankings need one.
     """
 
     run: Run
@@ -46,6 +49,7 @@ class Sheet:
     scope: Scope = "channel"
     page: int = 0
     channel: int | None = None
+    point: tuple[int, int] | None = None
 
 
 class ChannelsPanel(gr.HTML):
@@ -60,12 +64,17 @@ class ChannelsPanel(gr.HTML):
         def channels(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
             return payload(engine, asked_sheet(asked), store)
 
+        @answering
+        def values(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            channels = checks.wholes("channels", asked.get("channels"), most=CHANNELS)
+            return values_payload(engine, asked_sheet(asked), channels)
+
         super().__init__(
             html_template='<section class="sheet-card"></section>',
             css_template=css("channels"),
             js_on_load=loader("channels"),
             apply_default_css=False,
-            server_functions=[channels],
+            server_functions=[channels, values],
             **settings,
         )
 
@@ -94,6 +103,7 @@ def asked_sheet(asked: dict[str, Any]) -> Sheet:
         cast(Scope, checks.one_of("scope", asked.get("scope", "channel"), get_args(Scope))),
         checks.whole("page", asked.get("page", 0), least=-1),
         checks.or_none(checks.whole)("channel", asked.get("channel")),
+        checks.or_none(checks.point)("point", asked.get("point")),
     )
 
 
@@ -115,7 +125,7 @@ def payload(engine: Engine, asked: Sheet, keep: Callable[[bytes, str], Any]) -> 
     summary = result.layers.get(label) or engine.answer(
         LayerSummary(run.network, run.picture, layer, run.size, run.step)
     )
-    order = summary.channels.ranked(asked.ranking)
+    order, scores = ranked(engine, asked, layer, summary)
     page = _page_of(asked, order)
     shown = order[page * PAGE : (page + 1) * PAGE]
     common = _common_scale(result, summary, asked.scope)
@@ -147,6 +157,9 @@ def payload(engine: Engine, asked: Sheet, keep: Callable[[bytes, str], Any]) -> 
             "thumbnail": tiles.shape[1:3],
             "step": summary.thumbnail_step,
             "channels": [_tile(summary, int(channel)) for channel in shown],
+            "scores": None if scores is None else [exact(scores[channel]) for channel in shown],
+            "point": asked.point,
+            "class": result.names[result.class_at(asked.point)] if asked.ranking == "class" and asked.point else None,
             "page": page,
             "pages": -(-len(order) // PAGE),
             "total": len(order),
@@ -155,6 +168,7 @@ def payload(engine: Engine, asked: Sheet, keep: Callable[[bytes, str], Any]) -> 
             "scale": ends(common),
             "stats": {name: getattr(summary, name) for name in STATISTICS} | {"dead": len(summary.dead)},
             "valid": result.placement.valid,
+            **placed(result),
             "enlarged": enlarged,
         }
     )
@@ -172,6 +186,68 @@ STATISTICS = (
     "counts",
     "counted_step",
 )
+
+
+def ranked(engine: Engine, asked: Sheet, layer: str, summary: Summary) -> tuple[np.ndarray, np.ndarray | None]:
+    """Sort the channels of a layer.
+
+    Args:
+        engine: whom to ask for scores at a point.
+        asked: by what.
+        layer: dotted name.
+        summary: of the layer.
+
+    Returns:
+        The channels' numbers, (C,), best first, and the score (C,) of each channel where a point decides, else None.
+
+    Raises:
+        InputError: there is no point, or nothing to compare there.
+    """
+    if asked.ranking not in ("point", "class"):
+        return summary.channels.ranked(asked.ranking), None
+    run, point = asked.run, _pinned(asked)
+    scores = engine.answer(ChannelScores(run.network, run.picture, layer, asked.ranking, point, run.size, run.step))
+    return np.argsort(-scores, kind="stable"), scores
+
+
+def values_payload(engine: Engine, asked: Sheet, channels: Collection[int]) -> dict[str, Any]:
+    """Gather exactly what channels put out over the pinned point.
+
+    Args:
+        engine: whom to ask.
+        asked: the sheet, with its point.
+        channels: which.
+
+    Returns:
+        The ``point``, its ``cell`` (column, row) in the layer's maps, and ``values`` by channel.
+
+    Raises:
+        InputError: there is no such layer, channel or pixel; the picture is kept no longer.
+    """
+    run, point = asked.run, _pinned(asked)
+    result: Result = engine.answer(run)
+    layer = facts_of(engine, run.network).label_and_layer(asked.layer)[1]
+    result.class_at(point)  # refuses a point outside
+    maps = maps_of(engine.answer(Activation(run.network, run.picture, layer, None, run.size, run.step)))
+    column, row = result.placement.cell_at(point, (maps.shape[2], maps.shape[1]))
+    there = maps[:, row : row + 1, column : column + 1]
+    values = {channel: exact(channel_of(there, channel, asked.layer).item()) for channel in channels}
+    return {"point": point, "cell": (column, row), "values": values}
+
+
+def _pinned(asked: Sheet) -> tuple[int, int]:
+    """Return the point that is asked about.
+
+    Raises:
+        InputError: there is none.
+    """
+    if asked.point is not None:
+        return asked.point
+    raise InputError(
+        "no_point",
+        "Channels are ranked at a point or in its class, and no point is pinned. Click the segmentation to pin one, or "
+        "rank by something else.",
+    )
 
 
 def _page_of(asked: Sheet, order: np.ndarray) -> int:

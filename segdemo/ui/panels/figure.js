@@ -3,9 +3,11 @@ import { change } from '../static/address.js';
 import { draw, make, uniqueName } from '../static/dom.js';
 import { loadPicture, lostNote } from '../static/files.js';
 import { termed } from '../static/glossary.js';
+import { pixelAt, shareAt } from '../static/geometry.js';
 import { LINE, PAD, arrange, clamp, fit, flagTexts, isAlarming, isVector, layOut, makeNode, pathOf, readNetwork, sideOf }
   from '../static/layout.js';
 import { tell } from '../static/picks.js';
+import * as pointer from '../static/pointer.js';
 import { ask } from '../static/server.js';
 import { textsOf } from '../static/texts.js';
 
@@ -30,6 +32,9 @@ const neighbour = (placed, label, key) => {
   const pool = flat && siblings.length ? siblings : others;
   return pool.sort((p, q) => p.ahead + 3 * p.aside - q.ahead - 3 * q.aside)[0]?.other;
 };
+
+// Whether places in the picture of a box are places in the picture that the network sees.
+const isLinked = (box) => box.isInput || (box.shape?.length === 3 && box.shape[1] * box.shape[2] > 1);
 
 // Measures texts in the font of an element, each once.
 const measureIn = (element) => {
@@ -57,6 +62,7 @@ export function mount({ element, props, server, trigger, watch }) {
   find('.before').after(lostLine);
   let net = null; // what is drawn, as readNetwork gives it
   let placed = new Map(); // label -> { g, box, rect }
+  let crosses = []; // of each thumbnail, { g, x, y, w, h }: what moves in it, and where it is in the drawing
   let [selected, focused, loading, isOpen] = [null, null, 0, false];
   let drawnFor = { width: 0, height: 0, scale: 1 }; // the room there was, pixels, and how much smaller than laid out it is drawn
   let drawn = ''; // what was asked for, to draw what is drawn
@@ -74,9 +80,18 @@ export function mount({ element, props, server, trigger, watch }) {
       // Enlarged maps keep their pixels; reduced ones are averaged, as leaving pixels out would mislead.
       const look = w * drawnFor.scale * devicePixelRatio >= box.thumbnail[2] && !box.isInput ? 'exact' : 'reduced';
       draw('image', { href: net.value.sprite.url, width, height, class: look }, window_);
+      if (isLinked(box)) drawCross(layer, left + x, top + y, w, h);
     } else {
       draw('rect', { x, y, width: w, height: h, fill: `url(#${unique}-hatch)` }, parent);
     }
+  }
+
+  function drawCross(layer, x, y, w, h) {
+    const window_ = draw('svg', { class: 'pointed', x, y, width: w, height: h, 'aria-hidden': true }, layer);
+    const g = draw('g', {}, window_);
+    const d = 'M-3000,0 H-3 M3,0 H3000 M0,-3000 V-3 M0,3 V3000';
+    for (const name of ['dark', 'light']) draw('path', { d, class: name }, g);
+    crosses.push({ g, x, y, w, h });
   }
 
   function drawNode(layer, node, left, top) {
@@ -159,6 +174,7 @@ export function mount({ element, props, server, trigger, watch }) {
     const hadFocus = svg.contains(document.activeElement);
     svg.replaceChildren();
     placed = new Map();
+    crosses = [];
     drawDefinitions();
     const layer = draw('g', {}, svg);
     drawGrid(layer, grid, (width - grid.w) / 2, 8);
@@ -168,6 +184,7 @@ export function mount({ element, props, server, trigger, watch }) {
     [svg.style.width, svg.style.height] = [`${width * scale}px`, `${height * scale}px`];
     svg.setAttribute('aria-label', t('figure_spoken', { title: net.value.title, count: placed.size }));
     mark();
+    point(pointer.current());
     if (hadFocus) placed.get(focused).g.focus({ preventScroll: true });
     element.dataset.layout = isOpen ? 'open' : 'closed';
     element.dataset.drawMs = (performance.now() - start).toFixed(1);
@@ -284,6 +301,28 @@ export function mount({ element, props, server, trigger, watch }) {
     } else if (!event.key.startsWith('Arrow')) return;
     event.preventDefault();
   }
+
+  // ---- the point of the picture that all panels mark ----
+
+  function point({ picture, pixel }) {
+    const here = Boolean(pixel && net?.value.placed && net.value.run.picture === picture);
+    figure.classList.toggle('pointing', here);
+    if (!here) return;
+    const [right, down] = shareAt(net.value.placed, pixel);
+    for (const { g, w, h } of crosses) g.style.transform = `translate(${right * w}px, ${down * h}px)`;
+  }
+  pointer.follow(point);
+
+  svg.addEventListener('pointermove', (event) => {
+    if (!net?.value.placed) return;
+    const box = svg.getBoundingClientRect();
+    const scale = box.width / svg.viewBox.baseVal.width;
+    const [u, v] = [(event.clientX - box.left) / scale, (event.clientY - box.top) / scale];
+    const over = crosses.find(({ x, y, w, h }) => u >= x && u < x + w && v >= y && v < y + h);
+    const pixel = over ? pixelAt(net.value.placed, [(u - over.x) / over.w, (v - over.y) / over.h]) : null;
+    pointer.hover(net.value.run.picture, pixel, 'figure');
+  });
+  svg.addEventListener('pointerleave', () => net?.value.placed && pointer.hover(net.value.run.picture, null, 'figure'));
 
   const labelAt = (event) => event.target.closest?.('.node')?.dataset.label;
   svg.addEventListener('click', (event) => labelAt(event) && pick(labelAt(event)));

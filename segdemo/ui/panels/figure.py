@@ -20,7 +20,7 @@ from segdemo.summaries import Summary
 from segdemo.ui import checks
 from segdemo.ui.javascript import loader
 from segdemo.ui.messages import answering
-from segdemo.ui.panels import asked_run, css, plain, store
+from segdemo.ui.panels import asked_run, css, placed, plain, store
 from segdemo.ui.panels.channels import coloured
 
 Pixels = NDArray[np.uint8]
@@ -144,6 +144,8 @@ def payload(engine: Engine, asked: Figure, keep: Callable[[bytes, str], Any]) ->
             "sprite_size": [sheet.shape[1], sheet.shape[0]],
             "picture": places[-1] if result is not None else None,
             "boxes": boxes,
+            "run": asked.run,
+            "placed": None if result is None else placed(result),
         }
     )
 

@@ -16,14 +16,15 @@ from PIL import Image
 from segdemo import rendering
 from segdemo.engine import Engine
 from segdemo.errors import InputError
-from segdemo.questions import Run, facts_of
+from segdemo.questions import Catalogue, Run, facts_of
 from segdemo.results import Result
 from segdemo.ui import checks
 from segdemo.ui.javascript import loader
 from segdemo.ui.messages import answering
-from segdemo.ui.panels import asked_run, css, plain, store
+from segdemo.ui.panels import asked_run, css, exact, placed, plain, store
 
 CLASSES = 65_535  # the greatest class index a mask can hold
+LIKELIEST = 5  # classes named at a pinned point
 DISPLAY_SIDE = 1280  # pixels; a larger picture is shown reduced
 TEMPLATE = """
 <section class="card" data-label="title">
@@ -48,15 +49,21 @@ TEMPLATE = """
     <p class="banner" role="note" data-text="untrained_banner" hidden></p>
     <div class="views" role="radiogroup" data-label="views"></div>
     <div class="stage">
-      <img class="photo" alt="">
-      <canvas class="map" role="img" tabindex="0"></canvas>
-      <div class="padding" hidden></div>
+      <div class="lens"><div class="scene">
+        <img class="photo" alt="">
+        <canvas class="map" role="img" tabindex="0"></canvas>
+        <div class="padding" hidden></div>
+      </div>
+      <canvas class="outline" aria-hidden="true" hidden></canvas>
+      <canvas class="values" aria-hidden="true" hidden></canvas>
+      <div class="region-names" aria-hidden="true" hidden></div>
+      <div class="pointed" aria-hidden="true" hidden><i></i></div></div>
+      <p class="off" data-text="in_padding" hidden></p>
       <div class="untrained" aria-hidden="true" hidden><span data-text="untrained_mark"></span></div>
       <span class="side-name left" data-text="photo" aria-hidden="true"></span>
       <span class="side-name right" data-text="mask" aria-hidden="true"></span>
       <div class="divider" role="slider" tabindex="0" data-label="divider" aria-valuemin="0" aria-valuemax="100"
         aria-orientation="horizontal"></div>
-      <div class="cross across" hidden></div><div class="cross down" hidden></div>
       <p class="waiting" role="status" data-text="waiting" hidden></p>
       <div class="tip" hidden></div>
     </div>
@@ -67,8 +74,12 @@ TEMPLATE = """
       </div>
     </div>
     <p class="caption"></p>
+    <p class="nothing" role="status" hidden></p>
+    <div class="likeliest" role="status" hidden><p class="likeliest-at"></p><ol class="odds likeliest-odds"></ol></div>
     <div class="answer" hidden><p class="best"></p><ol class="odds"></ol></div>
     <div class="legend-head"><span class="legend-title" data-text="classes"></span>
+      <label class="naming" data-title="names_long"><input class="names" type="checkbox" checked>
+        <span data-text="names"></span></label>
       <button type="button" class="quiet all" data-text="all" data-label="show_all"></button>
       <button type="button" class="quiet none" data-text="none" data-label="show_none"></button></div>
     <div class="legend" role="group" data-label="legend"></div>
@@ -100,6 +111,10 @@ class SegmentationPanel(gr.HTML):
             return probability_payload(engine, asked_run(asked), checks.whole("index", asked.get("index")), store)
 
         @answering
+        def likeliest(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            return likeliest_payload(engine, asked_run(asked), checks.point("point", asked.get("point")))
+
+        @answering
         def download(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
             name, content = file_to_save(engine, asked_file(asked))
             return {"name": name, "file": store(content, name)}
@@ -107,9 +122,9 @@ class SegmentationPanel(gr.HTML):
         super().__init__(
             html_template=TEMPLATE,
             css_template=css("segmentation"),
-            js_on_load=loader("segmentation"),
+            js_on_load=loader("segmentation", "suggested"),
             apply_default_css=False,
-            server_functions=[segmentation, probability, download],
+            server_functions=[segmentation, probability, likeliest, download],
             **settings,
         )
 
@@ -128,7 +143,8 @@ class SegmentationPanel(gr.HTML):
 def payload(engine: Engine, run: Run, keep: Callable[[bytes, str], Any]) -> dict[str, Any]:
     """Gather what the segmentation's script shows.
 
-    In the picture ``labels`` red is the class, green the confidence, blue the entropy (255 stands for ``bits``).
+    In the picture ``labels`` red is the class, green the confidence, blue the entropy (255 stands for ``bits``). Above
+    256 classes red is the class modulo 256, and the grey picture ``high`` how often 256 goes into it.
 
     Args:
         engine: whom to ask.
@@ -142,26 +158,67 @@ def payload(engine: Engine, run: Run, keep: Callable[[bytes, str], Any]) -> dict
     picture = engine.picture(run.picture).picture
     shown = result.at(display_size(picture.size))
     bits = math.log2(max(2, len(result.classes)))
-    labels = np.stack([shown.mask, _to_bytes(shown.confidence), _to_bytes(shown.entropy / bits)], axis=-1)  # (H, W, 3)
+    low, high = (shown.mask & 255).astype(np.uint8), (shown.mask >> 8).astype(np.uint8)
+    labels = np.stack([low, _to_bytes(shown.confidence), _to_bytes(shown.entropy / bits)], axis=-1)  # (H, W, 3)
     reduced = picture if shown.size == picture.size else picture.resize(shown.size)
     return plain(
         {
             "run": asdict(run),
             "picture": keep(rendering.encode_jpeg(reduced), "picture.jpg"),
             "labels": keep(rendering.encode_png(Image.fromarray(labels)), "labels.png"),
+            "high": keep(rendering.encode_png(Image.fromarray(high)), "high.png") if high.any() else None,
             "seen": keep(rendering.encode_png(result.seen), "seen.png"),
             "classes": [asdict(share) for share in shown.classes],
             "bits": bits,
             "network": facts_of(engine, run.network).title,
             "untrained": not result.trained,
-            "picture_size": result.size,
-            "seen_size": result.placement.padded,
-            "resized": result.placement.resized,
+            **placed(result),
             "side": result.side,
             "seconds": result.seconds,
             "answer": list(result.answer.values()),
+            "instead": suggestion(engine, run.network) if nothing_found(result) else None,
         }
     )
+
+
+def nothing_found(result: Result) -> bool:
+    """Say whether a segmentation is background all over."""
+    return not result.answer and all(share.hidden or share.percent == 0 for share in result.classes)
+
+
+def suggestion(engine: Engine, network: str) -> dict[str, Any] | None:
+    """Return the network that might see what another does not: the trained one with most classes unknown to that one.
+
+    Args:
+        engine: knows which networks there are.
+        network: which found nothing.
+
+    Returns:
+        Its ``name`` and ``title``, and ``more``, how many classes it knows beyond; None where no network knows any.
+    """
+    known = set(facts_of(engine, network).classes)
+    others = [facts for facts in engine.answer(Catalogue()) if facts.task == "segmentation" and facts.trained]
+    best = max(others, key=lambda facts: len(set(facts.classes) - known), default=None)
+    more = 0 if best is None else len(set(best.classes) - known)
+    return {"name": best.name, "title": best.title, "more": more} if best is not None and more else None
+
+
+def likeliest_payload(engine: Engine, run: Run, point: tuple[int, int]) -> dict[str, Any]:
+    """Gather the likeliest classes at one pixel with their exact probabilities, at most ``LIKELIEST``, best first.
+
+    Args:
+        engine: whom to ask.
+        run: what is shown.
+        point: (x, y) in the picture.
+
+    Raises:
+        InputError: there is no such pixel; the picture is kept no longer.
+    """
+    result: Result = engine.answer(run)
+    probabilities = result.probabilities_at(point)
+    best = np.argsort(-probabilities, kind="stable")[:LIKELIEST]
+    classes = [{"index": int(index), "probability": exact(probabilities[index])} for index in best]
+    return {"point": point, "classes": classes}
 
 
 def display_size(size: tuple[int, int]) -> tuple[int, int]:

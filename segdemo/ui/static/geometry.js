@@ -16,3 +16,11 @@ export const pointAt = ({picture_size: whole, resized: part, seen_size: batch}, 
 // How far [right, down] the middle of a pixel of the picture is in anything that spans the batch, each in [0, 1].
 export const shareAt = ({picture_size: whole, resized: part, seen_size: batch}, point) =>
   AXES.map((axis) => (point[axis] + 0.5) / whole[axis] * part[axis] / batch[axis]);
+
+// The pixel at a share of the batch, [right, down]: of the picture, or beyond it, of the padding.
+export const pixelAt = ({picture_size: whole, resized: part, seen_size: batch}, share) =>
+  AXES.map((axis) => Math.floor(Math.min(Math.max(share[axis], 0), 1 - 1e-9) * batch[axis] / part[axis] * whole[axis]));
+
+// How many pixels of the picture the batch spans, padding included: [width, height].
+export const extentOf = ({picture_size: whole, resized: part, seen_size: batch}) =>
+  AXES.map((axis) => batch[axis] / part[axis] * whole[axis]);

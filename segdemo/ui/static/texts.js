@@ -22,3 +22,10 @@ export const textsOf = (component) => {
   const parts = (key, values) => split(has(key) ? table[key] : key, values);
   return Object.assign((key, values) => plain(parts(key, values)), {parts, has});
 };
+
+// What people call a class.
+export const classText = (name) => {
+  const key = 'class.' + name.replace(/\s/g, '');
+  const text = textsOf('segmentation')(key);
+  return text === key ? name : text;
+};

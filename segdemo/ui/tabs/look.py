@@ -50,6 +50,7 @@ def build(page: Page) -> None:
     page.picks("stage", figure.select)
     page.picks("pixel", segmentation.select)
     page.picks("channel", channels.select)
+    page.picks("network", segmentation.suggested)
     page.picks("layer", layer.input)
 
 

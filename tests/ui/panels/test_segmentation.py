@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from segdemo.errors import InputError
+from segdemo.networks.classes import declare
 from segdemo.questions import Catalogue
 from segdemo.ui.panels.segmentation import (
     File,
@@ -66,12 +67,28 @@ def test_labels_carry_class_confidence_and_entropy_without_loss(table: Table, ke
 def test_the_scale_of_the_entropy_ends_where_all_classes_are_equally_probable(
     table: Table, kept: Kept, picture: Image.Image, count: int, most: float
 ) -> None:
-    names = tuple(map(str, range(count)))
-    table.answers[RUN] = made_up(picture, names=names, logits=np.zeros((count, 32, 48), np.float32))
+    table.answers[RUN] = made_up(
+        picture, known=declare(map(str, range(count))), logits=np.zeros((count, 32, 48), np.float32)
+    )
     sent = payload(table, RUN, kept)
     assert sent["bits"] == pytest.approx(most)
     labels = pixels(kept, sent["labels"])
     assert labels[0, 0].tolist() == [0, round(255 / count), 0 if count == 1 else 255]
+
+
+def test_of_more_than_256_classes_a_further_picture_tells_the_rest(
+    table: Table, kept: Kept, picture: Image.Image
+) -> None:
+    logits = np.zeros((300, 32, 48), np.float32)
+    logits[299, :16] = logits[44, 16:] = 9
+    table.answers[RUN] = made_up(picture, known=declare(map(str, range(300))), logits=logits)
+    sent = payload(table, RUN, kept)
+    low, high = pixels(kept, sent["labels"])[..., 0].astype(int), pixels(kept, sent["high"]).astype(int)
+    assert np.array_equal(low + 256 * high, [[299] * 48] * 16 + [[44] * 48] * 16)
+    name, saved = file_to_save(table, File(RUN, "mask", 1.0, frozenset()))
+    with Image.open(io.BytesIO(saved)) as mask:
+        assert (name, mask.mode) == ("made_up-mask.png", "I;16")
+        assert np.array_equal(np.array(mask), low + 256 * high)
 
 
 def test_pictures_and_facts_arrive(table: Table, kept: Kept, picture: Image.Image) -> None:

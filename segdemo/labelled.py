@@ -1,13 +1,11 @@
-"""Score a classifier on pictures whose class is known: a folder for each class, or the digits LeNet is tested on."""
+"""Pictures whose class is known: a folder for each class, or the digits LeNet is tested on."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -22,69 +20,25 @@ DIGITS = "digits"
 Labelled = tuple[Callable[[], Image.Image], int]  # what reads a picture, and the index of its class
 
 
-class _Answer(Protocol):
-    @property
-    def answer(self) -> Mapping[str, float]: ...
-
-
-class _Classifier(Protocol):
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-
-    def run(self, picture: Image.Image, /) -> _Answer: ...
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """What a classifier reached.
+def read(source: str | Path, classes: Sequence[str], limit: int | None = None) -> list[Labelled]:
+    """List labelled pictures.
 
     Args:
-        accuracy: share of the pictures whose most probable class is the right one, 0 to 1.
-        recall: the same for the pictures of each class, 0 to 1; None where there are none.
-        pictures: how many were judged.
-    """
-
-    accuracy: float
-    recall: Mapping[str, float | None]
-    pictures: int
-
-
-def evaluate(
-    classifier: _Classifier,
-    source: str | Path,
-    limit: int | None = None,
-    progress: Callable[[int, int], object] | None = None,
-) -> Accuracy:
-    """Run a classifier on pictures and count how often its most probable class is right.
-
-    Args:
-        classifier: has ``classes`` and ``run(picture).answer``, a probability for each class in index order.
         source: ``"digits"``, or a folder that holds a folder of pictures for each class, named as the class is.
-        limit: judge only this many pictures, spread evenly.
-        progress: called after each picture with the number done and the number there is to do.
+        classes: names, in index order.
+        limit: take only this many pictures, spread evenly.
 
     Raises:
         InputError: the source cannot be used; names the file or the folder.
     """
-    labelled = _read_digits(classifier.classes) if source == DIGITS else _read_folders(Path(source), classifier.classes)
+    pictures = _read_digits(classes) if source == DIGITS else _read_folders(Path(source), classes)
     if limit is not None and limit < 1:
         raise InputError(
             "limit_too_small", "A limit of {limit} leaves no picture. Give at least 1, or no limit.", limit=limit
         )
-    if limit is not None and limit < len(labelled):
-        labelled = [labelled[index * len(labelled) // limit] for index in range(limit)]
-    right, seen = np.zeros((2, len(classifier.classes)), np.int64)
-    for done, (read, truth) in enumerate(labelled, 1):
-        odds = list(classifier.run(read()).answer.values())
-        seen[truth] += 1
-        right[truth] += int(np.argmax(odds)) == truth
-        if progress:
-            progress(done, len(labelled))
-    recall = {
-        name: float(right[index] / seen[index]) if seen[index] else None
-        for index, name in enumerate(classifier.classes)
-    }
-    return Accuracy(float(right.sum() / seen.sum()), recall, len(labelled))
+    if limit is None or limit >= len(pictures):
+        return pictures
+    return [pictures[index * len(pictures) // limit] for index in range(limit)]
 
 
 def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

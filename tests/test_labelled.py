@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segdemo.classification import digits, evaluate
 from segdemo.errors import InputError
+from segdemo.evaluation import evaluate_labelled
+from segdemo.labelled import digits
 
 
 class Brightness:
@@ -35,7 +36,7 @@ def test_accuracy_and_recall_are_those_counted_by_hand(tmp_path: Path) -> None:
         for index, level in enumerate(levels):
             paint(tmp_path / name / f"{index}.png", level)
     told: list[tuple[int, int]] = []
-    scores = evaluate(Brightness(), tmp_path, progress=lambda done, total: told.append((done, total)))
+    scores = evaluate_labelled(Brightness(), tmp_path, progress=lambda done, total: told.append((done, total)))
     assert scores.accuracy == pytest.approx(3 / 4)
     assert scores.recall == {"dark": pytest.approx(2 / 3), "bright": 1.0}
     assert scores.pictures == 4
@@ -45,14 +46,14 @@ def test_accuracy_and_recall_are_those_counted_by_hand(tmp_path: Path) -> None:
 def test_limit_spreads_over_the_classes_and_one_without_pictures_has_no_recall(tmp_path: Path) -> None:
     for index in range(4):
         paint(tmp_path / "dark" / f"{index}.png", 0)
-    scores = evaluate(Brightness(), tmp_path, limit=2)
+    scores = evaluate_labelled(Brightness(), tmp_path, limit=2)
     assert (scores.pictures, scores.recall) == (2, {"dark": 1.0, "bright": None})
 
 
 def test_folder_that_names_no_class_is_refused_by_name(tmp_path: Path) -> None:
     paint(tmp_path / "grey" / "0.png", 100)
     with pytest.raises(InputError, match=r"there is no class grey.*named dark, bright") as refusal:
-        evaluate(Brightness(), tmp_path)
+        evaluate_labelled(Brightness(), tmp_path)
     assert refusal.value.code == "labelled_folders"
 
 
@@ -60,25 +61,25 @@ def test_folder_that_names_no_class_is_refused_by_name(tmp_path: Path) -> None:
 def test_folder_without_folders_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no folders"):
-        evaluate(Brightness(), tmp_path / name)
+        evaluate_labelled(Brightness(), tmp_path / name)
 
 
 def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
     (tmp_path / "dark").mkdir()
     with pytest.raises(InputError, match="hold no pictures"):
-        evaluate(Brightness(), tmp_path)
+        evaluate_labelled(Brightness(), tmp_path)
 
 
 def test_damaged_picture_is_refused_by_name(tmp_path: Path) -> None:
     paint(tmp_path / "dark" / "good.png", 0)
     (tmp_path / "dark" / "odd.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"odd\.png"):
-        evaluate(Brightness(), tmp_path)
+        evaluate_labelled(Brightness(), tmp_path)
 
 
 def test_digits_are_for_networks_that_know_them() -> None:
     with pytest.raises(InputError, match=r"tells 0 to 9 apart.*dark, bright"):
-        evaluate(Brightness(), "digits")
+        evaluate_labelled(Brightness(), "digits")
 
 
 def test_digits_of_the_test_are_a_fixed_fifth_and_none_is_learned_from() -> None:
@@ -101,7 +102,7 @@ def test_what_systems_and_notebooks_leave_beside_pictures_is_passed_over(tmp_pat
         (tmp_path / "dark" / name).write_bytes(b"x")
     for name in (".ipynb_checkpoints", "dark/.ipynb_checkpoints", "__MACOSX", "bright"):
         (tmp_path / name).mkdir()
-    assert evaluate(Brightness(), tmp_path).recall == {"dark": 1.0, "bright": None}
+    assert evaluate_labelled(Brightness(), tmp_path).recall == {"dark": 1.0, "bright": None}
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "inner"])
@@ -115,11 +116,11 @@ def test_what_is_no_picture_is_refused_before_any_picture_is_judged(name: str, t
     (tmp_path / "dark" / "notes.txt").write_text("dark", "utf-8")
     (tmp_path / "dark" / ("inner" if name == "notes.txt" else "notes.txt")).rename(tmp_path / ".aside")
     with pytest.raises(InputError, match=name) as refusal:
-        evaluate(Never(), tmp_path)
+        evaluate_labelled(Never(), tmp_path)
     assert refusal.value.code == "labelled_unreadable"
 
 
 def test_limit_below_one_is_refused(tmp_path: Path) -> None:
     paint(tmp_path / "dark" / "a.png", 0)
     with pytest.raises(InputError, match="A limit of 0 leaves no picture"):
-        evaluate(Brightness(), tmp_path, limit=0)
+        evaluate_labelled(Brightness(), tmp_path, limit=0)

@@ -1,0 +1,122 @@
+"""A picture through a network: batch → logits → the part of them that the picture takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from segdemo import ambient
+from segdemo.images import Placement, check_side, to_batch, to_picture
+from segdemo.networks.spec import InputRule, NetworkSpec
+from segdemo.results import Result
+from segdemo.summaries import Glimpse, Summary, as_maps
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network returned for a picture.
+
+    Args:
+        logits: (K, h, w) float32, the part of the network's output that the picture takes; (K, 1, 1) of a classifier.
+        batch: (1, C, H, W) float32, the picture as the network took it, padding included.
+        placement: where the picture lies in the batch.
+        size: input size, pixels.
+        seconds: duration of the forward pass.
+    """
+
+    logits: Tensor
+    batch: Tensor
+    placement: Placement
+    size: int
+    seconds: float
+
+    def result(
+        self,
+        spec: NetworkSpec,
+        *,
+        trained: bool = True,
+        step: int | None = None,
+        layers: Mapping[str, Summary] | None = None,
+        glimpses: Mapping[str, Glimpse] | None = None,
+    ) -> Result:
+        """Return it as a result, with maps in the picture's own size.
+
+        Args:
+            spec: of the network.
+            trained: False when the weights are random.
+            step: of the training, when the weights are a snapshot from its course.
+            layers: stage label → summary of what the stage put out.
+            glimpses: label → one thinned-out channel.
+        """
+        return Result(
+            network=spec.name,
+            known=spec.classes,
+            trained=trained,
+            step=step,
+            side=self.size,
+            size=self.placement.picture_size,
+            placement=self.placement,
+            seen=to_picture(self.batch.cpu(), spec.rule),
+            logits=self.logits.contiguous().cpu().numpy(),
+            layers=layers or {},
+            glimpses=glimpses or {},
+            seconds=self.seconds,
+            task=spec.task,
+        )
+
+
+def predict(module: nn.Module, rule: InputRule, picture: Image.Image, size: int | None = None) -> Prediction:
+    """Run a network on a picture, in the modes and with the gradients that the caller has set.
+
+    Args:
+        module: the network, on whatever device.
+        rule: its input rule.
+        picture: PIL, RGB, 8 bits.
+        size: input size in pixels; None takes the rule's own.
+
+    Raises:
+        InputError: the input size does not suit the network.
+    """
+    batch, placement = to_batch(picture, rule, size)
+    batch = batch.to(ambient.device_of(module))
+    started = time.perf_counter()
+    logits: Tensor = module(batch)
+    seconds = time.perf_counter() - started
+    width, height = placement.resized
+    return Prediction(as_maps(logits)[:, :height, :width].float(), batch, placement, check_side(rule, size), seconds)
+
+
+class Predictor:
+    """A network with the weights it has now, seen as something that answers pictures, one at a time.
+
+    Args:
+        module: the network, on whatever device; its modes stay as they are.
+        spec: its specification.
+        size: input size in pixels; None takes the network's own.
+        bfloat16: compute in bfloat16 where PyTorch thinks it safe.
+
+    Raises:
+        InputError: the input size does not suit the network.
+    """
+
+    def __init__(
+        self, module: nn.Module, spec: NetworkSpec, size: int | None = None, *, bfloat16: bool = False
+    ) -> None:
+        self.classes = spec.names
+        self._module, self._spec, self._bfloat16 = module, spec, bfloat16
+        self._size = check_side(spec.rule, size)
+
+    def run(self, picture: Image.Image) -> Result:
+        """Return the result for a picture, without summaries of layers; maps are in the picture's own size."""
+        device = ambient.device_of(self._module)
+        with (
+            ambient.passing(self._module),
+            torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16),
+        ):
+            prediction = predict(self._module, self._spec.rule, picture, self._size)
+        return prediction.result(self._spec)

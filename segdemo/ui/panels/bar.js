@@ -5,7 +5,7 @@ export function mount({element, props, watch}) {
   const t = textsOf('bar');
   const find = (name) => element.querySelector(name);
   const opener = find('.opener');
-  const controls = document.getElementById('controls');
+  const controls = element.closest('#controls');
 
   const open = (isOpen) => {
     controls.classList.toggle('open', isOpen);
@@ -33,9 +33,9 @@ export function mount({element, props, watch}) {
   });
   // Whoever goes on with the workspace is done with the inputs; messages and menus lie outside of both.
   document.addEventListener('pointerdown', (event) => {
-    if (isOpen() && document.getElementById('tabs')?.contains(event.target)) open(false);
+    if (isOpen() && event.target.closest?.('#tabs')) open(false);
   });
-  document.getElementById('run')?.addEventListener('click', () => open(false));
+  controls.addEventListener('click', (event) => { if (event.target.closest('#run')) open(false); });
   open(false);
   watch('value', show);
   show();

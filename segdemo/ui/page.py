@@ -113,7 +113,7 @@ class Page:
                 else:
                     self._tell(kind, picked, [self.question])
         self.blocks.unload(forget)
-        shown = [self.picture, self.network, self.size]
+        shown: list[Any] = [self.picture, self.network, self.size]
         for changed in shown:
             changed.change(None, shown, self.bar, js=SHOW_CHOICE, api_visibility="private")
         address.write_from(self)

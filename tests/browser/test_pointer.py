@@ -32,9 +32,9 @@ POINT = """async ([scripts, points]) => {
   for (const point of points) {
     pointer.hover(picture, point, 'test');
     await frame();
-    const tiles = [...document.querySelectorAll('#sheet .tile .pointed > i')]
+    const tiles = [...document.querySelectorAll('#channels .tile .pointed > i')]
       .map((node) => numbers(node.style.transform).map((part) => part / 100));
-    const boxes = [...document.querySelectorAll('#diagram svg.pointed')].map((node) => {
+    const boxes = [...document.querySelectorAll('#figure svg.pointed')].map((node) => {
       const [x, y] = numbers(node.firstElementChild.style.transform);
       return [x / node.width.baseVal.value, y / node.height.baseVal.value];
     });

@@ -22,10 +22,10 @@ ROOT = Path(__file__).parents[1]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATIENCE = 60.0  # seconds
 SEGMENTED = "() => { const body = document.querySelector('#segmentation .body'); return body && !body.hidden; }"
-SHEET_DRAWN = "() => document.querySelector('#sheet [data-ready]:not([data-ready^=empty])')"
+SHEET_DRAWN = "() => document.querySelector('#channels [data-ready]:not([data-ready^=empty])')"
 # From the browser's own time of the click to the second frame after the sheet says that it is drawn.
 WATCH = """() => {
-  const marked = document.querySelector('#sheet [data-ready]');
+  const marked = document.querySelector('#channels [data-ready]');
   const before = marked.dataset.ready;
   window.painted = new Promise((resolve, reject) => {
     setTimeout(() => reject(new Error('no new sheet within 30 s of the click')), 30000);
@@ -166,7 +166,7 @@ def stage_changes(networks: list[str], rounds: int) -> dict[str, list[float]]:
 def click(page: Page, label: str) -> float:
     """Click a stage; returns the seconds until its sheet is painted."""
     page.evaluate(WATCH)
-    page.locator(f'#diagram .node[data-label="{label}"]').click(position={"x": 6, "y": 6})
+    page.locator(f'#figure .node[data-label="{label}"]').click(position={"x": 6, "y": 6})
     return float(page.evaluate("() => window.painted")) / 1000
 
 

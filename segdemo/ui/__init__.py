@@ -26,7 +26,7 @@ __all__ = ["TABS", "build_app", "launch", "mount", "serve"]
 
 
 def build_app(engine: Engine | None = None) -> GuardedBlocks:
-    """Put the page together: the shared inputs at the left, a tab for each module in ``TABS``, the endpoints.
+    """Put the page together: the shared inputs on top, a tab for each module in ``TABS``, the endpoints.
 
     Args:
         engine: what answers its questions; None takes one of its own, in this process.
@@ -39,15 +39,14 @@ def build_app(engine: Engine | None = None) -> GuardedBlocks:
     with GuardedBlocks(title="segdemo", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as blocks:
         api.build(wanted)  # first, so that the endpoints get their names
         header = Header(elem_id="header")
-        with gr.Row(elem_id="page"):
-            with gr.Column(elem_id="controls", scale=0, min_width=280):
-                page = Page(blocks, wanted, i18n)
-            with gr.Column(elem_id="tabs", scale=1), gr.Tabs() as switch:
-                page.switch = switch
-                for tab in TABS:
-                    name = tab.__name__.rpartition(".")[2]
-                    with gr.Tab(i18n(tab.TITLE), elem_id=name, id=name):
-                        tab.build(page)
+        with gr.Column(elem_id="controls", min_width=0):
+            page = Page(blocks, wanted, i18n)
+        with gr.Column(elem_id="tabs", min_width=0), gr.Tabs() as switch:
+            page.switch = switch
+            for tab in TABS:
+                name = tab.__name__.rpartition(".")[2]
+                with gr.Tab(i18n(tab.TITLE), elem_id=name, id=name):
+                    tab.build(page)
         page.connect(header)
     blocks.engine = engine  # ends with the page
     queue.install(blocks)

@@ -24,6 +24,7 @@ from segdemo.ui.checks import SHOWN
 from segdemo.ui.files import uploaded
 from segdemo.ui.javascript import calling
 from segdemo.ui.messages import note_text, polite, text, warn
+from segdemo.ui.panels.bar import Bar
 from segdemo.ui.panels.header import Header, Tidy
 from segdemo.ui.panels.menu import Menu, PlainSlider
 from segdemo.ui.panels.picture import Fingerprints, Picture, original_of, shown_as, thumbnail
@@ -33,6 +34,7 @@ from segdemo.ui.texts import TEXTS
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
 PROGRESS = gr.Progress()  # as a default it makes Gradio hand in one for each run
+SHOW_CHOICE = "(picture, network, size) => ({picture: picture?.url ?? null, network, size})"
 SKIP = (gr.skip(), gr.skip())
 # What the visitor does is numbered where it is done: a run may come here after what has stopped it.
 NUMBERS = "static/runs.js"
@@ -135,6 +137,9 @@ class Page:
             for picked in events:
                 self._tell(kind, picked, [self.question])
         self.blocks.unload(forget)
+        shown: list[Any] = [self.picture, self.network, self.size]
+        for changed in shown:
+            changed.change(None, shown, self.bar, js=SHOW_CHOICE, api_visibility="private")
         address.write_from(self)
 
     @property
@@ -372,25 +377,41 @@ class Page:
         return SKIP if picture is None else self.segment(picture, network, side, place, number, request, progress)
 
     def _build(self) -> None:
-        """Lay out the shared inputs, top to bottom."""
+        """Lay out the bar with what is always in sight, then the inputs that it opens."""
         i18n, networks = self.i18n, self.engine.answer(Catalogue())
-        first = networks[0]
+        with gr.Row(elem_id="bar"):
+            self.bar = Bar({facts.name: facts.title for facts in networks}, elem_id="chosen")
+            self.run = gr.Button(i18n("page.run"), variant="primary", elem_id="run", min_width=64)
+            self.stop = gr.Button(i18n("page.stop"), elem_id="stop", min_width=64)
+            self.status = gr.Markdown(i18n("page.opening"), elem_id="status")
+        with gr.Row(elem_id="inputs"):
+            with gr.Column(min_width=240):
+                self._build_pictures()
+            with gr.Column(min_width=240):
+                self._build_networks(networks)
+
+    def _build_pictures(self) -> None:
+        """Lay out what chooses a picture."""
         self.picture = Picture(
-            label=i18n("page.picture"),
-            placeholder=i18n("page.picture_hint"),  # type: ignore[arg-type]  # as for a label
+            label=self.i18n("page.picture"),
+            placeholder=self.i18n("page.picture_hint"),  # type: ignore[arg-type]  # as for a label
             sources=["upload", "clipboard", "webcam"],
             height=230,
             elem_id="picture",
             buttons=["fullscreen"],
         )
         self.examples = gr.Dataset(
-            label=i18n("page.examples"),
+            label=self.i18n("page.examples"),
             components=[gr.Image(visible=False, type="filepath")],
             samples=[[thumbnail(example(name))] for name in EXAMPLES],
             type="index",
             samples_per_page=len(EXAMPLES),
             elem_id="examples",
         )
+
+    def _build_networks(self, networks: Sequence[NetworkFacts]) -> None:
+        """Lay out what chooses a network, its working size and a step of its training."""
+        i18n, first = self.i18n, networks[0]
         self.network = Menu(
             label=i18n("page.network"),
             choices=[(facts.title, facts.name) for facts in networks],
@@ -412,10 +433,6 @@ class Page:
         self.number = gr.Number(0, visible=False, precision=0)  # of what the visitor did last, as ``runs.js`` counts
         self.photo = gr.Textbox(visible=False)  # path of a picture of the visitor's own
         self.former = gr.Markdown(elem_id="former", visible=False, render=False)  # tabs place it beside results
-        with gr.Row():
-            self.run = gr.Button(i18n("page.run"), variant="primary", elem_id="run", min_width=80)
-            self.stop = gr.Button(i18n("page.stop"), elem_id="stop", min_width=80)
-        self.status = gr.Markdown(i18n("page.opening"), elem_id="status")
 
 
 def of_newest(handler: Handler, count: int) -> Handler:

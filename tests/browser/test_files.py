@@ -13,8 +13,8 @@ from tests.browser.visitor import PATIENCE, Visitor
 LOST = {"en": ("A file of this view did not arrive.", "Try again"), "zh": ("此视图的一个文件没有收到。", "重试")}
 FILES = {
     "#segmentation": re.compile(r"/labels\.png$"),
-    "#diagram": re.compile(r"/figure\.png$"),
-    "#sheet": re.compile(r"/channels\.png$"),
+    "#figure": re.compile(r"/figure\.png$"),
+    "#channels": re.compile(r"/channels\.png$"),
 }
 
 

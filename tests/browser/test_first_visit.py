@@ -59,7 +59,7 @@ def test_a_run_fills_the_tab_that_looks_inside_while_the_other_one_is_open(
         expect(visitor.page.locator("#catalogue tr[data-network=unet]")).to_be_visible()
         expect(visitor.segmentation).to_be_hidden()
     expect(visitor.status).to_contain_text(f"{DEEPLAB} at 257 px")
-    expect(visitor.page.locator("#sheet .tile")).to_have_count(32)
+    expect(visitor.page.locator("#channels .tile")).to_have_count(32)
     visitor.tab("Look inside")
     visitor.wait_until_drawn()
     expect(visitor.diagram.locator(".node").first).to_be_visible()

@@ -75,8 +75,9 @@ def test_a_picture_of_ones_own_runs_by_itself_and_leaves_the_example_out_of_the_
 
 def test_run_without_a_picture_asks_for_one(visitor: Visitor) -> None:
     visitor.open(side=257)
-    visitor.page.locator("#picture").get_by_role("button", name="Remove Image").click()
-    expect(visitor.page.locator("#picture img")).to_have_count(0)
+    with visitor.inputs():
+        visitor.page.locator("#picture").get_by_role("button", name="Remove Image").click()
+        expect(visitor.page.locator("#picture img")).to_have_count(0)
     visitor.run()
     expect(visitor.toast).to_have_count(1)
     expect(visitor.toast).to_contain_text("There is no picture yet. Upload or paste one")

@@ -40,8 +40,9 @@ def test_everything_is_chinese_by_the_browser_or_by_the_address(
     expect(page.locator("#layer")).to_contain_text("阶段或层")
     expect(visitor.sheet.locator(".head h3")).to_have_text("阶段内部")
     expect(visitor.diagram.locator(".legend")).to_contain_text("跳跃连接")
-    page.locator("#picture button").nth(1).click()
-    expect(page.locator("#picture")).to_contain_text(own)  # the words of Gradio itself
+    with visitor.inputs():
+        page.locator("#picture button").nth(1).click()
+        expect(page.locator("#picture")).to_contain_text(own)  # the words of Gradio itself
     visitor.run()
     expect(visitor.toast).to_contain_text("还没有图片。请上传或粘贴一张")
 
@@ -58,7 +59,7 @@ def test_the_address_can_ask_for_english_in_a_chinese_browser(new_page: Callable
 def test_the_link_to_the_other_language_keeps_the_view(visitor: Visitor) -> None:
     visitor.open(network="u2netp", example="coffee", side=192)
     with visitor.until_sheet_is_new():
-        visitor.stage("En_3").click()
+        visitor.pick("En_3")
     channel = visitor.channels()[0]
     visitor.tile(channel).click()
     visitor.expect_in_address("channel", str(channel))

@@ -1,4 +1,4 @@
-"""The page from 800 to 2560 pixels wide, light and dark."""
+"""The page from 390 to 2560 pixels wide, light and dark."""
 
 from __future__ import annotations
 
@@ -33,18 +33,23 @@ CONTRAST = """(element) => {
 @pytest.mark.parametrize(
     "view", [{"side": 257}, {"network": "u2netp", "side": 192, "lang": "zh"}, {"network": "unet", "side": 128}]
 )
-def test_nothing_sticks_out_sideways_from_800_to_2560_pixels(visitor: Visitor, view: dict[str, object]) -> None:
-    visitor.page.set_viewport_size({"width": 800, "height": 900})
+def test_nothing_sticks_out_sideways_from_390_to_2560_pixels(visitor: Visitor, view: dict[str, object]) -> None:
     visitor.open(**view)
     visitor.sheet.locator(".tile").first.click()
     expect(visitor.sheet.locator(".large:not(.loading)")).to_be_visible()
-    for width in (800, 1100, 1600, 2560):
+    for width in (390, 800, 1100, 1600, 2560):
         visitor.page.set_viewport_size({"width": width, "height": 1000})
         visitor.page.wait_for_function(FITS)
-        for place in ("#segmentation", "#diagram", "#sheet", "#controls"):
-            box = visitor.page.locator(place).bounding_box()
-            assert box is not None
-            assert box["x"] >= 0 and box["x"] + box["width"] <= width
+        for pane in ("segmentation", "figure", "channels"):
+            if width < 1000:
+                visitor.page.locator(f"#tab-{pane}").click()
+            for place in (f"#{pane}", "#controls", "#header"):
+                box = visitor.page.locator(place).bounding_box()
+                assert box is not None
+                assert box["x"] >= 0 and box["x"] + box["width"] <= width
+            assert visitor.page.locator(f"#{pane} .block").last.evaluate(
+                "(pane) => pane.scrollWidth <= pane.clientWidth"
+            )
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -62,11 +67,11 @@ def test_words_stand_out_in_both_themes(visitor: Visitor, theme: str) -> None:
         "#segmentation .caption",
         "#segmentation .facts",
         "#segmentation .legend .entry .name",
-        "#diagram .heading",
-        "#diagram .legend span",
-        "#sheet .head h3",
-        "#sheet .how",
-        "#sheet .readout",
+        "#figure .heading",
+        "#figure .legend span",
+        "#channels .head h3",
+        "#channels .how",
+        "#channels .readout",
         "#status p",
         "#about p",
     ):

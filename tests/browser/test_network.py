@@ -14,7 +14,7 @@ from tests.browser.visitor import Visitor
 def test_a_click_on_a_stage_changes_the_sheet_the_mark_and_the_address(visitor: Visitor) -> None:
     visitor.open(side=257)
     with visitor.until_sheet_is_new():
-        visitor.stage("Blocks 6-9").click()
+        visitor.pick("Blocks 6-9")
     expect(visitor.stage("Blocks 6-9")).to_have_attribute("aria-pressed", "true")
     expect(visitor.diagram.locator('.node[aria-pressed="true"]')).to_have_count(1)
     expect(visitor.sheet.locator(".head")).to_contain_text("Blocks 6-9")
@@ -63,23 +63,10 @@ def test_a_stage_inside_another_is_picked_like_any_other(visitor: Visitor, width
     visitor.open(network="u2netp", side=192)
     inner = NETWORKS["u2netp"].stages[0].inside[1]
     with visitor.until_sheet_is_new():
-        visitor.stage(inner.label).click()
+        visitor.pick(inner.label)
     expect(visitor.stage(inner.label)).to_have_attribute("aria-pressed", "true")
     expect(visitor.sheet.locator(".head")).to_contain_text(inner.layer)
     visitor.expect_in_address("stage", inner.label)
-
-
-def test_the_figure_can_be_enlarged_and_made_small_again(visitor: Visitor) -> None:
-    visitor.open(side=257)
-    before = visitor.diagram.bounding_box()
-    button = visitor.diagram.locator(".enlarge")
-    button.click()
-    expect(button).to_have_attribute("aria-pressed", "true")
-    after = visitor.diagram.bounding_box()
-    assert before is not None and after is not None
-    assert after["width"] > 1.5 * before["width"]
-    button.click()
-    expect(button).to_have_attribute("aria-pressed", "false")
 
 
 def test_the_search_box_reaches_a_module_that_is_no_stage(visitor: Visitor) -> None:

@@ -42,8 +42,7 @@ def test_a_run_that_is_superseded_by_another_network_is_never_shown(visitor: Vis
     visitor.open(network="unet", side=128)
     visitor.page.evaluate(REMEMBER)
     with held_back():
-        visitor.page.locator("#side input").click()
-        visitor.page.get_by_role("option", name="256 px").click()
+        visitor.choose_size(256)
         expect(visitor.page.get_by_text("U-Net is running").first).to_be_visible()
         visitor.choose_network("U²-Net, small")
         expect(visitor.page.get_by_text("U²-Net, small is running").first).to_be_visible()
@@ -74,7 +73,7 @@ def test_a_stage_of_the_coming_network_can_be_picked_before_its_run_is_over(visi
     with held_back():
         visitor.choose_network("U²-Net, small")
         expect(visitor.page.get_by_text("U²-Net, small is running").first).to_be_visible()
-        visitor.stage("En_3").click()
+        visitor.pick("En_3")
         visitor.expect_in_address("stage", "En_3")
     expect(visitor.sheet.locator(".head")).to_contain_text("En_3")
     expect(visitor.page.locator("#layer input")).to_have_value(re.compile("^En_3 — "))
@@ -114,7 +113,7 @@ def test_stop_after_choosing_a_network_leaves_every_panel_with_the_last_complete
     expect(visitor.segmentation.locator(".facts")).to_contain_text("DeepLabv3 · MobileNetV2")
     expect(visitor.sheet.locator(".head")).to_contain_text("DeepLabv3 · MobileNetV2")
     with visitor.until_sheet_is_new():
-        visitor.stage("Block 16").click()
+        visitor.pick("Block 16")
     expect(visitor.sheet.locator(".head")).to_contain_text("Block 16")
     expect(visitor.toast).to_have_count(0)
 
@@ -144,7 +143,7 @@ def test_going_back_to_an_older_value_during_a_run_leaves_what_belongs_to_it(vis
     expect(visitor.segmentation.locator(".facts")).to_contain_text("257 px")
     assert "513 px" not in ever_shown(visitor.page)
     with visitor.until_sheet_is_new():
-        visitor.stage("Blocks 6-9").click()
+        visitor.pick("Blocks 6-9")
     expect(visitor.sheet.locator(".head .size")).to_have_text("64 × 33 × 33")
 
 
@@ -170,7 +169,7 @@ def test_a_picture_that_the_server_keeps_no_longer_is_said_in_the_panel_and_run_
     visitor.open(side=257)
     engine.forget()
     with forgotten_pictures(engine):
-        visitor.stage("Blocks 6-9").click()
+        visitor.pick("Blocks 6-9")
         expect(visitor.sheet.get_by_role("alert")).to_contain_text("The picture is no longer kept")
     with visitor.until_sheet_is_new():
         visitor.run()
@@ -188,13 +187,13 @@ def test_the_training_is_shown_step_by_step_untrained_at_its_start(visitor: Visi
     expect(visitor.status).to_contain_text("after 0 steps of training")
     visitor.expect_in_address("step", "0")
     slider = visitor.page.locator("#step input[type=range]")
-    with visitor.until_sheet_is_new():
+    with visitor.until_sheet_is_new(), visitor.inputs():
         slider.press("ArrowRight")
     expect(visitor.status).to_contain_text("after 29 steps of training")
     for mark in marks:
         expect(mark).to_be_hidden()
     visitor.expect_in_address("step", "29")
-    with visitor.until_sheet_is_new():
+    with visitor.until_sheet_is_new(), visitor.inputs():
         slider.press("End")
     visitor.expect_in_address("step", None)
     expect(visitor.status).not_to_contain_text("steps of training")

@@ -180,5 +180,5 @@ def test_a_channel_of_the_address_that_does_not_exist_is_said_and_the_sheet_can_
     expect(visitor.sheet.locator(".tile")).to_have_count(64)
     visitor.expect_in_address("channel", None)
     with visitor.until_sheet_is_new():
-        visitor.stage("Stem").click()
+        visitor.pick("Stem")
     expect(visitor.sheet.get_by_role("alert")).to_have_count(0)

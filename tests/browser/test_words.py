@@ -135,5 +135,5 @@ def test_a_stage_is_explained_in_the_language_of_the_page(
     visitor.open(network="lenet", example="digit", stage="Conv 1", lang=language)
     expect(visitor.sheet.locator(".explained")).to_have_text(TEXTS[language]["words.stage.lenet.Conv 1"])
     with visitor.until_sheet_is_new():
-        visitor.stage("Pool 1").click()
+        visitor.pick("Pool 1")
     expect(visitor.sheet.locator(".explained")).to_have_text(TEXTS[language]["words.stage.lenet.Pool 1"])

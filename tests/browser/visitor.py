@@ -11,7 +11,7 @@ import numpy as np
 from playwright.sync_api import Locator, Page, expect
 
 PATIENCE = 60_000  # ms; the machine may be slow, and nothing here measures time
-SHEET = "#sheet [data-ready]:not([data-ready^=empty])"
+SHEET = "#channels [data-ready]:not([data-ready^=empty])"
 PAINT = """(canvas) => {
   const {width, height} = canvas;
   const {data} = canvas.getContext('2d').getImageData(0, 0, width, height);
@@ -31,8 +31,8 @@ class Visitor:
         self.page = page
         self.address = address
         self.segmentation = page.locator("#segmentation")
-        self.diagram = page.locator("#diagram")
-        self.sheet = page.locator("#sheet")
+        self.diagram = page.locator("#figure")
+        self.sheet = page.locator("#channels")
         self.status = page.locator("#status")
         self.toast = page.get_by_test_id("toast-text")
 
@@ -68,19 +68,33 @@ class Visitor:
         """Press Run."""
         self.page.locator("#run").click()
 
+    @contextmanager
+    def inputs(self) -> Iterator[None]:
+        """Open all inputs, do what is in the block, and close them again."""
+        opener = self.page.locator("#chosen .opener")
+        expect(self.page.locator("#chosen [data-ready]")).to_be_visible()
+        if opener.get_attribute("aria-expanded") == "false":
+            opener.click()
+        yield
+        if opener.get_attribute("aria-expanded") == "true":
+            opener.click()
+
     def choose_network(self, title: str) -> None:
         """Choose a network by what people call it."""
-        self.page.locator("#network input").click()
-        self.page.get_by_role("option", name=title, exact=True).click()
+        with self.inputs():
+            self.page.locator("#network input").click()
+            self.page.get_by_role("option", name=title, exact=True).click()
 
     def choose_size(self, pixels: int) -> None:
         """Choose a working size."""
-        self.page.locator("#side input").click()
-        self.page.get_by_role("option", name=f"{pixels} px", exact=True).click()
+        with self.inputs():
+            self.page.locator("#side input").click()
+            self.page.get_by_role("option", name=f"{pixels} px", exact=True).click()
 
     def choose_example(self, place: int) -> None:
         """Click an example by its place in the row."""
-        self.page.locator("#examples button").nth(place).click()
+        with self.inputs():
+            self.page.locator("#examples button").nth(place).click()
 
     def upload(self, file: Path) -> None:
         """Give a picture of one's own."""
@@ -98,6 +112,10 @@ class Visitor:
     def stage(self, label: str) -> Locator:
         """Find the box of a stage in the diagram."""
         return self.diagram.locator(f'.node[data-label="{label}"]')
+
+    def pick(self, label: str) -> None:
+        """Click a stage's box at its corner, as stages within it may lie on its middle."""
+        self.stage(label).click(position={"x": 7, "y": 7})
 
     def tile(self, channel: int) -> Locator:
         """Find the tile of a channel in the sheet."""

@@ -51,9 +51,7 @@ for (const [name, value] of NETWORKS) {
 
   test(`${name}: declared rows go down, declared columns go right, and arrows start and end at their boxes`, () => {
     const net = readNetwork(value, WORDS);
-    const options = fit(net, 1600);
-    assert.equal(options.turned, false);
-    const {nodes, edges} = layOut(net, options, 1600);
+    const {nodes, edges} = layOut(net, {limit: 88, text: 'below'}, 1600);
     for (const a of nodes) {
       for (const b of nodes) {
         if (a.box.column < b.box.column) assert.ok(a.cx < b.cx, `${a.box.label} lies left of ${b.box.label}`);
@@ -91,6 +89,56 @@ test('a skip connection to another column turns one corner, on the free side', (
   const net = network(box('a', 0, 0), box('b', 1, 0, {inputs: ['a']}), box('c', 1, 1, {inputs: ['b'], skips: ['a']}));
   const nodes = net.tops.map((one) => makeNode(net, one, {limit: 60, text: 'beside'}, 32));
   assert.equal(arrange(nodes, 20, 30).edges.find((edge) => edge.skip).way, 'across first');
+});
+
+const PANES = [[450, 640], [640, 820], [1400, 800]]; // on a laptop, on a large screen, over a whole window
+
+for (const [name, value] of NETWORKS) {
+  test(`${name}: a pane of a laptop shows the whole network in letters of 9 pixels or more`, () => {
+    for (const [width, height] of PANES) {
+      const net = readNetwork({...value, picture: [0, 0, 64, 48]}, WORDS);
+      const options = fit(net, width, height);
+      const {w, h} = layOut(net, options, 0);
+      assert.ok(12 * options.scale >= 9, `${12 * options.scale} pixels at ${width} × ${height}`);
+      assert.ok(w * options.scale <= width + 1e-6 && h * options.scale <= height + 1e-6, `${w} × ${h} by ${options.scale} at ${width} × ${height}`);
+    }
+  });
+
+  test(`${name}: in a larger pane the pictures are larger`, () => {
+    const sizes = [[450, 640], [1400, 860]].map(([width, height]) => {
+      const options = fit(readNetwork(value, WORDS), width, height);
+      return (options.mini ? options.limit / 2 + options.mini * 2 : options.limit) * options.scale;
+    });
+    assert.ok(sizes[1] > sizes[0], String(sizes));
+  });
+}
+
+const chain = (count) => network(...Array.from({length: count}, (_, i) => box(`s${i}`, i, 0, {inputs: i ? [`s${i - 1}`] : []})));
+
+test('a long chain is folded where the pane is wide and low, and each arrow still goes to a neighbour', () => {
+  const net = chain(12);
+  const options = fit(net, 600, 420);
+  assert.ok(options.strips > 1);
+  const {nodes, edges, w, h} = layOut(net, options, 0);
+  assert.ok(w * options.scale <= 600 && h * options.scale <= 420);
+  assert.equal(nodes.length, 13);
+  for (const {a, b, way} of edges) {
+    assert.equal(way, 'straight', `${a.box.label} to ${b.box.label}`);
+    assert.equal(Math.abs(a.row - b.row) + Math.abs(a.col - b.col), 1, `${a.box.label} to ${b.box.label}`);
+  }
+});
+
+test('what cannot be shown legibly as a whole keeps its letters and goes on below the pane', () => {
+  const net = chain(40);
+  const options = fit(net, 340, 200);
+  const {w, h} = layOut(net, options, 0);
+  assert.ok(12 * options.scale >= 9);
+  assert.ok(w * options.scale <= 340 && h * options.scale > 200);
+});
+
+test('a network with skip connections is never folded', () => {
+  const net = network(box('a', 0, 0), box('b', 1, 0, {inputs: ['a']}), box('c', 0, 1, {inputs: ['b'], skips: ['a']}));
+  for (const [width, height] of [[200, 900], [900, 150], [340, 200]]) assert.equal(fit(net, width, height).strips, undefined);
 });
 
 test('the wider the card, the larger the pictures', () => {

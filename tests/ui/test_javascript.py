@@ -21,7 +21,11 @@ from segdemo.ui import javascript
 from segdemo.ui.javascript import Modules, first_script, loader, modules, version
 from segdemo.ui.texts import LANGUAGES, TEXTS
 
-TOLD = {"static/layout.js": "figure", "static/scales.js": "channels"}  # whose texts they are handed
+TOLD = {
+    "static/layout.js": "figure",
+    "static/scales.js": "channels",
+    "static/workspace.js": "workspace",
+}  # whose texts they are handed
 FILES = sorted(name for name in modules() if "/generated/" not in name)
 
 
@@ -120,6 +124,8 @@ def test_every_text_of_a_module_is_in_every_language(name: str) -> None:
         keys |= {f"flag_{key}" for key in ("dead", "flat", "nan", "inf")}
     if name == "static/classes.js":
         keys.add("class.cat")
+    if name.endswith("/workspace.js"):
+        keys |= {"segmentation", "figure", "channels", "divider_0", "divider_1"}
     assert keys
     for language in LANGUAGES:
         assert {f"{component}.{key}" for key in keys} <= TEXTS[language].keys()
@@ -176,5 +182,7 @@ def test_loader_of_a_script_that_is_not_there_is_refused() -> None:
 def test_every_panel_with_a_script_is_loaded() -> None:
     panels = Path(javascript.__file__).parent / "panels"
     loaded = {name for file in panels.glob("*.py") if "loader(" in file.read_text("utf-8") for name in [file.stem]}
-    mounted = {Path(name).stem for name in FILES if "export function mount(" in modules()[name].decode()}
+    mounted = {
+        Path(name).stem for name in FILES if re.search(r"export (?:async )?function mount\(", modules()[name].decode())
+    }
     assert loaded == mounted

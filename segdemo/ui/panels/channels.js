@@ -41,6 +41,7 @@ const wordsOn = (entry, flags, single) => {
 };
 
 let logarithmic = true; // as the reader last chose it
+let unfolded = false; // likewise: all numbers of the stage
 const histogram = ({edges, counts, counted_step: step}) => {
   const [low, high] = [edges[0], edges[edges.length - 1]];
   const most = Math.max(...counts, 1);
@@ -65,8 +66,8 @@ const histogram = ({edges, counts, counted_step: step}) => {
   log.checked = logarithmic;
   log.addEventListener('change', () => { logarithmic = log.checked; raise(); });
   raise();
-  return make('figure', {class: 'histogram'}, svg, axis(low, high),
-    make('figcaption', {}, make('span', {}, termed(t.parts(step > 1 ? 'histogram_of_some' : 'histogram_title', {step}))), make('label', {}, log, t('log'))));
+  const caption = make('p', {class: 'counted'}, make('span', {}, termed(t.parts(step > 1 ? 'histogram_of_some' : 'histogram_title', {step}))), make('label', {}, log, t('log')));
+  return [make('figure', {class: 'histogram'}, svg, axis(low, high)), caption];
 };
 
 const crossOf = () => make('span', {class: 'pointed', 'aria-hidden': 'true'}, make('i'));
@@ -188,12 +189,16 @@ export function mount({element, props, server, trigger, watch}) {
     scope: scope === 'channel' ? null : scope, sheet: page > 0 ? page + 1 : null, channel});
   const remember = (channel) => follow({channel});
   const select = (channel) => {
-    for (const tile of grid.children) tile.setAttribute('aria-selected', String(Number(tile.dataset.channel) === channel));
+    for (const tile of grid.children) {
+      const isIt = Number(tile.dataset.channel) === channel;
+      tile.setAttribute('aria-selected', String(isIt));
+      if (isIt) tile.scrollIntoView({block: 'nearest', inline: 'nearest'});
+    }
   };
   const pick = (channel) => {
-    select(channel);
     large.open(channel, facts.untrained);
     body.classList.add('split');
+    select(channel);
     request({channel}, {keepSheet: true});
     trigger('select', {index: channel, value: channel});
   };
@@ -228,16 +233,23 @@ export function mount({element, props, server, trigger, watch}) {
     const {label, layer, kind, stats, shape: size} = facts;
     const title = make('p', {class: 'name'}, make('strong', {}, label));
     if (facts.untrained) title.append(make('span', {class: 'badge untrained', title: t('untrained_long')}, termed(t.parts('untrained'))));
+    title.append(make('span', {class: 'size', title: t('size')}, size.join(' × ')));
     const module = make('p', {class: 'module'}, make('span', {}, kind));
     if (layer !== label) module.append(' ', make('code', {}, layer));
-    head.replaceChildren(
-      make('div', {class: 'who'}, make('h3', {}, t('title')), title, make('p', {class: 'module'}, facts.network_title), module,
-        make('p', {class: 'size', title: t('size')}, size.join(' × '))),
+    const line = t('line', {low: figure(stats.minimum), high: figure(stats.maximum), mean: figure(stats.mean), zeros: percent(stats.zero_share), dead: stats.dead});
+    const [bars, counted] = histogram(stats);
+    const more = make('details', {class: 'more', open: unfolded}, make('summary', {}, t('numbers')),
+      make('p', {class: 'module'}, facts.network_title), module,
       definitions([[t('minimum'), figure(stats.minimum, 4)], [t('maximum'), figure(stats.maximum, 4)], [t('mean'), figure(stats.mean, 4)],
         [termed(t.parts('std')), figure(stats.std, 4)], [termed(t.parts('zeros')), percent(stats.zero_share)],
         [termed(t.parts('dead_channels')), t('of', {part: stats.dead, total: facts.total}), stats.dead > 0 && !isSingle(facts)],
-        [term('nan', 'NaN'), whole(stats.nans), stats.nans > 0], [term('infinity', 'inf'), whole(stats.infinities), stats.infinities > 0]]),
-      histogram(stats), make('p', {class: 'explained'}, termed(explained(asked.run.network, label, kind))));
+        [term('nan', 'NaN'), whole(stats.nans), stats.nans > 0], [term('infinity', 'inf'), whole(stats.infinities), stats.infinities > 0]]), counted);
+    more.addEventListener('toggle', () => { unfolded = more.open; });
+    const alarms = [['NaN', stats.nans], ['inf', stats.infinities]].filter(([, count]) => count > 0)
+      .map(([name, count]) => make('b', {class: 'alarm'}, `${whole(count)} ${name}`));
+    head.replaceChildren(make('div', {class: 'who'}, make('h3', {class: 'for-readers'}, t('title')), title,
+      make('p', {class: 'line'}, line, ...alarms)), bars,
+      make('p', {class: 'explained'}, termed(explained(asked.run.network, label, kind))), more);
   };
 
   const drawMeaning = () => {
@@ -294,14 +306,14 @@ export function mount({element, props, server, trigger, watch}) {
 
   const drawSheet = (sprite) => {
     const focused = grid.contains(document.activeElement);
-    if (!card.contains(grid)) card.replaceChildren(head, controls, meaning, how, body, live);
+    if (!card.contains(grid)) card.replaceChildren(head, controls, body, meaning, how, live);
     drawHead();
     drawMeaning();
     drawHow();
     card.style.setProperty('--wide', facts.valid[0]);
     card.style.setProperty('--high', facts.valid[1]);
     const few = facts.channels.length;
-    card.style.setProperty('--least', few <= 4 ? '220px' : few <= 16 ? '140px' : '96px');
+    card.style.setProperty('--least', few <= 4 ? '150px' : few <= 16 ? '104px' : '96px');
     card.classList.toggle('whole', Math.min(...facts.valid) >= 1);
     card.classList.toggle('own-scales', !facts.scale);
     grid.setAttribute('aria-label', t('channels', {label: facts.label}));
@@ -376,7 +388,7 @@ export function mount({element, props, server, trigger, watch}) {
   const sayLost = (error, retry) => {
     console.warn(error);
     lostLine.replaceChildren(...lostNote(error, t('lost'), retry));
-    if (!card.contains(lostLine)) (card.contains(grid) ? how : card.lastElementChild).after(lostLine);
+    if (!card.contains(lostLine)) (card.contains(grid) ? controls : card.lastElementChild).after(lostLine);
     showBusy(false);
     asked = {...asked, channel: facts?.enlarged?.channel ?? null};
     if (asked.channel === null) hideLarge();
@@ -434,7 +446,8 @@ export function mount({element, props, server, trigger, watch}) {
     if (tile) choose(tile);
   });
   grid.addEventListener('keydown', (event) => {
-    const row = getComputedStyle(grid).gridTemplateColumns.split(' ').length;
+    const {gridAutoFlow, gridTemplateColumns} = getComputedStyle(grid);
+    const row = gridAutoFlow === 'column' ? 1 : gridTemplateColumns.split(' ').length; // beside a large channel it is a strip
     const moves = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -row, ArrowDown: row, Home: -PAGE, End: PAGE};
     if (event.key in moves) activate(active + moves[event.key], true);
     else if (event.key === 'PageDown') later.click();
@@ -445,7 +458,7 @@ export function mount({element, props, server, trigger, watch}) {
   });
   element.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' || event.defaultPrevented || large.node.hidden) return;
-    event.preventDefault();
+    event.preventDefault(); // one thing at a time: a pane over the whole window stays
     closeLarge();
   });
 

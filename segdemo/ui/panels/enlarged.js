@@ -21,6 +21,8 @@ const remarkOn = (facts, count, layer) => {
   return flat ? t.parts('nearly_flat', {range: figure(facts.high - facts.low), layer: figure(layer.maximum - layer.minimum)}) : [];
 };
 
+const AROUND = 92; // pixels of the drawer for what stands above and below the map
+
 export const enlargedView = ({step, close, say}) => {
   let shown = null; // {channel, values, width, height, scale, valid, name, placed, run}
   let shrunk = false; // fewer screen pixels than values: blending them is truer than dropping some
@@ -65,7 +67,7 @@ export const enlargedView = ({step, close, say}) => {
   const fit = () => {
     if (!shown || !holder.clientWidth) return;
     const {width, height} = shown;
-    let zoom = Math.min(holder.clientWidth / width, Math.max(260, 0.6 * innerHeight) / height, 160);
+    let zoom = Math.min(holder.clientWidth / width, Math.max(140, node.clientHeight - AROUND) / height, 160);
     if (zoom * devicePixelRatio >= 1) zoom = Math.floor(zoom * devicePixelRatio) / devicePixelRatio;
     shrunk = zoom < 1;
     look();
@@ -75,7 +77,8 @@ export const enlargedView = ({step, close, say}) => {
     zoomed.textContent = t(stretched ? 'stretched' : zoom < 1 ? 'shrunk' : 'magnified',
       {height, width, zoom: figure(zoom), share: percent(zoom)});
   };
-  new ResizeObserver(fit).observe(holder);
+  const sizes = new ResizeObserver(fit);
+  for (const part of [holder, node]) sizes.observe(part);
 
   // What the lens magnifies: the batch, padding included.
   const spanned = () => shown?.placed && frame.clientWidth

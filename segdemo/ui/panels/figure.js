@@ -1,4 +1,4 @@
-// The network as a figure. How wide the card is decides where everything goes, so the server cannot know it.
+// The network as a figure. How much room its pane has decides where everything goes, so the server cannot know it.
 import { change, follow } from '../static/address.js';
 import { draw, make, uniqueName } from '../static/dom.js';
 import { loadPicture, lostNote } from '../static/files.js';
@@ -50,19 +50,21 @@ const measureIn = (element) => {
   };
 };
 
+const BAR = 14; // pixels kept free for a scroll bar
+
 export function mount({ element, props, server, trigger, watch }) {
   const t = textsOf('figure');
   const textWidth = measureIn(element);
   const find = (selector) => element.querySelector(selector);
   const [svg, figure, tip] = [find('.drawing'), find('.figure'), find('.tip')];
-  const root = element.closest('.block') ?? element;
   const unique = uniqueName('diagram');
   const lostLine = make('p', { class: 'before lost', role: 'alert', hidden: true });
   find('.before').after(lostLine);
   let net = null; // what is drawn, as readNetwork gives it
   let placed = new Map(); // label -> { g, box, rect }
   let crosses = []; // of each thumbnail, { g, x, y, w, h }: what moves in it, and where it is in the drawing
-  let [selected, focused, loading, drawnWidth, isOpen] = [null, null, 0, 0, false];
+  let [selected, focused, loading, isOpen] = [null, null, 0, false];
+  let drawnFor = { width: 0, height: 0, scale: 1 }; // the room there was, pixels, and how much smaller than laid out it is drawn
   let drawn = ''; // what was asked for, to draw what is drawn
 
   // ---- drawing ----
@@ -76,7 +78,7 @@ export function mount({ element, props, server, trigger, watch }) {
         viewBox: box.thumbnail.join(' '), preserveAspectRatio: 'none' }, layer);
       const [width, height] = net.value.sprite_size;
       // Enlarged maps keep their pixels; reduced ones are averaged, as leaving pixels out would mislead.
-      const look = w * devicePixelRatio >= box.thumbnail[2] && !box.isInput ? 'exact' : 'reduced';
+      const look = w * drawnFor.scale * devicePixelRatio >= box.thumbnail[2] && !box.isInput ? 'exact' : 'reduced';
       draw('image', { href: net.value.sprite.url, width, height, class: look }, window_);
       if (isLinked(box)) drawCross(layer, left + x, top + y, w, h);
     } else {
@@ -161,10 +163,13 @@ export function mount({ element, props, server, trigger, watch }) {
 
   function drawFigure() {
     const start = performance.now();
-    drawnWidth = Math.min(figure.clientWidth || 600, 1800);
-    const options = fit(net, drawnWidth - 4);
-    const grid = layOut(net, options, drawnWidth - 4);
-    const width = Math.max(drawnWidth, grid.w + 2);
+    const room = { width: figure.clientWidth || 600, height: figure.clientHeight || 600 };
+    const options = fit(net, room.width - BAR, room.height - 20);
+    const { scale } = options;
+    const inner = (room.width - BAR) / scale;
+    const grid = layOut(net, options, inner - 4);
+    const width = Math.max(inner, grid.w + 4);
+    drawnFor = { ...room, scale };
     isOpen = Boolean(options.mini) || !net.children.size;
     const hadFocus = svg.contains(document.activeElement);
     svg.replaceChildren();
@@ -176,9 +181,7 @@ export function mount({ element, props, server, trigger, watch }) {
     let height = grid.h + 16;
     if (!isOpen) height += 8 + drawPanel(layer, height + 8, width);
     svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
-    // A scroll bar that comes up may make the figure a little smaller; one that is too wide scrolls in its card.
-    svg.style.minWidth = width > drawnWidth ? `${width}px` : '0';
-    svg.style.maxWidth = `${width}px`;
+    [svg.style.width, svg.style.height] = [`${width * scale}px`, `${height * scale}px`];
     svg.setAttribute('aria-label', t('figure_spoken', { title: net.value.title, count: placed.size }));
     mark();
     point(pointer.current());
@@ -191,7 +194,6 @@ export function mount({ element, props, server, trigger, watch }) {
     const { value } = net ?? {};
     for (const part of ['figure', 'legend']) find('.' + part).hidden = !net;
     find('.empty').hidden = Boolean(net);
-    find('.enlarge').hidden = !net;
     find('.empty').textContent = t('empty');
     find('.heading').textContent = t('heading');
     find('.network').textContent = value?.title ?? '';
@@ -281,8 +283,8 @@ export function mount({ element, props, server, trigger, watch }) {
     tip.hidden = false;
     const [outer, inner] = [figure.getBoundingClientRect(), spot.g.getBoundingClientRect()];
     tip.style.left = `${clamp(inner.left - outer.left, 0, Math.max(0, outer.width - tip.offsetWidth))}px`;
-    const below = inner.bottom + tip.offsetHeight + 12 < innerHeight;
-    tip.style.top = `${below ? inner.bottom - outer.top + 8 : inner.top - outer.top - tip.offsetHeight - 8}px`;
+    const below = inner.bottom + tip.offsetHeight + 12 < outer.bottom;
+    tip.style.top = `${below ? inner.bottom - outer.top + 8 : Math.max(0, inner.top - outer.top - tip.offsetHeight - 8)}px`;
   }
 
   function onKey(event) {
@@ -298,18 +300,6 @@ export function mount({ element, props, server, trigger, watch }) {
       placed.get(next).g.focus();
     } else if (!event.key.startsWith('Arrow')) return;
     event.preventDefault();
-  }
-
-  function enlarge() {
-    const isWide = !root.classList.contains('wide');
-    for (const one of [root, element]) one.classList.toggle('wide', isWide);
-    nameButton();
-  }
-
-  function nameButton() {
-    const isWide = root.classList.contains('wide');
-    find('.enlarge').textContent = t(isWide ? 'narrower' : 'enlarge');
-    find('.enlarge').setAttribute('aria-pressed', String(isWide));
   }
 
   // ---- the point of the picture that all panels mark ----
@@ -342,12 +332,11 @@ export function mount({ element, props, server, trigger, watch }) {
   // On the figure, as an SVG that listens to focus becomes a tab stop itself in Chromium.
   figure.addEventListener('focusin', (event) => event.target.matches(':focus-visible') && labelAt(event) && showTip(labelAt(event)));
   figure.addEventListener('focusout', () => (tip.hidden = true));
-  find('.enlarge').addEventListener('click', enlarge);
-  // A little more or less width, as from a scroll bar that comes and goes, is no reason to lay out anew.
+  // A little more or less room is no reason to lay out anew; none at all is that of a figure out of sight.
   new ResizeObserver(() => {
-    if (net && figure.clientWidth && Math.abs(figure.clientWidth - drawnWidth) > 18) drawFigure();
+    const [wider, higher] = [figure.clientWidth - drawnFor.width, figure.clientHeight - drawnFor.height];
+    if (net && figure.clientWidth && (Math.abs(wider) > 6 || Math.abs(higher) > 6)) drawFigure();
   }).observe(figure);
-  nameButton();
   watch('value', show);
   show();
 }

@@ -32,7 +32,6 @@ _TEMPLATE = """
 <section class="card">
   <header>
     <h3 class="heading"></h3><span class="network"></span><span class="badge" hidden></span>
-    <button class="enlarge" type="button" aria-pressed="false"></button>
   </header>
   <p class="before" hidden></p>
   <p class="empty"></p>

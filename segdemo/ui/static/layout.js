@@ -1,6 +1,7 @@
 // Where boxes and arrows of a network's figure go. Pure: nothing is drawn here, and how wide a text is, is told.
 export const LINE = 16; // of text, in pixels
 export const PAD = 7; // within a box
+const GAP = 22; // between rows of boxes
 export const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
 
 // A network to lay out: the value, its boxes by label, the smaller boxes in them, those at the top.
@@ -198,7 +199,8 @@ export function arrange(nodes, gapX, gapY) {
   for (const node of nodes) [node.x, node.y] = [node.cx - node.w / 2, rows.get(node.row) - node.anchor];
   const [left, top] = [Math.min(...nodes.map((node) => node.x)), Math.min(...nodes.map((node) => node.y))];
   for (const node of nodes) [node.x, node.y, node.cx] = [node.x - left, node.y - top, node.cx - left];
-  const w = Math.max(...nodes.map((node) => node.x + node.w));
+  const arcs = edges.filter(({ a, b, way }) => way === 'arc' && a.row !== b.row); // they go around, at the right
+  const w = Math.max(...nodes.map((node) => node.x + node.w), ...arcs.map(({ a, b }) => Math.max(a.x + a.w, b.x + b.w) + 14));
   return { nodes, edges, w, h: Math.max(...nodes.map((node) => node.y + node.h)), columns: columns.size };
 }
 
@@ -229,7 +231,7 @@ export function pathOf({ a, b, way }) {
     + ` V${edge(b, -down)}`;
 }
 
-// ---- which arrangement suits the width ----
+// ---- the input ----
 
 function inputBox(net, boxes) {
   const first = boxes.find((box) => !box.inputs.length) ?? boxes[0];
@@ -240,47 +242,130 @@ function inputBox(net, boxes) {
   return { ...box, thumbnail: net.value.picture, first: first.label };
 }
 
-// A grid too wide for the card is turned: its columns go down. A last resort, as a U then lies on its side.
-const turn = (box) => ({ ...box, row: box.column, column: box.row });
+// ---- other grids than the declared one ----
+
+const swapped = (boxes) => boxes.map((box) => ({ ...box, row: box.column, column: box.row }));
+
+// Every box in the row of its distance from the input: a chain becomes one column, whatever was declared.
+function inLine(boxes) {
+  const rows = new Map();
+  const known = new Map(boxes.map((box) => [box.label, box]));
+  const rowOf = (box) => {
+    if (!rows.has(box.label)) {
+      rows.set(box.label, 0); // ends what goes in circles
+      const before = box.inputs.filter((label) => known.has(label)).map((label) => rowOf(known.get(label)) + 1);
+      rows.set(box.label, Math.max(0, ...before));
+    }
+    return rows.get(box.label);
+  };
+  const taken = new Map();
+  return boxes.map((box) => {
+    const row = rowOf(box);
+    const column = taken.get(row) ?? 0;
+    taken.set(row, column + 1);
+    return { ...box, row, column };
+  });
+}
+
+// A tall grid goes on beside itself: its rows in strips from left to right, every other one upwards.
+function folded(boxes, strips) {
+  const rows = [...new Set(boxes.map((box) => box.row))].sort((a, b) => a - b);
+  const each = Math.ceil(rows.length / strips);
+  const first = Math.min(...boxes.map((box) => box.column));
+  const wide = Math.max(...boxes.map((box) => box.column)) - first + 1;
+  return boxes.map((box) => {
+    const [strip, row] = [Math.floor(rows.indexOf(box.row) / each), rows.indexOf(box.row) % each];
+    return { ...box, column: strip * wide + box.column - first, row: strip % 2 ? each - 1 - row : row };
+  });
+}
+
+// turned: columns go down; line: boxes in one line; strips: of a folded grid, `across`: strips below each other.
+function regrid(boxes, { turned, line, strips = 1, across }) {
+  const start = line ? inLine(boxes) : turned ? swapped(boxes) : boxes;
+  if (strips === 1) return across ? swapped(start) : start;
+  return across ? swapped(folded(start, strips)) : folded(start, strips);
+}
+
+const withInput = (net, tops) => {
+  const input = inputBox(net, tops);
+  return [input, ...tops.map((box) => (box.label === input.first ? { ...box, inputs: [''] } : box))];
+};
 
 export function layOut(net, options, width) {
-  const tops = options.turned ? net.tops.map(turn) : net.tops;
-  const input = inputBox(net, tops);
-  const boxes = [input, ...tops.map((box) => (box.label === input.first ? { ...box, inputs: [''] } : box))];
+  const { line, strips = 1 } = options;
+  // In a line the input is the first of its boxes; else it takes a free cell beside the first.
+  const boxes = line || strips > 1 ? regrid(withInput(net, net.tops), options) : withInput(net, regrid(net.tops, options));
   const side = sideOf(net.tops);
-  const gap = options.text === 'beside' ? 26 : 16;
-  const crowded = new Set(tops.map((box) => box.row).filter((row, i, rows) => rows.filter((one) => one === row).length > 2));
+  const gap = options.tight ? 10 : options.text === 'beside' ? 26 : 16;
+  const down = options.tight ? 13 : GAP;
+  const crowded = new Set(boxes.map((box) => box.row).filter((row, i, rows) => rows.filter((one) => one === row).length > 2));
   const nodes = boxes.map((box) => makeNode(net, box, { ...options, crowded }, side));
-  const plain = arrange(nodes, gap, 22);
+  const plain = arrange(nodes, gap, down);
   const spare = width - plain.w;
   if (!width || spare < 8 || plain.columns < 2) return plain;
-  return arrange(nodes, gap + Math.min(70, spare / (plain.columns - 1)), 22);
+  return arrange(nodes, gap + Math.min(70, spare / (plain.columns - 1)), down);
 }
 
-// All ways to draw the boxes: with what is inside them or without, text beside or below, pictures large or small.
-function candidates(isOpen_) {
-  const sizes = isOpen_ ? [40, 33, 27, 22].flatMap((mini) => [1.6, 2.6].map((factor) => ({ mini, limit: mini * factor })))
-    : [132, 108, 88, 72, 58, 46].map((limit) => ({ limit }));
-  return ['beside', 'below', 'mixed'].flatMap((text) => sizes.map((size) => ({ ...size, text })));
+// ---- which of them suits the pane ----
+
+const SMALLEST = 9 / 12; // of the letters, which are 12 pixels high: smaller they cannot be read
+const LIMITS = [280, 220, 170, 132, 108, 88, 72, 58, 46];
+const MINIS = [110, 85, 64, 52, 40, 33, 27, 22];
+const INSIDE = 130; // pixels below closed boxes, for what is inside the one picked
+
+// All grids worth trying. A U, and whatever else has skip connections, keeps the form that was declared for it.
+function grids(net) {
+  const all = [{ turned: false }, { turned: true }];
+  if (net.tops.some((box) => box.skips.length)) return all;
+  all.push({ line: true }, { line: true, across: true });
+  for (let strips = 2; strips <= Math.min(6, net.tops.length / 2); strips++) {
+    all.push({ line: true, strips }, { line: true, strips, across: true });
+  }
+  return all;
 }
 
-// The best is large without being too high. Boxes that hold a figure of their own are drawn open wherever they fit;
-// where they hold a mere chain, large pictures matter more.
-export function fit(net, width) {
-  const budget = Math.max(700, width * 1.25);
-  let [best, narrowest] = [null, null];
-  for (const turned of [false, true]) {
-    for (const open of net.children.size ? [true, false] : [false]) {
-      if (best && net.nested) break;
-      for (const one of candidates(open)) {
-        const options = { ...one, turned };
-        const size = layOut(net, options, 0);
-        const score = (open ? one.limit / 2 + one.mini * 2 + 20 : one.limit) - Math.max(0, size.h - budget) * 0.2;
-        if (!narrowest || size.w < narrowest.w) narrowest = { options, w: size.w };
-        if (size.w <= width && (!best || score > best.score)) best = { options, score };
+const sizes = (open) => (open ? MINIS.flatMap((mini) => [1.6, 2.6].map((factor) => ({ mini, limit: mini * factor })))
+  : LIMITS.map((limit) => ({ limit })));
+
+// How one way to draw the boxes fills the pane: the scale that shows all of it, and how large its pictures are then.
+function tried(net, options, { width, height }) {
+  const { w, h } = layOut(net, options, 0);
+  const room = net.children.size && !options.mini && !options.tight ? height - INSIDE : height;
+  const scale = Math.min(1, width / w, room / h);
+  const worth = options.mini ? options.limit / 2 + options.mini * 2 + (net.nested ? 80 : 20) : options.limit;
+  const plain = options.turned ? 0.8 : (options.strips ?? 1) > 1 ? 0.95 : 1;
+  return { options, w, h, scale, score: worth * scale * plain };
+}
+
+const bestBy = (key, all) => all.reduce((best, one) => (best && best[key] >= one[key] ? best : one), null);
+
+// The way with the largest pictures that shows the whole network with letters one can read: boxes with what is inside
+// them or without, text beside or below, in the declared grid or another. Where there is none, one goes on below the
+// pane. `scale`: how much smaller than laid out it is to be drawn.
+export function fit(net, width, height = Math.max(700, width * 1.25)) {
+  const [found, others] = sought(net, { width, height }, {});
+  const [tight, last] = found.length ? [[], []] : sought(net, { width, height }, { tight: true });
+  const best = bestBy('score', found) ?? bestBy('score', tight) ?? bestBy('flat', [...others, ...last]);
+  return { ...best.options, scale: best.scale >= SMALLEST ? best.scale : clamp(width / best.w, SMALLEST, 1) };
+}
+
+// What fits of all ways to draw the boxes, and what does not. tight: with small gaps, and with what is inside the box
+// that was picked below the pane.
+function sought(net, pane, more) {
+  const [found, others] = [[], []];
+  for (const open of net.children.size ? [true, false] : [false]) {
+    const middle = open ? { mini: 27, limit: 43 } : { limit: 58 };
+    const ways = grids(net).flatMap((grid) => ['beside', 'below', 'mixed'].map((text) => ({ ...grid, ...more, text })));
+    const first = ways.map((way) => tried(net, { ...way, ...middle }, pane));
+    const narrow = [...first].sort((a, b) => a.w - b.w).slice(0, 2);
+    const promising = new Set([...first.sort((a, b) => b.score - a.score).slice(0, 6), ...narrow]);
+    for (const { options: way } of promising) {
+      for (const size of sizes(open)) {
+        const one = tried(net, { ...way, ...size }, pane);
+        if (one.scale >= SMALLEST) found.push(one);
+        else others.push({ ...one, flat: pane.width / one.w >= SMALLEST ? -one.h : -1e4 - one.w });
       }
     }
-    if (best) break;
   }
-  return (best ?? narrowest).options;
+  return [found, others];
 }

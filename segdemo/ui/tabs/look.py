@@ -16,14 +16,9 @@ from segdemo.ui.panels.channels import ChannelsPanel, Sheet
 from segdemo.ui.panels.figure import Figure, FigurePanel
 from segdemo.ui.panels.menu import Menu
 from segdemo.ui.panels.segmentation import SegmentationPanel
+from segdemo.ui.panels.workspace import Workspace
 
 TITLE = "page.look"
-# Where the figure stays in sight, the page moves to the channels of the stage that was picked.
-SHOW_CHANNELS = """() => {
-  const sheet = document.getElementById('inside-column');
-  const beside = matchMedia('(min-width: 1280px)').matches;
-  if (beside && sheet.getBoundingClientRect().top > innerHeight / 2) sheet.scrollIntoView({block: 'start'});
-}"""
 
 
 def build(page: Page) -> None:
@@ -33,15 +28,21 @@ def build(page: Page) -> None:
     picked = gr.State("", time_to_live=3600)  # the layer picked last, maybe of a network whose run is to come
     page.former.render()
     with gr.Row(elem_id="views"):
-        with gr.Column(elem_id="segmentation-column", min_width=320):
-            segmentation = SegmentationPanel(page.engine, elem_id="segmentation")
-        with gr.Column(elem_id="diagram-column", min_width=320):
-            figure = FigurePanel(page.engine, elem_id="diagram")
-        with gr.Column(elem_id="inside-column", min_width=320):
+        with gr.Column(elem_id="segmentation", min_width=0):
+            segmentation = SegmentationPanel(page.engine)
+        with gr.Column(elem_id="figure", min_width=0):
+            figure = FigurePanel(page.engine)
+        with gr.Column(elem_id="channels", min_width=0):
             layer = Menu(
-                label=i18n("page.layer"), info=i18n("page.layer_info"), choices=[], filterable=True, elem_id="layer"
+                label=i18n("page.layer"),
+                info=i18n("page.layer_info"),
+                choices=[],
+                filterable=True,
+                container=False,
+                elem_id="layer",
             )
-            channels = ChannelsPanel(page.engine, elem_id="sheet")
+            channels = ChannelsPanel(page.engine)
+    Workspace(elem_id="workspace")
     page.shows_progress.append(segmentation)
     page.on("network", look.draw_network, [figure, picked], [page.view])
     page.on("result", look.show, [segmentation, figure, layer, channels, picked, page.view], [picked, page.view])
@@ -52,7 +53,6 @@ def build(page: Page) -> None:
     page.picks("channel", channels.select)
     page.picks("network", segmentation.suggested)
     page.picks("layer", layer.input)
-    figure.select(None, None, None, js=SHOW_CHANNELS, api_visibility="private")
 
 
 class Look:

@@ -145,7 +145,7 @@ def point(name: str, value: Any) -> tuple[int, int]:
         "“{name}” has to be a pixel of the picture, two whole numbers x and y, but {came} came. Correct it and try "
         "again.",
         name=name,
-        came=_written(value),
+        came=written(value),
     )
 
 

@@ -69,7 +69,8 @@ class Gate:
         elif SHUT.match(rest):
             answer = PlainTextResponse("Not found", 404)
         elif rest.startswith(PANELS) and not is_short_json(headers):
-            answer = PlainTextResponse("A panel is asked in a few words of JSON", 413)
+            sentence = text(request, "page.too_long")  # type: ignore[arg-type]
+            answer = JSONResponse({"detail": sentence, "error": sentence}, 413)
         elif is_foreign(headers) and ("cookie" in headers or "authorization" in headers):
             answer = PlainTextResponse(text(request, "page.foreign"), 403)  # type: ignore[arg-type]
         await self._let_in(answer, request, rest, _placed(scope, headers, prefix, rest), receive, _protected(send))

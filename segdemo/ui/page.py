@@ -487,8 +487,8 @@ def done(result: Result, facts: NetworkFacts, request: gr.Request | None) -> str
 
 
 def unchanged() -> gr.Error:
-    """End, without a word, what follows an event by which nothing was chosen: a menu may be left as it was."""
-    return gr.Error("", visible=False, print_exception=False)
+    """End, without a word on the page, what follows an event by which nothing was chosen: menus may be left so."""
+    return gr.Error("Nothing else was chosen.", visible=False, print_exception=False)
 
 
 def pick_example(index: int) -> str:

@@ -61,7 +61,7 @@ def visitors() -> Iterator[Callable[[int], Visitor]]:
     """Visitors of a page in this process, by number."""
     page = build_app()
     _, site, _ = launch(page, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
-    ids = {str(getattr(block, "elem_id", "")): number for number, block in page.blocks.items()}
+    ids = {type(block).__name__: number for number, block in page.blocks.items()}
     made: list[Visitor] = []
 
     def new(number: int) -> Visitor:
@@ -82,7 +82,7 @@ def flood(kind: str, visitor: Visitor, picture: dict[str, Any], fingerprint: str
         visitor.segment(picture, "unet_narrow", size)
     elif kind == "panel":
         run = {"network": "unet_narrow", "picture": fingerprint, "size": size, "step": None}
-        visitor.ask("sheet", "channels", run=run, layer="Encoder 1", channel=turn % 4)
+        visitor.ask("ChannelsPanel", "channels", run=run, layer="Encoder 1", channel=turn % 4)
     elif kind == "config":
         visitor.http.get("config")
     else:
@@ -115,7 +115,7 @@ def test_a_flood_from_one_address_shuts_nobody_else_out(visitors: Callable[[int]
             assert max(answer["probability"], key=answer["probability"].get) == "5"
             seen = visitors.engine.keep(example("digit"))  # type: ignore[attr-defined]
             run = {"network": "lenet", "picture": seen, "size": 32, "step": None}
-            drawn = other.ask("sheet", "channels", run=run, layer="Conv 1", channel=3)
+            drawn = other.ask("ChannelsPanel", "channels", run=run, layer="Conv 1", channel=3)
             assert drawn.status_code == 200
             assert drawn.json()["enlarged"]["channel"] == 3
         finally:
@@ -134,9 +134,9 @@ def test_four_visitors_who_load_the_same_view_forty_times_get_every_file_whole(
         one = visitors(4 + number)
         found = []
         for _ in range(40):
-            view = one.ask("segmentation", "segmentation", run=run).json()
-            sheet = one.ask("sheet", "channels", run=run, layer="Encoder 1", channel=0).json()
-            figure = one.ask("diagram", "figure", network="unet_narrow", size=128, run=run).json()
+            view = one.ask("SegmentationPanel", "segmentation", run=run).json()
+            sheet = one.ask("ChannelsPanel", "channels", run=run, layer="Encoder 1", channel=0).json()
+            figure = one.ask("FigurePanel", "figure", network="unet_narrow", size=128, run=run).json()
             files = (view["picture"], view["labels"], view["seen"], sheet["sprite"], sheet["enlarged"]["exact"])
             found.append(tuple(map(one.file, (*files, figure["sprite"]))))
         return found

@@ -72,7 +72,7 @@ def stranger(address: str, request: pytest.FixtureRequest) -> Stranger:
 def settled(stranger: Stranger) -> Stranger:
     """One whose page shows a run."""
     file = {"path": stranger.upload(example("digit")), "meta": {"_type": "gradio.FileData"}}
-    assert said(stranger.ask(number_of("segment"), [file, NETWORK, SIDE, 10**6])) == ""
+    assert said(stranger.ask(number_of("segment"), [file, NETWORK, SIDE, 10**6, None])) == ""
     number = number_of("show")
     assert said(stranger.ask(number, [None] * len(FUNCTIONS[number].inputs))) == ""
     return stranger
@@ -503,6 +503,6 @@ def test_an_address_with_odd_words_opens_the_page(
     query: dict[str, str], address: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = f"{address}gradio_api/call/open"
-    event = HTTP.post(url, json={"data": []}, params=query).json()["event_id"]
+    event = HTTP.post(url, json={"data": [""]}, params=query).json()["event_id"]
     assert "event: complete" in HTTP.get(f"{url}/{event}").text
     assert not [record for record in caplog.records if record.levelname == "ERROR"]

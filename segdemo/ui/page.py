@@ -16,7 +16,7 @@ from gradio.context import LocalContext
 
 from segdemo.engine import Cancelled, Engine, Progress
 from segdemo.errors import InputError
-from segdemo.examples import EXAMPLES, example
+from segdemo.examples import EXAMPLES, FIRST, example
 from segdemo.questions import Catalogue, Run, facts_of
 from segdemo.results import NetworkFacts, Result
 from segdemo.ui import address, checks, visits
@@ -208,7 +208,7 @@ class Page:
             return self._shown(uploaded(photo))
         except InputError as error:
             warn(error, request)
-            return str(example(address.FIRST))
+            return str(example(FIRST))
 
     def _shown(self, path: str) -> str:
         fingerprint = self._fingerprints.of(original_of(path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -48,7 +48,7 @@ class WantedEngine:
         """Return a picture that is kept."""
         return self._engine.picture(fingerprint)
 
-    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Iterator[Any]:
+    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Generator[Any, None, None]:
         """Yield ``Progress``, and then the answer."""
         return self._engine.ask(question, self._both(should_continue))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -58,9 +59,7 @@ def test_back_and_forward_walk_through_the_choices_without_loading_the_page_anew
     assert page.evaluate("() => window.stayed") is True
 
 
-def _containing(word: str) -> object:
-    import re
-
+def _containing(word: str) -> re.Pattern[str]:
     return re.compile(word)
 
 

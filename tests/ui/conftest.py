@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import Mock
@@ -145,7 +145,7 @@ class Table:
             raise InputError("picture_forgotten", "The picture is no longer kept.")
         return Read(self.pictures[fingerprint])
 
-    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Iterator[Any]:
+    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Generator[Any, None, None]:
         """Yield the answer."""
         yield self.answer(question)
 

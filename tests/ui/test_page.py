@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -208,7 +208,7 @@ def test_clearing_the_picture_is_no_mistake(real: Page) -> None:
 class Slow(Table):
     """An engine during whose work something happens."""
 
-    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Iterator[Any]:
+    def ask(self, question: Question, should_continue: ShouldContinue = always) -> Generator[Any, None, None]:
         """Yield how far the work is, let it happen, and yield the answer if it is still wanted."""
         yield Progress(1, 2)
         self.happens()

@@ -26,7 +26,7 @@ def build(page: Page) -> None:
     i18n = page.i18n
     look = Look(page.engine)
     picked = gr.State("", time_to_live=3600)  # the layer picked last, maybe of a network whose run is to come
-    page.former.render()
+    page.former.render()  # type: ignore[no-untyped-call]
     with gr.Row(elem_id="views"):
         with gr.Column(elem_id="segmentation", min_width=0):
             segmentation = SegmentationPanel(page.engine)

@@ -80,7 +80,7 @@ def test_the_tab_of_networks_has_a_table_with_a_card_and_a_way_in_for_each(
         expect(row).to_contain_text(spec.title)
         expect(row.locator(".about")).not_to_be_empty()
         row.locator(".name").click()
-        expect(visitor.page.locator("#card h2")).to_have_text(spec.title)
+        expect(visitor.page.locator("#card h2").first).to_have_text(spec.title)
         expect(visitor.page.locator("#card a").last).to_be_visible()
     expect(table.locator("tr[data-network=unet]")).to_contain_text("0.844")
     table.locator("tr[data-network=unet] .open").click()

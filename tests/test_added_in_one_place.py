@@ -30,6 +30,8 @@ from segdemo.questions import Catalogue, LayerSummary, Run
 from segdemo.ui import TABS, build_app, launch
 from segdemo.ui.guard import GuardedBlocks
 from segdemo.ui.javascript import ELSEWHERE, loader, modules, version
+from segdemo.ui.panels.figure import FigurePanel
+from segdemo.ui.panels.segmentation import SegmentationPanel
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 
@@ -98,6 +100,11 @@ class Visit:
         (found,) = (block for block in self.page.blocks.values() if getattr(block, "elem_id", None) == name)
         return found
 
+    def panel(self, kind: type) -> Any:
+        """Return the one panel of a kind."""
+        (found,) = (block for block in self.page.blocks.values() if type(block) is kind)
+        return found
+
     def tell(self, source: Any, event: str, **data: Any) -> None:
         """Do what the page does at an event."""
         for number, function in self.page.fns.items():
@@ -118,7 +125,7 @@ class Visit:
                 elif "value" in value:
                     self.values[block._id] = value["value"]
         for after, follower in self.page.fns.items():
-            if follower.trigger_after == number:
+            if follower.trigger_after == number and not follower.trigger_only_on_failure:
                 self._call(after, {})
 
 
@@ -156,8 +163,8 @@ def test_a_network_is_on_the_menu_and_runs_on_the_page(network: ModuleType, engi
     visit.tell(menu, "input")
     assert visit.values[sizes._id] == 128
     assert "Two layers" in visit.values[status._id]
-    assert visit.values[visit.component("segmentation")._id]["network"] == "two_layers"
-    figure = visit.component("diagram")
+    assert visit.values[visit.panel(SegmentationPanel)._id]["network"] == "two_layers"
+    figure = visit.panel(FigurePanel)
     drawn = figure.figure(visit.values[figure._id], gr.Request(headers={}, cookies={}))
     assert [box["label"] for box in drawn["boxes"]] == ["Around", "Logits"] and drawn["untrained"]
 
@@ -171,7 +178,7 @@ def test_a_tab_gets_the_result_and_the_stage_that_is_picked(
     (shares,) = (block for block in visit.page.blocks.values() if isinstance(block, gr.Label))
     (picked,) = (block for block in visit.component("shares").children if isinstance(block, gr.Markdown))
     visit.tell(visit.page, "load")
-    first = visit.component("diagram")
+    first = visit.panel(FigurePanel)
     run = Run(**visit.values[first._id]["run"])
     result = engine.answer(run)
     told = {entry["label"]: entry["confidence"] for entry in visit.values[shares._id]["confidences"]}
@@ -231,7 +238,7 @@ def test_a_panel_follows_the_run_on_show(bars: None, engine: LocalEngine) -> Non
     visit = Visit(build_app(engine))
     visit.tell(visit.page, "load")
     asked = visit.values[visit.component("the_bars")._id]
-    assert asked == {"run": visit.values[visit.component("segmentation")._id]}
+    assert asked == {"run": visit.values[visit.panel(SegmentationPanel)._id]}
 
 
 def test_two_panels_of_one_name_are_refused(tmp_path: Path) -> None:

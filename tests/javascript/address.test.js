@@ -15,13 +15,22 @@ test('null and undefined take a parameter away, 0 does not', () => {
 
 test('changes replace the entry of the history and keep its state', (context) => {
   const written = [];
-  globalThis.location = {href: PAGE};
-  globalThis.history = {state: {kept: true}, replaceState: (...entry) => written.push(entry)};
+  let loads = 0;
+  globalThis.location = {href: PAGE, reload: () => { loads++; }};
+  globalThis.history = {state: {kept: true}, replaceState: (...entry) => {
+    written.push(entry);
+    [globalThis.history.state, , globalThis.location.href] = entry;
+  }};
   context.after(() => { delete globalThis.location; delete globalThis.history; });
   assert.equal(read('stage'), 'En_1');
   assert.equal(read('channel'), null);
   change({stage: null});
-  assert.deepEqual(written, [[{kept: true}, '', 'http://localhost/demo/?network=unet#part']]);
+  assert.deepEqual(written, [[{kept: true, photo: null}, '', 'http://localhost/demo/?network=unet#part']]);
+  change({stage: null});
+  assert.equal(written.length, 1); // nothing is another
+  assert.equal(loads, 0);
   go({network: null, stage: null});
   assert.equal(globalThis.location.href, 'http://localhost/demo/#part');
+  assert.deepEqual(globalThis.history.state, {kept: true, photo: null});
+  assert.equal(loads, 1);
 });

@@ -23,7 +23,7 @@ def test_back_and_forward_walk_through_the_choices_without_loading_the_page_anew
     page, large = visitor.page, visitor.sheet.locator(".large:not(.loading)")
     page.evaluate("() => { window.stayed = true; }")
     with visitor.until_sheet_is_new():
-        visitor.stage("Blocks 3-5").click()
+        visitor.pick("Blocks 3-5")
     visitor.tile(7).click()
     visitor.expect_in_address("channel", "7")
     visitor.show("entropy")
@@ -40,7 +40,7 @@ def test_back_and_forward_walk_through_the_choices_without_loading_the_page_anew
     expect(large.locator("h4")).to_have_text("Channel 7")
     page.go_back()
     visitor.expect_in_address("example", None)
-    expect(page.locator('#picture img[src*="chelsea"]')).to_be_visible()
+    expect(page.locator('#picture img[src*="chelsea"]')).to_have_count(1)
     expect(visitor.segmentation.locator("canvas.map")).to_have_attribute("aria-label", _containing("cat"))
     page.go_back()
     expect(visitor.segmentation.locator(".stage")).to_have_attribute("data-view", "mask")
@@ -72,7 +72,7 @@ def test_ranking_scale_and_page_are_part_of_the_address_and_come_back(visitor: V
         visitor.sheet.get_by_role("button", name="Previous channels").click()
     visitor.expect_in_address("sheet", None)
     with visitor.until_sheet_is_new():
-        visitor.sheet.locator(".ranking").select_option("variance")
+        visitor.sheet.locator(".ranking").press("v")  # as a person at the keyboard chooses “variance”
     visitor.expect_in_address("ranking", None)
     with visitor.until_sheet_is_new():
         visitor.page.go_back()
@@ -86,14 +86,14 @@ def test_a_step_of_the_training_says_its_number_and_back_returns_to_it(visitor: 
     visitor.open(network="unet_narrow", side=128, step=29)
     reached = visitor.page.locator("#step-reached")
     expect(reached).to_have_text("step 29")
-    with visitor.until_sheet_is_new():
+    with visitor.until_sheet_is_new(), visitor.inputs():
         visitor.page.locator("#step input[type=range]").press("ArrowRight")
     expect(reached).to_have_text("step 87")
     visitor.expect_in_address("step", "87")
     visitor.page.go_back()
     expect(visitor.status).to_contain_text("after 29 steps of training")
     expect(reached).to_have_text("step 29")
-    with visitor.until_sheet_is_new():
+    with visitor.until_sheet_is_new(), visitor.inputs():
         visitor.page.locator("#step input[type=range]").press("End")
     expect(reached).to_have_text("the end of the training")
 
@@ -152,7 +152,7 @@ def test_without_a_clipboard_the_link_stands_in_a_field_ready_to_be_copied(visit
 def test_the_page_says_that_the_first_picture_is_loading(
     new_page: Callable[..., Page], app_url: str, held_back: Callable[..., object]
 ) -> None:
-    for locale, words in (("en-GB", "The first picture is being loaded"), ("zh-CN", "正在加载")):
+    for locale, words in (("en-GB", "The first picture is being loaded"), ("zh-CN", "正在加载第一张图片")):
         visitor = Visitor(new_page(locale=locale), app_url)
         with held_back():  # type: ignore[attr-defined]
             visitor.visit(side=257)

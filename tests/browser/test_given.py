@@ -21,7 +21,7 @@ GIVE = """async ([kind, files]) => {
   }
   const event = kind === 'paste' ? new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true})
     : new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true});
-  document.querySelector('#sheet').dispatchEvent(event);
+  document.querySelector('#channels').dispatchEvent(event);
 }"""
 
 
@@ -62,7 +62,7 @@ def test_the_language_switch_and_a_reload_keep_ones_own_picture_and_back_returns
     expect(visitor.page.locator("html")).to_have_attribute("lang", "zh-CN")
     visitor.wait_until_drawn()
     expect_class(visitor, "人")
-    expect(visitor.page.locator('#picture img[src*="me.png"]')).to_be_visible()
+    expect(visitor.page.locator('#picture img[src*="me.png"]')).to_have_count(1)
     visitor.page.reload()
     visitor.wait_until_drawn()
     expect_class(visitor, "人")
@@ -82,7 +82,7 @@ def test_a_picture_dropped_or_pasted_anywhere_is_run(visitor: Visitor, me: Path,
     visitor.open(side=257)
     give(visitor, kind, me)
     expect_class(visitor, "person")
-    expect(visitor.page.locator('#picture img[src*="me.png"]')).to_be_visible()
+    expect(visitor.page.locator('#picture img[src*="me.png"]')).to_have_count(1)
     expect(visitor.toast).to_have_count(0)
 
 
@@ -136,7 +136,8 @@ def test_a_result_beside_another_picture_says_that_it_is_a_former_one(
         (tmp_path / "diary.png").write_text("Dear diary")
         visitor.upload(tmp_path / "diary.png")
     else:
-        visitor.page.locator("#picture .icon-button-wrapper button").last.click()
+        with visitor.inputs():
+            visitor.page.locator("#picture .icon-button-wrapper button").last.click()
     expect(former).to_contain_text(FORMER[locale])
     expect(former).to_contain_text("DeepLabv3")
     visitor.choose_example(0)

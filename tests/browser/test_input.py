@@ -42,7 +42,7 @@ UNREADABLE = " cannot be read as a picture: it is empty, damaged or of another k
         (renamed_text, "diary.png", "diary.png" + UNREADABLE),
         (truncated_jpeg, "half.jpg", "half.jpg cannot be read as a picture: the file is damaged or ends early"),
         (nothing, "empty.png", "empty.png" + UNREADABLE),
-        (tiny_file_of_81_megapixels, "white.png", "The picture has 9000 × 9000 pixels; at most"),
+        (tiny_file_of_81_megapixels, "white.png", "white.png has 9000 × 9000 pixels; at most"),
     ],
 )
 def test_a_bad_file_is_answered_with_a_sentence_and_the_next_run_works(

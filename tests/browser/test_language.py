@@ -13,7 +13,11 @@ from tests.browser.visitor import Visitor
 
 @pytest.mark.parametrize(
     ("locale", "view", "own"),
-    [("zh-CN", {}, "点击上传"), ("zh-TW", {}, "點擊上傳"), ("en-GB", {"lang": "zh"}, "点击上传")],
+    [
+        ("zh-CN", {}, "将图像文件拖放到此处以上传"),
+        ("zh-TW", {}, "將圖像檔案拖放到這裡上傳"),
+        ("en-GB", {"lang": "zh"}, "将图像文件拖放到此处以上传"),
+    ],
 )
 def test_everything_is_chinese_by_the_browser_or_by_the_address(
     new_page: Callable[..., Page], app_url: str, locale: str, view: dict[str, str], own: str
@@ -42,7 +46,8 @@ def test_everything_is_chinese_by_the_browser_or_by_the_address(
     expect(visitor.diagram.locator(".legend")).to_contain_text("跳跃连接")
     with visitor.inputs():
         page.locator("#picture button").nth(1).click()
-        expect(page.locator("#picture")).to_contain_text(own)  # the words of Gradio itself
+        expect(page.locator("#picture")).to_contain_text("把图片拖到这里")
+        expect(page.get_by_role("button", name=own)).to_be_visible()  # the words of Gradio itself
     visitor.run()
     expect(visitor.toast).to_contain_text("还没有图片。请上传或粘贴一张")
 

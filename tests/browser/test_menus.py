@@ -19,6 +19,8 @@ def test_a_menu_left_without_a_choice_changes_nothing(visitor: Visitor, menu: st
     page = visitor.page
     before = (page.url, page.evaluate("() => history.length"))
     ready = visitor.sheet.locator("[data-ready]").get_attribute("data-ready")
+    if menu != "#layer":
+        visitor.open_inputs()
     page.locator(f"{menu} input").click()
     if leave == "typed":
         page.keyboard.type("zzz")
@@ -42,6 +44,8 @@ def test_a_menu_left_without_a_choice_changes_nothing(visitor: Visitor, menu: st
 @pytest.mark.parametrize("menu", MENUS)
 def test_what_is_typed_takes_the_place_of_what_is_written(visitor: Visitor, menu: str, way: str) -> None:
     visitor.open(side=257)
+    if menu != "#layer":
+        visitor.open_inputs()
     field = visitor.page.locator(f"{menu} input")
     if way == "click":
         field.click()

@@ -68,13 +68,18 @@ class Visitor:
         """Press Run."""
         self.page.locator("#run").click()
 
-    @contextmanager
-    def inputs(self) -> Iterator[None]:
-        """Open all inputs, do what is in the block, and close them again."""
+    def open_inputs(self) -> Locator:
+        """Open all inputs, if they are not open; gives the button that opens and closes them."""
         opener = self.page.locator("#chosen .opener")
         expect(self.page.locator("#chosen [data-ready]")).to_be_visible()
         if opener.get_attribute("aria-expanded") == "false":
             opener.click()
+        return opener
+
+    @contextmanager
+    def inputs(self) -> Iterator[None]:
+        """Open all inputs, do what is in the block, and close them again."""
+        opener = self.open_inputs()
         yield
         if opener.get_attribute("aria-expanded") == "true":
             opener.click()

@@ -23,12 +23,12 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 PATIENCE = 60.0  # seconds
 SEGMENTED = "() => { const body = document.querySelector('#segmentation .body'); return body && !body.hidden; }"
 SHEET_DRAWN = "() => document.querySelector('#channels [data-ready]:not([data-ready^=empty])')"
-# From the browser's own time of the click to the second frame after the sheet says that it is drawn.
+# From the browser's own time of the click to the second frame after the grid says that it is drawn.
 WATCH = """() => {
   const marked = document.querySelector('#channels [data-ready]');
   const before = marked.dataset.ready;
   window.painted = new Promise((resolve, reject) => {
-    setTimeout(() => reject(new Error('no new sheet within 30 s of the click')), 30000);
+    setTimeout(() => reject(new Error('no new grid within 30 s of the click')), 30000);
     document.addEventListener('click', (click) => {
       const observer = new MutationObserver(() => {
         if (marked.dataset.ready === before) return;
@@ -45,11 +45,11 @@ WATCH_MOVES = """() => {
   window.moves = [];
   addEventListener('pointermove', () => {
     const start = performance.now();
-    const before = document.querySelector('#sheet .pointed > i').style.transform;
+    const before = document.querySelector('#channels .pointed > i').style.transform;
     requestAnimationFrame(() => {
       const { port1, port2 } = new MessageChannel();
       port1.onmessage = () => {
-        const moved = document.querySelector('#sheet .pointed > i').style.transform !== before;
+        const moved = document.querySelector('#channels .pointed > i').style.transform !== before;
         if (moved) window.moves.push(performance.now() - start);
       };
       port2.postMessage(null);
@@ -111,7 +111,7 @@ def starts(repeats: int) -> dict[str, list[float]]:
 
     Returns:
         Seconds from starting the process to: the first byte, the painted segmentation of the first example, the
-        painted channel sheet.
+        painted channel grid.
     """
     moments: dict[str, list[float]] = {"first byte": [], "painted segmentation": [], "painted channels": []}
     with chromium() as browser:
@@ -146,7 +146,7 @@ def stage_changes(networks: list[str], rounds: int) -> dict[str, list[float]]:
         rounds: rounds that count; one before them does not.
 
     Returns:
-        Seconds from click to painted sheet, by network.
+        Seconds from click to painted channels, by network.
     """
     seconds: dict[str, list[float]] = {}
     with app() as (address, _), chromium() as browser:
@@ -164,7 +164,7 @@ def stage_changes(networks: list[str], rounds: int) -> dict[str, list[float]]:
 
 
 def click(page: Page, label: str) -> float:
-    """Click a stage; returns the seconds until its sheet is painted."""
+    """Click a stage; returns the seconds until its channel grid is painted."""
     page.evaluate(WATCH)
     page.locator(f'#figure .node[data-label="{label}"]').click(position={"x": 6, "y": 6})
     return float(page.evaluate("() => window.painted")) / 1000

@@ -118,7 +118,7 @@ def _alone(asked: tuple[Path, str, int]) -> Alone:
             | {"dead_channels": list(summary.dead)}
             | {"channels_by_variance": summary.channels.ranked("variance")[:16].tolist()}
         )
-    facts = {"network": network, "trained": result.trained, "side": result.side}
+    facts = {"network": network, "trained": result.trained, "side": result.input_size}
     facts |= {"width": result.size[0], "height": result.size[1]}
     percent = {share.name: round(share.percent, 4) for share in result.classes}
     confidence = result.confidence if result.mask.size < 1 << 20 else np.empty((0, 0), np.float32)

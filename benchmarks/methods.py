@@ -16,11 +16,11 @@ from segdemo.examples import example
 from segdemo.images import to_batch
 from segdemo.networks import NETWORKS, unet
 from segdemo.segmenter import Segmenter
-from segdemo.summaries import glimpse, summarise
+from segdemo.summaries import preview, summarise
 
 # The U-Net as wide as in the paper, with random weights: what is measured does not depend on them.
 NETWORKS["unet_64"] = replace(
-    unet.SPEC, name="unet_64", title="U-Net, 64 channels", build=lambda classes: unet.UNet(3, classes)
+    unet.NETWORK, name="unet_64", title="U-Net, 64 channels", build=lambda classes: unet.UNet(3, classes)
 )
 COMPARED = ("deeplabv3_mobilenet_v2", "u2netp", "unet_64")
 SIDES = {"deeplabv3_mobilenet_v2": 513}  # its sides are 8k + 1
@@ -45,7 +45,7 @@ class Case:
         self.network = self.segmenter.network
         if plain:
             self.network.to(memory_format=torch.contiguous_format)
-        self.batch = to_batch(self.picture, self.segmenter.spec.rule, self.side)[0]
+        self.batch = to_batch(self.picture, self.segmenter.spec.preprocessing, self.side)[0]
 
 
 def bare(case: Case) -> Callable[[], object]:
@@ -69,9 +69,9 @@ def watched(case: Case) -> Callable[[], object]:
         with (
             torch.inference_mode(),
             capture(case.network, outer, reduce=summarise) as layers,
-            capture(case.network, inner, reduce=glimpse) as glimpses,
+            capture(case.network, inner, reduce=preview) as previews,
         ):
-            return case.network(case.batch), layers, glimpses
+            return case.network(case.batch), layers, previews
 
     return call
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-from benchmarks import browser, sheet
+from benchmarks import browser, channel_grid
 from benchmarks.alone import in_its_own_process
 from benchmarks.methods import COMPARED, METHODS, Case, bare
 from benchmarks.report import Table
@@ -83,22 +83,22 @@ def against_peers() -> Table:
     return table
 
 
-def sheets() -> Table:
-    """(c) A sheet of 64 channels against matplotlib subplots."""
+def channel_grids() -> Table:
+    """(c) A grid of 64 channels against matplotlib subplots."""
     case = Case("deeplabv3_mobilenet_v2")
-    values = sheet.activation(case)
+    values = channel_grid.activation(case)
     summary = summarise(values)
     size = " × ".join(map(str, values.shape[1:]))
     table = Table(
-        "(c) A sheet of 64 channels as a PNG, against matplotlib subplots",
-        f"An activation of {size} in memory, {ROUNDS} rounds. The page draws sheets from the summary that the pass "
+        "(c) A grid of 64 channels as a PNG, against matplotlib subplots",
+        f"An activation of {size} in memory, {ROUNDS} rounds. The page draws grids from the summary that the pass "
         "left. Aim: 50 times faster.",
         ("method", "time", "matplotlib takes"),
     )
     methods: dict[str, Callable[[], object]] = {
-        "64 subplots, savefig": lambda: sheet.subplots(values),
-        "segdemo, from the summary": lambda: sheet.from_summary(summary),
-        "segdemo, from the activation, statistics included": lambda: sheet.from_activation(values),
+        "64 subplots, savefig": lambda: channel_grid.subplots(values),
+        "segdemo, from the summary": lambda: channel_grid.from_summary(summary),
+        "segdemo, from the activation, statistics included": lambda: channel_grid.from_activation(values),
     }
     seconds = take_turns(methods, ROUNDS)
     for name, times in seconds.items():
@@ -107,11 +107,11 @@ def sheets() -> Table:
 
 
 def clicks() -> Table:
-    """(d) From a click on a stage to its painted sheet."""
+    """(d) From a click on a stage to its painted channels."""
     table = Table(
-        "(d) Click on a stage to painted sheet",
+        "(d) Click on a stage to painted channels",
         "Headless Chromium and the app on the same machine; every outer stage of the figure, 3 rounds after one that "
-        "does not count. From the browser's time of the click to the second frame after the sheet is drawn. "
+        "does not count. From the browser's time of the click to the second frame after the grid is drawn. "
         "Aim: under 120 ms.",
         ("network", "clicks", "time"),
     )
@@ -173,7 +173,7 @@ def pointer() -> Table:
 PARTS: dict[str, Callable[[], Table]] = {
     "a": against_bare,
     "b": against_peers,
-    "c": sheets,
+    "c": channel_grids,
     "d": clicks,
     "e": memory_formats,
     "f": starts,

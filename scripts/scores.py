@@ -25,7 +25,7 @@ from segdemo.evaluation import evaluate, evaluate_labelled
 from segdemo.examples import PHOTOGRAPHS, example
 from segdemo.images import load_picture, to_batch
 from segdemo.labelled import DIGITS
-from segdemo.networks import NETWORKS, NetworkSpec
+from segdemo.networks import NETWORKS, Network
 from segdemo.networks.classes import ANIMALS, SALIENT
 from segdemo.predictions import Predictor
 
@@ -34,7 +34,7 @@ START, END = "<!-- scores -->", "<!-- end of scores -->"
 HEAD = ("network", "good for", "parameters", "file", "score", "on", "working size", "time per picture")
 
 
-def measure(spec: NetworkSpec, folder: Path, limit: int | None) -> dict[str, Any]:
+def measure(spec: Network, folder: Path, limit: int | None) -> dict[str, Any]:
     """Measure one network."""
     network = spec.build(len(spec.classes)).eval()
     checkpoints.load(network, spec)
@@ -51,7 +51,7 @@ def measure(spec: NetworkSpec, folder: Path, limit: int | None) -> dict[str, Any
     }
 
 
-def row(spec: NetworkSpec, found: dict[str, Any]) -> tuple[str, ...]:
+def row(spec: Network, found: dict[str, Any]) -> tuple[str, ...]:
     """Write what was measured of a network as a line of the table."""
     purpose = "the prominent thing" if spec.classes == SALIENT else f"{len(spec.classes) - 1} classes and background"
     return (
@@ -61,12 +61,12 @@ def row(spec: NetworkSpec, found: dict[str, Any]) -> tuple[str, ...]:
         f"{found['bytes'] / 1e6:.1f} MB",
         f"{found['metric']} {found['score']:.3f}",
         f"{found['data']}, {found['pictures']} pictures",
-        f"{spec.rule.side} px",
+        f"{spec.preprocessing.size} px",
         f"{1000 * found['seconds']:.{0 if spec.task == 'segmentation' else 1}f} ms",
     )
 
 
-def judge(network: torch.nn.Module, spec: NetworkSpec, folder: Path, limit: int | None) -> tuple[str, float, str, int]:
+def judge(network: torch.nn.Module, spec: Network, folder: Path, limit: int | None) -> tuple[str, float, str, int]:
     """Return the metric of a network, its score, what that was taken on, and on how many pictures."""
     predictor = Predictor(network, spec)
     if spec.task == "classification":
@@ -81,12 +81,12 @@ def judge(network: torch.nn.Module, spec: NetworkSpec, folder: Path, limit: int 
     return "mIoU", scores.miou, archive.stem, scores.pictures
 
 
-def seconds(network: torch.nn.Module, spec: NetworkSpec) -> float:
+def seconds(network: torch.nn.Module, spec: Network) -> float:
     """Return the median time of one forward pass over the example pictures, each run for a second."""
     times = []
     with torch.inference_mode():
         for name in PHOTOGRAPHS:
-            batch, _ = to_batch(load_picture(example(name)), spec.rule)
+            batch, _ = to_batch(load_picture(example(name)), spec.preprocessing)
             timer = Timer("network(batch)", globals={"network": network, "batch": batch}, num_threads=2)
             times.append(timer.blocked_autorange(min_run_time=1).median)
     return statistics.median(times)

@@ -27,7 +27,7 @@ from segdemo import checkpoints, rendering
 from segdemo.evaluation import Scores
 from segdemo.examples import PHOTOGRAPHS, example
 from segdemo.images import load_picture
-from segdemo.networks import NetworkSpec, find
+from segdemo.networks import Network, find
 from segdemo.predictions import Predictor
 from segdemo.training.state import save_weights
 from segdemo.training.validation import score
@@ -41,7 +41,7 @@ THUMBNAIL = 256  # longest side of an example, pixels
 class Shipped:
     """What a card says that was measured."""
 
-    spec: NetworkSpec
+    spec: Network
     side: int
     full: Scores
     half: Scores
@@ -53,7 +53,7 @@ class Shipped:
 def ship(name: str, run: Path, archive: Path, side: int | None, limit: int | None) -> tuple[Shipped, nn.Module]:
     """Score the weights of a run, write the checkpoint, and return what was measured with the network shipped."""
     spec = find(name)
-    side = side or spec.rule.side
+    side = side or spec.preprocessing.size
     network = spec.build(len(spec.classes)).eval()
     report = checkpoints.load_partial(network, run / "weights.safetensors")
     assert not report.missing and not report.mismatched, report
@@ -70,13 +70,13 @@ def ship(name: str, run: Path, archive: Path, side: int | None, limit: int | Non
     return Shipped(spec, side, full, half, "float16" if kept else "float32", path, parameters), network
 
 
-def ship_snapshots(run: Path, spec: NetworkSpec) -> None:
+def ship_snapshots(run: Path, spec: Network) -> None:
     """Copy the snapshots of a run but the last, which is the checkpoint itself."""
     for source in sorted((run / "snapshots").glob("*.safetensors"))[:-1]:
         shutil.copyfile(source, checkpoints.path_of(spec, int(source.stem)))
 
 
-def draw_examples(network: nn.Module, spec: NetworkSpec, side: int) -> Image.Image:
+def draw_examples(network: nn.Module, spec: Network, side: int) -> Image.Image:
     """Draw what the network finds in the pictures that packages ship: picture above, overlay below."""
     predictor = Predictor(network, spec, side)
     colours = [one.colour for one in spec.classes]

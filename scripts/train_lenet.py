@@ -25,7 +25,7 @@ from torchvision.transforms import v2
 
 from segdemo import checkpoints
 from segdemo.labelled import digits
-from segdemo.networks.lenet import SIDE, SPEC, LeNet
+from segdemo.networks.lenet import NETWORK, SIDE, LeNet
 from segdemo.training.schedule import rate_at
 from segdemo.training.state import save_weights
 
@@ -83,7 +83,7 @@ def train(pictures: Tensor, truth: Tensor, epochs: int, test: Callable[[LeNet], 
 
 def write_curves(rows: list[Row], stem: Path) -> None:
     """Write the curves as ``<stem>.csv`` and ``<stem>.png``."""
-    names = ("epoch", "loss", "rate", "accuracy")
+    names = ("epoch", "loss", "lr", "accuracy")
     lines = [",".join(names), *(",".join(f"{value:.6g}" for value in row) for row in rows)]
     stem.with_suffix(".csv").write_text("\n".join(lines) + "\n", "utf-8")
     figure = Figure(figsize=(8, 7), layout="constrained")
@@ -154,7 +154,7 @@ def commit() -> str:
 
 
 def main() -> None:
-    """Train, test, write, and say what has to go into the SPEC."""
+    """Train, test, write, and say what has to go into the NETWORK."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--folder", type=Path, default=ROOT / "checkpoints", help="where to write")
@@ -172,7 +172,7 @@ def main() -> None:
     write_card(path, reached, len(answers), arguments.epochs, seconds)
     write_curves(rows, ROOT / "docs" / "training" / "lenet-curves")
     if arguments.folder.resolve() == checkpoints.folder().resolve():
-        checkpoints.ship(SPEC)
+        checkpoints.ship(NETWORK)
     print(f"accuracy {reached:.4f} after {seconds:.0f} seconds")
 
 

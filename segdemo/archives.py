@@ -1,7 +1,7 @@
 """Pictures with masks, in zip archives that are read in place, or in folders.
 
 An archive, or a folder in its place, holds ``images/<id>.webp`` and ``masks/<id>.png``; a mask holds one class index
-per pixel, and 255 where nothing is to be judged. How its masks are meant is found out by a survey of all that are
+per pixel, and 255 where nothing is to be scored. How its masks are meant is found out by a survey of all that are
 used, before any of them is.
 """
 
@@ -38,7 +38,7 @@ class Reading:
     Args:
         classes: how many class indices they may use, from 0.
         counts: pixels of each value, 0 to 255, in the masks that were looked at, before 255 was understood.
-        white: 255 is the foreground, class 1; otherwise pixels that are not to be judged.
+        white: 255 is the foreground, class 1; otherwise pixels that are not to be scored.
         stored: of masks of which the size cannot tell: whether they lie as their pictures are stored, and are to be
             turned as EXIF turns these; None where there are no such masks.
         turned: how many lie as their pictures are stored.
@@ -51,7 +51,7 @@ class Reading:
     turned: int = 0
 
     @property
-    def judged(self) -> int:
+    def scored(self) -> int:
         """How many pixels have a class."""
         return sum(self.counts) if self.white else sum(self.counts[:IGNORED])
 
@@ -62,10 +62,10 @@ class Reading:
             said.append(f"The masks of {archive} hold 0 and 255 alone: 255 is read as class 1, the foreground.")
         elif self.counts[IGNORED]:
             share = self.counts[IGNORED] / sum(self.counts)
-            said.append(f"The masks of {archive} leave {share:.1%} of the area out, by 255: it is not judged.")
-        if not self.white and self.judged and not any(self.counts[1:IGNORED]):
+            said.append(f"The masks of {archive} leave {share:.1%} of the area out, by 255: it is not scored.")
+        if not self.white and self.scored and not any(self.counts[1:IGNORED]):
             said.append(f"The masks of {archive} hold nothing but class 0: no other class can be found right.")
-        if self.judged and not self.counts[0]:
+        if self.scored and not self.counts[0]:
             said.append(f"The masks of {archive} hold no class 0, the background: classes count from 0.")
         if self.turned:
             said.append(
@@ -258,7 +258,7 @@ class _Findings:
             raise InputError(
                 "archive_white",
                 "All masks of {archive} hold 0 and 255 alone, as masks of a foreground do, but there are {count} "
-                "classes, and 255 means not to be judged. Save class indices from 0 to {last}, or choose two classes.",
+                "classes, and 255 means not to be scored. Save class indices from 0 to {last}, or choose two classes.",
                 archive=archive,
                 count=classes,
                 last=classes - 1,

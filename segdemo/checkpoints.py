@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from segdemo.errors import InputError
-from segdemo.networks.spec import NetworkSpec
+from segdemo.networks.network import Network
 from segdemo.weights import check_file, read, refusals
 
 MANIFEST = "manifest.json"  # beside the checkpoints: their checksums, and which snapshots there are
@@ -52,7 +52,7 @@ def folder() -> Path:
     return installed if installed.is_dir() else package.parent / "checkpoints"
 
 
-def path_of(spec: NetworkSpec, step: int | None = None) -> Path:
+def path_of(spec: Network, step: int | None = None) -> Path:
     """Return where the checkpoint of a network is, or would be.
 
     Args:
@@ -62,7 +62,7 @@ def path_of(spec: NetworkSpec, step: int | None = None) -> Path:
     return folder() / (f"{spec.name}.safetensors" if step is None else f"{spec.name}-step-{step}.safetensors")
 
 
-def card_of(spec: NetworkSpec) -> str:
+def card_of(spec: Network) -> str:
     """Return the model card of a network, Markdown, without its pictures; empty where there is none."""
     path = folder() / f"{spec.name}.md"
     if not path.is_file():
@@ -83,7 +83,7 @@ class Shipped:
     snapshots: Mapping[int, str] = field(default_factory=dict)
 
 
-def shipped(spec: NetworkSpec) -> Shipped:
+def shipped(spec: Network) -> Shipped:
     """Return what ``manifest.json``, in the folder of the checkpoints, says of a network.
 
     Raises:
@@ -105,7 +105,7 @@ def shipped(spec: NetworkSpec) -> Shipped:
         ) from error
 
 
-def ship(spec: NetworkSpec) -> Shipped:
+def ship(spec: Network) -> Shipped:
     """Enter the checkpoint and the snapshots of a network that lie in the folder into the manifest.
 
     Returns:
@@ -125,7 +125,7 @@ def _checksum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def measured_of(spec: NetworkSpec) -> dict[str, Any]:
+def measured_of(spec: Network) -> dict[str, Any]:
     """Return what ``scripts.scores`` measured of a network, as ``measured.json`` has it; empty where it has none."""
     path = folder() / "measured.json"
     if not shipped(spec).sha256 or not path.is_file():
@@ -134,7 +134,7 @@ def measured_of(spec: NetworkSpec) -> dict[str, Any]:
     return found
 
 
-def sha256_of(spec: NetworkSpec, step: int | None = None) -> str:
+def sha256_of(spec: Network, step: int | None = None) -> str:
     """Return the checksum that the weights of a network have at a step of the training, "" for an untrained one.
 
     Args:
@@ -158,7 +158,7 @@ def sha256_of(spec: NetworkSpec, step: int | None = None) -> str:
     )
 
 
-def load(network: nn.Module, spec: NetworkSpec, step: int | None = None) -> bool:
+def load(network: nn.Module, spec: Network, step: int | None = None) -> bool:
     """Load the embedded weights of a network, every tensor of them, after checking the file.
 
     Args:

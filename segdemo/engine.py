@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from segdemo import ambient
 from segdemo.cache import Cache, freeze, size_of
 from segdemo.errors import InputError
-from segdemo.images import Placement, check_side, to_batch
-from segdemo.networks import NETWORKS, NetworkSpec, find
+from segdemo.images import Placement, check_input_size, to_batch
+from segdemo.networks import NETWORKS, Network, find
 from segdemo.opened import Opened, bare, open_network
 from segdemo.pictures import PictureSource as PictureSource
 from segdemo.pictures import Read as Read
@@ -145,12 +145,12 @@ class Bench:
         self._engine, self._question, self._job, self._stack = engine, question, job, stack
 
     @property
-    def networks(self) -> Mapping[str, NetworkSpec]:
+    def networks(self) -> Mapping[str, Network]:
         """All networks of the engine, by name."""
         return self._engine.networks
 
     @property
-    def spec(self) -> NetworkSpec:
+    def spec(self) -> Network:
         """What is known of the network of the question."""
         return find(self._question.network, self.networks)
 
@@ -174,12 +174,12 @@ class Bench:
     @property
     def size(self) -> int:
         """The input size, pixels."""
-        return check_side(self.spec.rule, self._question.size)
+        return check_input_size(self.spec.preprocessing, self._question.size)
 
     @cached_property
     def _placed(self) -> tuple[Tensor, Placement]:
         device = ambient.device_of(self.module)  # from here on PyTorch's surroundings are plain
-        batch, placement = to_batch(self.picture, self.spec.rule, self.size)
+        batch, placement = to_batch(self.picture, self.spec.preprocessing, self.size)
         return batch.to(device), placement
 
     @property
@@ -228,7 +228,7 @@ class LocalEngine:
 
     def __init__(
         self,
-        networks: Mapping[str, NetworkSpec] = NETWORKS,
+        networks: Mapping[str, Network] = NETWORKS,
         *,
         answers: int = ANSWERS,
         pictures: int = PICTURES,

@@ -47,14 +47,14 @@ class _Classifier(Protocol):
 class Scores:
     """What a network reached.
 
-    What is judged are pixels where masks were compared, and whole pictures where their classes were.
+    What is scored are pixels where masks were compared, and whole pictures where their classes were.
 
     Args:
         miou: mean of ``iou`` over the classes that have one, 0 to 1.
         iou: by name of the class, 0 to 1; None for a class that neither occurs nor is predicted.
-        accuracy: share of what was judged whose class is right, 0 to 1.
+        accuracy: share of what was scored whose class is right, 0 to 1.
         recall: the same among what is of each class, 0 to 1; None for a class that does not occur.
-        pictures: how many were judged.
+        pictures: how many were scored.
     """
 
     miou: float
@@ -80,14 +80,14 @@ class Evaluator:
         """Take in one picture.
 
         Args:
-            truth: (H, W) class of each pixel, 255 where it is not to be judged; or the class of the whole picture.
+            truth: (H, W) class of each pixel, 255 where it is not to be scored; or the class of the whole picture.
             predicted: the class of each pixel, or of the whole picture, likewise.
         """
         count = len(self.classes)
         true, guessed = np.asarray(truth), np.asarray(predicted)
         if true.ndim:
-            judged = true != IGNORED
-            true, guessed = true[judged], guessed[judged]
+            scored = true != IGNORED
+            true, guessed = true[scored], guessed[scored]
         places = (true.astype(np.int64) * count + guessed).ravel()
         self.confusion += np.bincount(places, minlength=count * count).reshape(count, count)
         self.pictures += 1
@@ -135,7 +135,7 @@ def evaluate(
         reading: how the masks are to be understood, when :func:`survey` found that out before; nothing is said then.
 
     Returns:
-        The scores over all judged pixels together.
+        The scores over all scored pixels together.
 
     Raises:
         InputError: the archive, one of its files, or the map cannot be used; names the file or the class.
@@ -169,7 +169,7 @@ def evaluate_labelled(
         progress: called after each picture with the number done and the number there is to do.
 
     Returns:
-        The scores over all judged pictures together.
+        The scores over all scored pictures together.
 
     Raises:
         InputError: the source cannot be used; names the file or the folder.
@@ -190,7 +190,7 @@ def survey(file: Archive, pairs: Sequence[tuple[str, str]], classes: int) -> Rea
         InputError: a file cannot be used, what the masks mean cannot be told, or they leave every pixel out.
     """
     reading = file.survey(pairs, classes)
-    if not reading.judged:
+    if not reading.scored:
         _refuse_nothing(len(pairs))
     return reading
 
@@ -198,7 +198,7 @@ def survey(file: Archive, pairs: Sequence[tuple[str, str]], classes: int) -> Rea
 def _refuse_nothing(pictures: int) -> None:
     raise InputError(
         "evaluation_nothing_to_judge",
-        "In the {pictures} masks every pixel is 255, which means not to be judged. Scores need at least one pixel "
+        "In the {pictures} masks every pixel is 255, which means not to be scored. Scores need at least one pixel "
         "with a class. Use an archive with labelled masks, or a higher limit.",
         pictures=pictures,
     )

@@ -11,9 +11,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from segdemo.encoded import FORMATS, MAX_PIXELS, MAX_SIDE, check_size
+from segdemo.encoded import FORMATS, MAX_PIXELS, MAX_SIDE
 from segdemo.errors import InputError
-from segdemo.networks.spec import InputRule
+from segdemo.networks.network import Preprocessing
 from segdemo.pictures import PictureSource, Read, load_picture, read_picture
 
 __all__ = [  # a picture is read in pictures.py; most who make a batch of one read it first
@@ -24,7 +24,7 @@ __all__ = [  # a picture is read in pictures.py; most who make a batch of one re
     "PictureSource",
     "Placement",
     "Read",
-    "check_side",
+    "check_input_size",
     "check_size",
     "load_picture",
     "place",
@@ -131,107 +131,117 @@ def whole(value: object) -> int | None:
         return None
 
 
-def check_side(rule: InputRule, side: int | None) -> int:
+def check_input_size(preprocessing: Preprocessing, size: int | None) -> int:
     """Return the working size to use, in pixels.
 
     Args:
-        rule: the network's input rule.
-        side: asked-for working size in pixels, or None for the network's own.
+        preprocessing: the network's preprocessing.
+        size: asked-for working size in pixels, or None for the network's own.
 
     Raises:
         InputError: no whole number, not of the form stride * n + remainder, or outside the range worked on.
     """
-    number = rule.side if side is None else whole(side)
+    number = preprocessing.size if size is None else whole(size)
     if number is None:
         raise InputError(
             "side_kind",
             "A working size is a whole number of pixels, and {came} came. Give one such as {example}, or None for "
             "the network's own.",
-            came=repr(side),
-            example=rule.side,
+            came=repr(size),
+            example=preprocessing.size,
         )
-    side = number
-    smallest = rule.stride + rule.remainder
-    largest = (MAX_WORKING_SIDE - rule.remainder) // rule.stride * rule.stride + rule.remainder
-    if len(rule.sides) == 1:  # the network fits no other
-        smallest = largest = rule.side
-    nearest = round((side - rule.remainder) / rule.stride) * rule.stride + rule.remainder
-    if side != nearest or not smallest <= side <= largest:
+    size = number
+    smallest = preprocessing.stride + preprocessing.remainder
+    largest = (
+        MAX_WORKING_SIDE - preprocessing.remainder
+    ) // preprocessing.stride * preprocessing.stride + preprocessing.remainder
+    if len(preprocessing.sizes) == 1:  # the network fits no other
+        smallest = largest = preprocessing.size
+    nearest = (
+        round((size - preprocessing.remainder) / preprocessing.stride) * preprocessing.stride + preprocessing.remainder
+    )
+    if size != nearest or not smallest <= size <= largest:
         raise InputError(
             "working_size",
             "The working size {side} does not suit this network: it must be of the form {stride} × n + "
             "{remainder}, from {smallest} to {largest} pixels. Try {nearest}.",
-            side=side,
-            stride=rule.stride,
-            remainder=rule.remainder,
+            side=size,
+            stride=preprocessing.stride,
+            remainder=preprocessing.remainder,
             smallest=smallest,
             largest=largest,
             nearest=min(max(nearest, smallest), largest),
         )
-    return side
+    return size
 
 
-def place(picture_size: tuple[int, int], rule: InputRule, side: int) -> Placement:
+def place(picture_size: tuple[int, int], preprocessing: Preprocessing, size: int) -> Placement:
     """Work out the size of a picture inside its batch, and of the batch.
 
     Args:
         picture_size: (width, height) in pixels.
-        rule: the network's input rule.
-        side: working size in pixels, allowed by the rule.
+        preprocessing: the network's preprocessing.
+        size: working size in pixels, allowed by the preprocessing.
     """
-    if rule.shape == "stretch":
-        return Placement(picture_size, (side, side), (side, side))
-    scale = side / max(picture_size)
+    if preprocessing.shape == "stretch":
+        return Placement(picture_size, (size, size), (size, size))
+    scale = size / max(picture_size)
     width, height = (max(1, round(length * scale)) for length in picture_size)
-    if rule.shape == "square":
-        return Placement(picture_size, (width, height), (side, side))
+    if preprocessing.shape == "square":
+        return Placement(picture_size, (width, height), (size, size))
 
     def allowed(length: int) -> int:
-        return -(-(length - rule.remainder) // rule.stride) * rule.stride + rule.remainder
+        return (
+            -(-(length - preprocessing.remainder) // preprocessing.stride) * preprocessing.stride
+            + preprocessing.remainder
+        )
 
     return Placement(picture_size, (width, height), (allowed(width), allowed(height)))
 
 
-def to_batch(picture: Image.Image, rule: InputRule, side: int | None = None) -> tuple[Tensor, Placement]:
-    """Resize, normalise and pad a picture as a network's input rule says.
+def to_batch(picture: Image.Image, preprocessing: Preprocessing, size: int | None = None) -> tuple[Tensor, Placement]:
+    """Resize, normalise and pad a picture as a network's preprocessing says.
 
     Args:
         picture: PIL, RGB, 8 bits.
-        rule: the network's input rule.
-        side: working size in pixels; None takes the rule's own.
+        preprocessing: the network's preprocessing.
+        size: working size in pixels; None takes the preprocessing's own.
 
     Returns:
-        The batch (1, 3, H, W) float32, (1, 1, H, W) where the rule asks for grey, and where the picture lies in it.
-        Padding is 0.
+        The batch (1, 3, H, W) float32, (1, 1, H, W) where the preprocessing asks for grey, and where the picture lies
+        in it. Padding is 0.
 
     Raises:
         InputError: the working size does not suit the network.
     """
-    placement = place(picture.size, rule, check_side(rule, side))
+    placement = place(picture.size, preprocessing, check_input_size(preprocessing, size))
     resized = picture.resize(placement.resized, Image.Resampling.BILINEAR)
-    array = np.atleast_3d(np.array(resized if rule.channels == 3 else resized.convert("L")))
+    array = np.atleast_3d(np.array(resized if preprocessing.channels == 3 else resized.convert("L")))
     values = torch.from_numpy(array).permute(2, 0, 1).unsqueeze(0).float() / 255  # (1, C, h, w)
-    mean, std = _normalisation(rule)
+    mean, std = _normalisation(preprocessing)
     right, bottom = (placement.padded[axis] - placement.resized[axis] for axis in (0, 1))
     return F.pad((values - mean) / std, (0, right, 0, bottom)), placement
 
 
-def to_picture(batch: Tensor, rule: InputRule) -> Image.Image:
+def to_picture(batch: Tensor, preprocessing: Preprocessing) -> Image.Image:
     """Turn a batch back into the picture a network really saw, padding included.
 
     Args:
-        batch: (1, C, H, W) float32, normalised as the rule says.
-        rule: the network's input rule.
+        batch: (1, C, H, W) float32, normalised as the preprocessing says.
+        preprocessing: the network's preprocessing.
 
     Returns:
         PIL, RGB, 8 bits, (W, H).
     """
-    mean, std = _normalisation(rule)
+    mean, std = _normalisation(preprocessing)
     values = (batch * std + mean)[0].mul(255).round().clamp(0, 255).to(torch.uint8)
     return Image.fromarray(values.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
 
 
-def _normalisation(rule: InputRule) -> tuple[Tensor, Tensor]:
+def _normalisation(preprocessing: Preprocessing) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation, (1, C, 1, 1) each."""
-    mean, std = (torch.tensor(numbers[: rule.channels]).view(1, -1, 1, 1) for numbers in (rule.mean, rule.std))
+    mean, std = (
+        torch.tensor(numbers[: preprocessing.channels]).view(1, -1, 1, 1)
+        for numbers in (preprocessing.mean, preprocessing.std)
+    )
     return mean, std

@@ -67,7 +67,7 @@ def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _read_digits(classes: Sequence[str]) -> list[Labelled]:
-    """Take the test's digits as pictures of 8 × 8 pixels; the network's input rule enlarges them."""
+    """Take the test's digits as pictures of 8 × 8 pixels; the network's preprocessing enlarges them."""
     _, _, pictures, truth = digits()
     if tuple(classes) != tuple("0123456789"):
         raise InputError(
@@ -112,7 +112,7 @@ def _read_folders(folder: Path, classes: Sequence[str]) -> list[Labelled]:
 
 
 def _check_picture(path: Path) -> None:
-    """Refuse a file whose head is not that of a picture, before any picture is judged."""
+    """Refuse a file whose head is not that of a picture, before any picture is scored."""
     try:
         if not path.is_file():
             raise ValueError("it is no file")

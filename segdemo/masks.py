@@ -1,6 +1,6 @@
 """What a mask's file says: the class of each pixel, whatever kind of picture it is stored as.
 
-A mask holds one class index per pixel, and 255 where nothing is to be judged. It is stored without loss: as grey or
+A mask holds one class index per pixel, and 255 where nothing is to be scored. It is stored without loss: as grey or
 palette of any depth, or as colour whose channels are equal. What could mean two things is refused.
 """
 
@@ -18,7 +18,7 @@ from PIL import Image, ImageChops, UnidentifiedImageError
 from segdemo import encoded
 from segdemo.errors import InputError
 
-IGNORED = 255  # in a mask: not to be judged
+IGNORED = 255  # in a mask: not to be scored
 LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "HEIF")  # may change the values of pixels
 BAND = 256  # rows that are looked at together
 TURNS = {
@@ -259,7 +259,7 @@ def _check_classes(values: Mask, classes: int, name: str) -> None:
 def _refuse_class(index: int, classes: int, name: str) -> None:
     raise InputError(
         "archive_class_unknown",
-        "{mask} holds class {index}, but the classes are 0 to {last}, and 255 for pixels not to be judged. "
+        "{mask} holds class {index}, but the classes are 0 to {last}, and 255 for pixels not to be scored. "
         "Correct the mask (classes count from 0, and outlines are not smoothed), or give a map with the archive's own "
         "classes.",
         mask=name,

@@ -13,7 +13,7 @@ from segdemo.activations import names_of, short_key
 from segdemo.errors import InputError
 from segdemo.hooks import is_changed
 from segdemo.leaves import parse
-from segdemo.networks import NetworkSpec
+from segdemo.networks import Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Opened:
         fingerprint: of the module as it was made; see :meth:`changed`.
     """
 
-    spec: NetworkSpec
+    spec: Network
     step: int | None
     module: nn.Module
     trained: bool
@@ -72,7 +72,7 @@ class Opened:
         return short_key(layer, modules)
 
 
-def open_network(spec: NetworkSpec, step: int | None = None) -> Opened:
+def open_network(spec: Network, step: int | None = None) -> Opened:
     """Build a network and load its weights.
 
     Args:

@@ -11,10 +11,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from segdemo import ambient
-from segdemo.images import Placement, check_side, to_batch, to_picture
-from segdemo.networks.spec import InputRule, NetworkSpec
+from segdemo.images import Placement, check_input_size, to_batch, to_picture
+from segdemo.networks.network import Network, Preprocessing
 from segdemo.results import Result
-from segdemo.summaries import Glimpse, Summary, as_maps
+from segdemo.summaries import Preview, Summary, as_maps
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Prediction:
 
     def result(
         self,
-        spec: NetworkSpec,
+        spec: Network,
         *,
         trained: bool = True,
         step: int | None = None,
         layers: Mapping[str, Summary] | None = None,
-        glimpses: Mapping[str, Glimpse] | None = None,
+        previews: Mapping[str, Preview] | None = None,
     ) -> Result:
         """Return it as a result, with maps in the picture's own size.
 
@@ -51,44 +51,48 @@ class Prediction:
             trained: False when the weights are random.
             step: of the training, when the weights are a snapshot from its course.
             layers: stage label → summary of what the stage put out.
-            glimpses: label → one thinned-out channel.
+            previews: label → one thinned-out channel.
         """
         return Result(
             network=spec.name,
             known=spec.classes,
             trained=trained,
             step=step,
-            side=self.size,
+            input_size=self.size,
             size=self.placement.picture_size,
             placement=self.placement,
-            seen=to_picture(self.batch.cpu(), spec.rule),
+            seen=to_picture(self.batch.cpu(), spec.preprocessing),
             logits=self.logits.contiguous().cpu().numpy(),
             layers=layers or {},
-            glimpses=glimpses or {},
+            previews=previews or {},
             seconds=self.seconds,
             task=spec.task,
         )
 
 
-def predict(module: nn.Module, rule: InputRule, picture: Image.Image, size: int | None = None) -> Prediction:
+def predict(
+    module: nn.Module, preprocessing: Preprocessing, picture: Image.Image, size: int | None = None
+) -> Prediction:
     """Run a network on a picture, in the modes and with the gradients that the caller has set.
 
     Args:
         module: the network, on whatever device.
-        rule: its input rule.
+        preprocessing: its preprocessing.
         picture: PIL, RGB, 8 bits.
-        size: input size in pixels; None takes the rule's own.
+        size: input size in pixels; None takes the preprocessing's own.
 
     Raises:
         InputError: the input size does not suit the network.
     """
-    batch, placement = to_batch(picture, rule, size)
+    batch, placement = to_batch(picture, preprocessing, size)
     batch = batch.to(ambient.device_of(module))
     started = time.perf_counter()
     logits: Tensor = module(batch)
     seconds = time.perf_counter() - started
     width, height = placement.resized
-    return Prediction(as_maps(logits)[:, :height, :width].float(), batch, placement, check_side(rule, size), seconds)
+    return Prediction(
+        as_maps(logits)[:, :height, :width].float(), batch, placement, check_input_size(preprocessing, size), seconds
+    )
 
 
 class Predictor:
@@ -104,12 +108,10 @@ class Predictor:
         InputError: the input size does not suit the network.
     """
 
-    def __init__(
-        self, module: nn.Module, spec: NetworkSpec, size: int | None = None, *, bfloat16: bool = False
-    ) -> None:
+    def __init__(self, module: nn.Module, spec: Network, size: int | None = None, *, bfloat16: bool = False) -> None:
         self.classes = spec.names
         self._module, self._spec, self._bfloat16 = module, spec, bfloat16
-        self._size = check_side(spec.rule, size)
+        self._size = check_input_size(spec.preprocessing, size)
 
     def run(self, picture: Image.Image) -> Result:
         """Return the result for a picture, without summaries of layers; maps are in the picture's own size."""
@@ -118,5 +120,5 @@ class Predictor:
             ambient.passing(self._module),
             torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16),
         ):
-            prediction = predict(self._module, self._spec.rule, picture, self._size)
+            prediction = predict(self._module, self._spec.preprocessing, picture, self._size)
         return prediction.result(self._spec)

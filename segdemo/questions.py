@@ -17,10 +17,10 @@ from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
 from segdemo.images import Placement, place, whole
 from segdemo.networks import DEFAULT as DEFAULT
-from segdemo.networks import NetworkSpec, find
+from segdemo.networks import Network, find
 from segdemo.predictions import predict
 from segdemo.results import LayerInfo, Measured, NetworkFacts, Result, maps_of
-from segdemo.summaries import Glimpse, Summary, glimpse, summarise
+from segdemo.summaries import Preview, Summary, preview, summarise
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Run(Question):
         if self.size is None:
             return bench.answer(replace(self, size=bench.size))
         spec, picture = bench.spec, bench.picture
-        placement = place(picture.size, spec.rule, self.size)
+        placement = place(picture.size, spec.preprocessing, self.size)
         outer = {stage.layer: stage.label for stage in spec.stages}
         inner = {stage.layer: stage.label for stage in spec.every_stage() if stage.layer not in outer}
         total, done = sum(1 for _ in bench.module.modules()), 0
@@ -57,15 +57,15 @@ class Run(Question):
 
         with (
             capture(bench.module, outer, reduce=partial(_summarised, placement), before=before) as layers,
-            capture(bench.module, inner, reduce=partial(_glimpsed, placement)) as glimpses,
+            capture(bench.module, inner, reduce=partial(_previewed, placement)) as previews,
         ):
-            prediction = predict(bench.module, spec.rule, picture, self.size)
+            prediction = predict(bench.module, spec.preprocessing, picture, self.size)
         return prediction.result(
             spec,
             trained=bench.opened.trained,
             step=self.step,
             layers={label: layers[layer] for layer, label in outer.items()},
-            glimpses={label: glimpses[layer] for layer, label in inner.items()},
+            previews={label: previews[layer] for layer, label in inner.items()},
         )
 
 
@@ -195,10 +195,10 @@ class Layers(Question):
     def answer(self, bench: Bench) -> tuple[LayerInfo, ...]:
         """Trace the network on PyTorch's meta device."""
         spec = bench.spec
-        width, height = place(self.picture_size or (bench.size, bench.size), spec.rule, bench.size).padded
+        width, height = place(self.picture_size or (bench.size, bench.size), spec.preprocessing, bench.size).padded
         with ambient.plain(), torch.device("meta"):
             hollow = spec.build(len(spec.classes)).eval()
-            calls = trace(hollow, torch.empty(1, spec.rule.channels, height, width))
+            calls = trace(hollow, torch.empty(1, spec.preprocessing.channels, height, width))
         names = [name for name, _ in hollow.named_modules() if name]
         return tuple(LayerInfo(short_key(key, names), kind, shape[1:]) for key, kind, shape in calls)
 
@@ -226,7 +226,7 @@ def facts_of(engine: Engine, network: str) -> NetworkFacts:
     return find(network, facts)
 
 
-def _facts(spec: NetworkSpec) -> NetworkFacts:
+def _facts(spec: Network) -> NetworkFacts:
     there = shipped(spec)
     measured = measured_of(spec)
     return NetworkFacts(
@@ -234,8 +234,8 @@ def _facts(spec: NetworkSpec) -> NetworkFacts:
         title=spec.title,
         task=spec.task,
         classes=spec.classes,
-        size=spec.rule.side,
-        sizes=spec.rule.sides,
+        size=spec.preprocessing.size,
+        sizes=spec.preprocessing.sizes,
         steps=tuple(there.snapshots),
         stages=spec.stages,
         trained=bool(there.sha256),
@@ -274,8 +274,8 @@ def _summarised(placement: Placement, tensor: Tensor) -> Summary:
     return summarise(tensor.float().cpu(), _part(placement, tensor))
 
 
-def _glimpsed(placement: Placement, tensor: Tensor) -> Glimpse:
-    return glimpse(tensor.float().cpu(), _part(placement, tensor))
+def _previewed(placement: Placement, tensor: Tensor) -> Preview:
+    return preview(tensor.float().cpu(), _part(placement, tensor))
 
 
 def _part(placement: Placement, tensor: Tensor) -> tuple[int, int] | None:

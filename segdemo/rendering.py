@@ -1,4 +1,4 @@
-"""Turn arrays into pictures: heat map, channel sheet, colour bar, coloured mask, overlay.
+"""Turn arrays into pictures: heat map, channel grid, colour bar, coloured mask, overlay.
 
 Pure functions: none draws into what it is given. Maps that are never negative are drawn in viridis; maps with negative
 values in red and blue with white at 0. What is no number has a colour of its own, found in neither of the two.
@@ -24,7 +24,7 @@ Pixels = NDArray[np.uint8]
 NAN_COLOUR = (255, 0, 255)  # magenta
 INF_COLOUR = (0, 255, 255)  # cyan
 NEGATIVE_INF_COLOUR = (0, 0, 0)  # black
-EMPTY_COLOUR = (128, 128, 128)  # around and after the tiles of a channel sheet
+EMPTY_COLOUR = (128, 128, 128)  # around and after the tiles of a channel grid
 
 _STEPS = 257  # colours in each map; odd, so that a signed scale has one for exactly 0
 _NEGATIVE_INF, _INF, _NAN = _STEPS, _STEPS + 1, _STEPS + 2  # their places in a colour table
@@ -142,7 +142,7 @@ def colour_thumbnails(
     return tiles
 
 
-def channel_sheet(tiles: Pixels, columns: int = 8, gap: int = 0) -> Image.Image:
+def channel_grid(tiles: Pixels, columns: int = 8, gap: int = 0) -> Image.Image:
     """Lay tiles out in rows, from left to right and from top to bottom.
 
     Args:

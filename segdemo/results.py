@@ -19,8 +19,8 @@ from segdemo.cache import freeze
 from segdemo.errors import InputError
 from segdemo.images import Placement
 from segdemo.networks.classes import ClassInfo
-from segdemo.networks.spec import Stage as Stage
-from segdemo.summaries import Glimpse, Summary
+from segdemo.networks.network import Stage as Stage
+from segdemo.summaries import Preview, Summary
 
 BAND = 1 << 22  # logits worked on at a time: 16 MB
 
@@ -216,13 +216,13 @@ class Result:
         known: the classes that the network tells apart, in index order.
         step: of the training, when the weights are a snapshot from its course; None at its end.
         trained: False when the weights were random, and nothing here means anything.
-        side: working size, pixels.
+        input_size: working size, pixels.
         size: (width, height) of the maps, pixels.
         placement: where the picture lay in the batch.
         seen: the picture as the network really saw it, padding included.
         logits: (K, h, w) float32, the part of the network's output that the picture takes; (K, 1, 1) of a classifier.
         layers: stage label → summary of what the stage put out, for the stages of the figure.
-        glimpses: label → one thinned-out channel, for the stages inside others.
+        previews: label → one thinned-out channel, for the stages inside others.
         seconds: duration of the forward pass, summaries included.
         task: of the network; with "classification" one answer holds for the whole picture and all maps are even.
     """
@@ -231,7 +231,7 @@ class Result:
     known: tuple[ClassInfo, ...]
     trained: bool
     step: int | None
-    side: int
+    input_size: int
     size: tuple[int, int]
     placement: Placement
     if TYPE_CHECKING:
@@ -240,7 +240,7 @@ class Result:
         seen: _Copies = _Copies()
     logits: np.ndarray
     layers: Mapping[str, Summary]
-    glimpses: Mapping[str, Glimpse]
+    previews: Mapping[str, Preview]
     seconds: float
     task: str = "segmentation"
 
@@ -248,14 +248,14 @@ class Result:
         """Make what is shared read-only; an array that came stays writable in the hands it came from."""
         logits = self.logits.view()
         object.__setattr__(self, "logits", freeze(logits))
-        for name in ("layers", "glimpses"):
+        for name in ("layers", "previews"):
             shared = dict(getattr(self, name))
             object.__setattr__(self, name, MappingProxyType({label: freeze(value) for label, value in shared.items()}))
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what to pickle: the fields, without what was worked out from them."""
         state = {field.name: self.__dict__[field.name] for field in fields(self)}
-        return {**state, "layers": dict(self.layers), "glimpses": dict(self.glimpses)}
+        return {**state, "layers": dict(self.layers), "previews": dict(self.previews)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -373,7 +373,7 @@ class Result:
         """Memory it holds, in bytes, near enough for a cache."""
         pixels = self.size[0] * self.size[1] + 3 * self.placement.padded[0] * self.placement.padded[1]
         summaries = sum(summary.nbytes for summary in self.layers.values())
-        return self.logits.nbytes + pixels + summaries + sum(seen.thumbnail.nbytes for seen in self.glimpses.values())
+        return self.logits.nbytes + pixels + summaries + sum(seen.thumbnail.nbytes for seen in self.previews.values())
 
     def _tensor(self) -> Tensor:
         """Return the logits as a tensor of their own, (K, h, w): PyTorch knows no read-only memory."""

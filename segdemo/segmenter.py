@@ -10,8 +10,8 @@ from torch import nn
 
 from segdemo import checkpoints
 from segdemo.engine import LocalEngine, Question, ShouldContinue, always
-from segdemo.images import check_side, whole
-from segdemo.networks import DEFAULT, NETWORKS, NetworkSpec, find
+from segdemo.images import check_input_size, whole
+from segdemo.networks import DEFAULT, NETWORKS, Network, find
 from segdemo.opened import Opened, fingerprint_of
 from segdemo.pictures import PictureSource
 from segdemo.questions import Activation, Layers, LayerSummary, Run, channel_of
@@ -33,8 +33,8 @@ class Segmenter:
         InputError: no such network or step, or its checkpoint is missing or altered.
     """
 
-    def __init__(self, network: str | NetworkSpec = DEFAULT, step: int | None = None) -> None:
-        self.spec = network if isinstance(network, NetworkSpec) else find(network)
+    def __init__(self, network: str | Network = DEFAULT, step: int | None = None) -> None:
+        self.spec = network if isinstance(network, Network) else find(network)
         number = whole(step)
         self.step = step if number is None else number
         checkpoints.sha256_of(self.spec, self.step)  # refuses what is no step of its training
@@ -143,10 +143,10 @@ class Segmenter:
         return self._engine.answer(question, should_continue)
 
     def _size(self, size: int | None) -> int:
-        return check_side(self.spec.rule, size)
+        return check_input_size(self.spec.preprocessing, size)
 
 
-def _with(spec: NetworkSpec, step: int | None, module: nn.Module, trained: bool) -> Segmenter:
+def _with(spec: Network, step: int | None, module: nn.Module, trained: bool) -> Segmenter:
     """Make a Segmenter with a network of its own again."""
     segmenter = Segmenter.__new__(Segmenter)
     segmenter.spec, segmenter.step, segmenter.classes, segmenter.trained = spec, step, spec.names, trained

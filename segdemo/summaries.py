@@ -125,7 +125,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Glimpse:
+class Preview:
     """One channel of an activation, thinned out: what a small box can show.
 
     Args:
@@ -207,7 +207,7 @@ def summarise(tensor: Tensor, part: tuple[int, int] | None = None) -> Summary:
     )
 
 
-def glimpse(tensor: Tensor, part: tuple[int, int] | None = None) -> Glimpse:
+def preview(tensor: Tensor, part: tuple[int, int] | None = None) -> Preview:
     """Keep one thinned-out channel of an activation, the one that varies most along the middle row of the picture.
 
     Args:
@@ -230,7 +230,7 @@ def glimpse(tensor: Tensor, part: tuple[int, int] | None = None) -> Glimpse:
         low, high = (finite.min(), finite.max()) if len(finite) else (np.float32(0), np.float32(0))
     codes = np.empty(shown.shape, dtype=np.uint8)
     _quantise(shown, low, high, out=codes, finite=bool(np.isfinite(shown).all()))
-    return Glimpse(tuple(tensor.shape[1:]), channel, codes, step, float(low), float(high))
+    return Preview(tuple(tensor.shape[1:]), channel, codes, step, float(low), float(high))
 
 
 def step_for(height: int, width: int, side: int) -> int:

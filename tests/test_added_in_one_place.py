@@ -70,7 +70,7 @@ def no_trace(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The network of README.md, in the table."""
     module = added(tmp_path, "two_layers", shown("Add a network"))
-    monkeypatch.setitem(NETWORKS, module.SPEC.name, module.SPEC)
+    monkeypatch.setitem(NETWORKS, module.NETWORK.name, module.NETWORK)
     return module
 
 
@@ -143,7 +143,7 @@ def test_a_network_is_in_the_catalogue_and_in_the_table_that_is_printed(
 def test_a_network_answers_what_its_module_does(network: ModuleType, engine: LocalEngine, picture: Image.Image) -> None:
     result = engine.answer(Run("two_layers", engine.keep(picture), 64))
     module: Any = engine.open("two_layers").module
-    batch, placement = to_batch(picture, network.SPEC.rule, 64)
+    batch, placement = to_batch(picture, network.NETWORK.preprocessing, 64)
     with torch.no_grad():
         around = module.around(batch)
         logits = module.decide(around)[0, :, : placement.resized[1], : placement.resized[0]]

@@ -207,7 +207,7 @@ def test_odd_arguments_get_a_sentence(
 
 def test_what_numpy_counts_with_and_modules_and_specifications_are_accepted(picture: Image.Image) -> None:
     segmenter = Segmenter(NETWORKS["unet_narrow"])
-    assert segmenter.run(picture, np.int64(128)).side == 128  # type: ignore[arg-type]
+    assert segmenter.run(picture, np.int64(128)).input_size == 128  # type: ignore[arg-type]
     by_name = segmenter.activation(picture, "inc", 3)
     module = segmenter.network.get_submodule("inc")
     assert np.array_equal(segmenter.activation(picture, module, np.uint8(3)), by_name)  # type: ignore[arg-type]

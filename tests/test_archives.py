@@ -161,9 +161,9 @@ def test_255_is_left_out_where_another_mask_of_the_archive_holds_class_1(tmp_pat
     assert understood(path) == [WHITE.tolist(), INDICES.tolist()]
     with Archive(path) as archive:  # also where the other is not asked for
         reading = archive.survey(archive.pairs[:1], 2)
-        assert not reading.white and reading.judged == 5
+        assert not reading.white and reading.scored == 5
         assert reading.notes("set.zip") == [
-            "The masks of set.zip leave 37.5% of the area out, by 255: it is not judged.",
+            "The masks of set.zip leave 37.5% of the area out, by 255: it is not scored.",
             "The masks of set.zip hold nothing but class 0: no other class can be found right.",
         ]
 

@@ -17,25 +17,25 @@ from torch import nn
 
 from segdemo.engine import Bench, Cancelled, LocalEngine, Progress, Question
 from segdemo.errors import InputError
-from segdemo.networks import InputRule, NetworkSpec, Stage
+from segdemo.networks import Network, Preprocessing, Stage
 from segdemo.networks.classes import declare
 from segdemo.questions import Activation, Catalogue, Layers, LayerSummary, Run
 
-RULE = InputRule(side=32, sides=(32, 64), stride=16)
+RULE = Preprocessing(size=32, sizes=(32, 64), stride=16)
 
 
 def build(classes: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(4, classes, 1))
 
 
-SMALL = NetworkSpec(
+SMALL = Network(
     name="small",
     title="Small",
     task="segmentation",
     build=build,
     classes=declare(("background", "cat")),
     stages=(Stage("First", "0", 0, 0), Stage("Last", "2", 0, 1, inputs=("First",))),
-    rule=RULE,
+    preprocessing=RULE,
     source="",
 )
 
@@ -109,7 +109,7 @@ def test_a_run_holds_what_the_network_puts_out(engine: LocalEngine, picture: Ima
     padded[..., :21, :] = batch.float() / 255
     with torch.no_grad():
         assert torch.equal(torch.from_numpy(result.logits.copy()), module(padded)[0, :, :21])
-    assert (result.size, result.side, result.trained) == ((48, 32), 32, False)
+    assert (result.size, result.input_size, result.trained) == ((48, 32), 32, False)
     assert list(result.layers) == ["First", "Last"]
 
 

@@ -45,7 +45,7 @@ def test_an_error_with_arguments_of_its_own_and_values_that_cannot_travel_arrive
     assert came.values == {"lock": str(lock)}
 
 
-def test_a_superseded_run_says_so_across_processes() -> None:
+def test_a_cancelled_run_says_so_across_processes() -> None:
     assert type(pickle.loads(pickle.dumps(Cancelled()))) is Cancelled
 
 

@@ -1,4 +1,4 @@
-"""Pictures of any kind become RGB; batches have the size their rule says, and padding is undone exactly."""
+"""Pictures of any kind become RGB; batches have the size their preprocessing says, and padding is undone exactly."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 
 from segdemo import InputError
-from segdemo.images import MAX_PIXELS, Placement, check_side, load_picture, place, to_batch, to_picture
-from segdemo.networks.spec import InputRule
+from segdemo.images import MAX_PIXELS, Placement, check_input_size, load_picture, place, to_batch, to_picture
+from segdemo.networks.network import Preprocessing
 
-PAD = InputRule(side=64, sides=(64, 128), stride=16)
-SQUARE = InputRule(side=65, sides=(65, 129), stride=8, remainder=1, shape="square", mean=(0.5,) * 3, std=(0.5,) * 3)
-STRETCH = InputRule(side=64, sides=(64, 96), stride=32, shape="stretch")
+PAD = Preprocessing(size=64, sizes=(64, 128), stride=16)
+SQUARE = Preprocessing(size=65, sizes=(65, 129), stride=8, remainder=1, shape="square", mean=(0.5,) * 3, std=(0.5,) * 3)
+STRETCH = Preprocessing(size=64, sizes=(64, 96), stride=32, shape="stretch")
 
 
 def encoded(picture: Image.Image, kind: str, **settings: Any) -> bytes:
@@ -122,7 +122,7 @@ def test_the_size_is_refused_before_anything_is_decoded(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("rule", "size", "resized", "padded"),
+    ("preprocessing", "size", "resized", "padded"),
     [
         (PAD, (100, 50), (64, 32), (64, 32)),
         (PAD, (100, 53), (64, 34), (64, 48)),
@@ -135,10 +135,10 @@ def test_the_size_is_refused_before_anything_is_decoded(monkeypatch: pytest.Monk
     ],
 )
 def test_a_picture_is_placed_as_the_rule_says(
-    rule: InputRule, size: tuple[int, int], resized: tuple[int, int], padded: tuple[int, int]
+    preprocessing: Preprocessing, size: tuple[int, int], resized: tuple[int, int], padded: tuple[int, int]
 ) -> None:
-    assert place(size, rule, rule.side) == Placement(size, resized, padded)
-    batch, placement = to_batch(Image.new("RGB", size, "white"), rule)
+    assert place(size, preprocessing, preprocessing.size) == Placement(size, resized, padded)
+    batch, placement = to_batch(Image.new("RGB", size, "white"), preprocessing)
     assert tuple(batch.shape) == (1, 3, padded[1], padded[0])
     assert placement.valid == (resized[0] / padded[0], resized[1] / padded[1])
 
@@ -162,32 +162,34 @@ def test_the_batch_turns_back_into_the_picture_with_its_padding() -> None:
 @pytest.mark.parametrize(("side", "nearest"), [(64, 65), (66, 65), (0, 9), (-5, 9), (3, 9), (2000, 1017), (1025, 1017)])
 def test_a_working_size_that_does_not_suit_is_refused_with_the_nearest_that_does(side: int, nearest: int) -> None:
     with pytest.raises(InputError, match=rf"The working size {side} .* of the form 8 × n \+ 1, .*\. Try {nearest}\."):
-        check_side(SQUARE, side)
-    assert check_side(SQUARE, nearest) == nearest
+        check_input_size(SQUARE, side)
+    assert check_input_size(SQUARE, nearest) == nearest
 
 
 def test_without_a_working_size_the_networks_own_is_taken() -> None:
-    assert check_side(SQUARE, None) == 65
+    assert check_input_size(SQUARE, None) == 65
     assert torch.equal(to_batch(Image.new("RGB", (4, 4)), SQUARE)[0], to_batch(Image.new("RGB", (4, 4)), SQUARE, 65)[0])
 
 
 @pytest.mark.parametrize("side", [16, 64, 1024])
 def test_a_network_that_fits_one_size_takes_no_other(side: int) -> None:
-    rule = InputRule(side=32, sides=(32,), stride=32)
-    assert check_side(rule, 32) == 32
+    preprocessing = Preprocessing(size=32, sizes=(32,), stride=32)
+    assert check_input_size(preprocessing, 32) == 32
     with pytest.raises(InputError, match=rf"{side} does not suit.*from 32 to 32.*Try 32"):
-        check_side(rule, side)
+        check_input_size(preprocessing, side)
 
 
 def test_a_grey_batch_holds_the_luma_of_the_picture_and_turns_back_into_it() -> None:
-    rule = InputRule(side=2, sides=(2,), stride=2, shape="stretch", mean=(0.5, 9, 9), std=(0.25, 9, 9), channels=1)
+    preprocessing = Preprocessing(
+        size=2, sizes=(2,), stride=2, shape="stretch", mean=(0.5, 9, 9), std=(0.25, 9, 9), channels=1
+    )
     picture = Image.new("RGB", (2, 2), (255, 0, 0))
     picture.putpixel((1, 0), (0, 255, 0))
-    batch, _ = to_batch(picture, rule)
+    batch, _ = to_batch(picture, preprocessing)
     red, green = (round(255 * weight) / 255 for weight in (0.299, 0.587))  # ITU-R 601
     expected = torch.tensor([[[[red, green], [red, red]]]])
     torch.testing.assert_close(batch, (expected - 0.5) / 0.25)
-    assert to_picture(batch, rule).getpixel((1, 0)) == (150, 150, 150)
+    assert to_picture(batch, preprocessing).getpixel((1, 0)) == (150, 150, 150)
 
 
 def test_a_pixel_lies_under_the_value_of_a_map_that_covers_it() -> None:

@@ -106,10 +106,10 @@ def test_what_systems_and_notebooks_leave_beside_pictures_is_passed_over(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "inner"])
-def test_what_is_no_picture_is_refused_before_any_picture_is_judged(name: str, tmp_path: Path) -> None:
+def test_what_is_no_picture_is_refused_before_any_picture_is_scored(name: str, tmp_path: Path) -> None:
     class Never(Brightness):
         def run(self, picture: Image.Image) -> SimpleNamespace:
-            raise AssertionError("a picture is judged")
+            raise AssertionError("a picture is scored")
 
     paint(tmp_path / "dark" / "a.png", 0)
     (tmp_path / "dark" / "inner").mkdir()

@@ -12,13 +12,13 @@ from torch import nn
 
 from segdemo.engine import LocalEngine
 from segdemo.errors import InputError
-from segdemo.networks import InputRule, NetworkSpec
+from segdemo.networks import Network, Preprocessing
 from segdemo.predictions import Predictor, predict
 from segdemo.questions import Run
-from tests.training.conftest import SPEC
+from tests.training.conftest import NETWORK
 
 WIDE = Image.new("RGB", (8, 4), (255, 0, 0))
-SQUARE = InputRule(side=32, sides=(16, 32), stride=16, shape="square")
+SQUARE = Preprocessing(size=32, sizes=(16, 32), stride=16, shape="square")
 
 
 class Places(nn.Module):
@@ -68,8 +68,8 @@ def test_modes_and_gradients_are_those_of_the_caller() -> None:
 
 def test_predictor_answers_in_the_size_of_the_picture_and_in_evaluation_mode() -> None:
     network = nn.Sequential(Places(), nn.Dropout2d(1.0)).train()  # in training mode, nothing would be left
-    result = Predictor(network, replace(SPEC, rule=SQUARE), 16).run(WIDE)
-    assert result.mask.shape == (4, 8) and result.side == 16 and not result.layers
+    result = Predictor(network, replace(NETWORK, preprocessing=SQUARE), 16).run(WIDE)
+    assert result.mask.shape == (4, 8) and result.input_size == 16 and not result.layers
     # pixel (x, y) lies at place (2 x + 0.5, 2 y + 0.5) of the batch: the column is greater right of the diagonal
     assert result.mask.tolist() == [[int(x > y) for x in range(8)] for y in range(4)]
     assert result.seen.size == (16, 16)
@@ -77,8 +77,8 @@ def test_predictor_answers_in_the_size_of_the_picture_and_in_evaluation_mode() -
 
 
 def test_classifier_answers_for_the_whole_picture() -> None:
-    spec = replace(SPEC, task="classification")
-    prediction = predict(Whole(), SPEC.rule, WIDE)
+    spec = replace(NETWORK, task="classification")
+    prediction = predict(Whole(), NETWORK.preprocessing, WIDE)
     assert prediction.logits.shape == (2, 1, 1)
     answer = Predictor(Whole(), spec).run(WIDE).answer
     assert answer == {"background": pytest.approx(0.25), "foreground": pytest.approx(0.75)}
@@ -94,16 +94,16 @@ def test_bfloat16_is_used_where_asked_for_and_float32_comes_back() -> None:
             return output
 
     for bfloat16 in (False, True):
-        result = Predictor(Dense(3, 2, 1), SPEC, bfloat16=bfloat16).run(WIDE)
+        result = Predictor(Dense(3, 2, 1), NETWORK, bfloat16=bfloat16).run(WIDE)
         assert result.logits.dtype == np.float32
     with torch.autocast("cpu", torch.bfloat16):
-        Predictor(Dense(3, 2, 1), SPEC).run(WIDE)
+        Predictor(Dense(3, 2, 1), NETWORK).run(WIDE)
     assert seen == [torch.float32, torch.bfloat16, torch.float32]
 
 
 def test_run_of_an_engine_finds_what_predict_does() -> None:
     torch.manual_seed(3)
-    spec: NetworkSpec = replace(SPEC, rule=SQUARE)
+    spec: Network = replace(NETWORK, preprocessing=SQUARE)
     generator = np.random.default_rng(0)
     picture = Image.fromarray(generator.integers(0, 256, (20, 31, 3), np.uint8))
     engine = LocalEngine({"tiny": spec})
@@ -111,8 +111,8 @@ def test_run_of_an_engine_finds_what_predict_does() -> None:
     module = engine.open("tiny").module
     plain = Predictor(module, spec, 16).run(picture)
     with torch.inference_mode():
-        logits = predict(module, spec.rule, picture, 16).logits
+        logits = predict(module, spec.preprocessing, picture, 16).logits
     assert np.array_equal(result.logits, logits.numpy()) and np.array_equal(result.logits, plain.logits)
     assert np.array_equal(result.mask, plain.mask)
-    assert (result.size, result.side, result.placement) == (plain.size, plain.side, plain.placement)
+    assert (result.size, result.input_size, result.placement) == (plain.size, plain.input_size, plain.placement)
     engine.close()

@@ -77,7 +77,7 @@ def probabilities(listing: tuple[str, dict[str, Any], dict[str, Any]]) -> np.nda
     """(K, H, W) float32, from the bare network and one interpolation of the whole."""
     cat = listing[2]["cat"]
     segmenter = Segmenter("deeplabv3_mobilenet_v2")
-    batch, placement = to_batch(cat, segmenter.spec.rule, 513)
+    batch, placement = to_batch(cat, segmenter.spec.preprocessing, 513)
     width, height = placement.resized
     with torch.no_grad():
         logits = segmenter.network(batch)[:, :, :height, :width]
@@ -130,8 +130,8 @@ def test_the_layers_of_the_python_listing_are_those_of_the_bare_network(
     segmenter = Segmenter("deeplabv3_mobilenet_v2")
     first = segmenter.spec.stages[0]
     module = segmenter.network.get_submodule(first.layer)
-    own_rule, asked = (to_batch(names["cat"], segmenter.spec.rule, side)[0] for side in (None, 513))
-    assert np.array_equal(values["segmenter.activation(picture, stage, channel=17)"], module(own_rule)[0, 17].numpy())
+    own_size, asked = (to_batch(names["cat"], segmenter.spec.preprocessing, side)[0] for side in (None, 513))
+    assert np.array_equal(values["segmenter.activation(picture, stage, channel=17)"], module(own_size)[0, 17].numpy())
     exact = module(asked)[0].double()
     summary = values["result.layers"][first.label]
     assert list(values["result.layers"]) == [stage.label for stage in segmenter.spec.stages]
@@ -207,7 +207,7 @@ def test_the_listed_segment_and_layers_write_what_the_package_computes(studio: P
     assert ended.returncode == 0, ended.stderr
     segmenter = Segmenter("u2netp")
     for name, source in (("cat", "cat.jpg"), ("mirrored", "photos/mirrored.png")):
-        batch, _ = to_batch(load_picture(studio / source), segmenter.spec.rule)
+        batch, _ = to_batch(load_picture(studio / source), segmenter.spec.preprocessing)
         with torch.no_grad():
             whole = F.interpolate(segmenter.network(batch), (60, 90), mode="bilinear", align_corners=False)[0]
         margin = (whole[1] - whole[0]).numpy()
@@ -269,7 +269,7 @@ def test_the_table_of_networks_says_what_is_true_of_each() -> None:
             network = spec.build(len(spec.classes))
         assert parameters == f"{sum(parameter.numel() for parameter in network.parameters()):,}"
         assert file == f"{checkpoints.path_of(spec).stat().st_size / 1e6:.1f} MB"
-        assert side == f"{spec.rule.side} px"
+        assert side == f"{spec.preprocessing.size} px"
 
 
 def listed_files() -> list[Path]:

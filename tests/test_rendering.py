@@ -182,7 +182,7 @@ def test_thumbnails_refuse_a_missing_scale() -> None:
 def test_sheet_keeps_the_order_of_channels_row_by_row() -> None:
     tiles = np.zeros((5, 2, 3, 3), np.uint8)
     tiles[:, :, :, 0] = np.array([10, 20, 30, 40, 50])[:, None, None]
-    sheet = pixels(rendering.channel_sheet(tiles, columns=2))
+    sheet = pixels(rendering.channel_grid(tiles, columns=2))
     assert sheet.shape == (6, 6, 3)
     assert [int(sheet[row, column, 0]) for row in (0, 2, 4) for column in (0, 3)] == [10, 20, 30, 40, 50, 128]
     for index in range(5):
@@ -192,21 +192,21 @@ def test_sheet_keeps_the_order_of_channels_row_by_row() -> None:
 
 
 def test_sheet_puts_gaps_between_tiles_only() -> None:
-    sheet = pixels(rendering.channel_sheet(np.zeros((4, 2, 3, 3), np.uint8), columns=2, gap=1))
+    sheet = pixels(rendering.channel_grid(np.zeros((4, 2, 3, 3), np.uint8), columns=2, gap=1))
     assert sheet.shape == (5, 7, 3)
     grey = (sheet == 128).all(axis=2)
     assert grey[2].all() and grey[:, 3].all() and int(grey.sum()) == 5 + 7 - 1
 
 
 def test_sheet_of_one_pixel_and_fewer_tiles_than_columns() -> None:
-    assert rendering.channel_sheet(np.zeros((1, 1, 1, 3), np.uint8)).size == (8, 1)
-    assert rendering.channel_sheet(np.zeros((1, 1, 1, 3), np.uint8), columns=1).size == (1, 1)
+    assert rendering.channel_grid(np.zeros((1, 1, 1, 3), np.uint8)).size == (8, 1)
+    assert rendering.channel_grid(np.zeros((1, 1, 1, 3), np.uint8), columns=1).size == (1, 1)
 
 
 @pytest.mark.parametrize(("count", "columns", "gap"), [(0, 8, 0), (1, 0, 0), (1, 1, -1)])
 def test_sheet_refuses_what_makes_no_sheet(count: int, columns: int, gap: int) -> None:
     with pytest.raises(ValueError, match="a sheet needs a tile and a column"):
-        rendering.channel_sheet(np.zeros((count, 1, 1, 3), np.uint8), columns=columns, gap=gap)
+        rendering.channel_grid(np.zeros((count, 1, 1, 3), np.uint8), columns=columns, gap=gap)
 
 
 def test_colour_bar_runs_from_left_to_right_and_from_bottom_to_top() -> None:
@@ -284,7 +284,7 @@ def test_nothing_is_drawn_into_what_was_given() -> None:
     scale = scale_for(-1.0, 2.0)
     rendering.heat_map(values, scale)
     tiles = rendering.colour_thumbnails(thumbnails, np.array([-1.0]), np.array([2.0]), [scale])
-    sheet = rendering.channel_sheet(tiles, columns=1)
+    sheet = rendering.channel_grid(tiles, columns=1)
     before = sheet.tobytes()
     tiles[:] = 0
     assert sheet.tobytes() == before

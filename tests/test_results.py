@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from segdemo import InputError, Result, results
 from segdemo.images import Placement
 from segdemo.networks.classes import declare
-from segdemo.summaries import glimpse, summarise
+from segdemo.summaries import preview, summarise
 
 NAMES = ("background", "cat", "dog")
 
@@ -138,8 +138,8 @@ def test_only_a_classifier_answers_once_for_the_whole_picture() -> None:
 def test_the_memory_of_a_result_counts_all_that_it_holds() -> None:
     shown = result(random_logits(5, 6), (40, 30))
     assert shown.nbytes == 4 * 3 * 5 * 6 + 40 * 30 + 3 * 5 * 6  # logits, mask, picture
-    summary, small = summarise(torch.ones(1, 2, 7, 9)), glimpse(torch.ones(1, 2, 7, 9))
-    more = dataclasses.replace(shown, layers={"one": summary, "two": summary}, glimpses={"three": small})
+    summary, small = summarise(torch.ones(1, 2, 7, 9)), preview(torch.ones(1, 2, 7, 9))
+    more = dataclasses.replace(shown, layers={"one": summary, "two": summary}, previews={"three": small})
     assert more.nbytes == shown.nbytes + 2 * summary.nbytes + 7 * 9
     assert summary.nbytes > 2 * 7 * 9 + 2 * 8 * 4
 

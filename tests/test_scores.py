@@ -12,7 +12,7 @@ from torch import nn
 
 from segdemo import InputError
 from segdemo.engine import LocalEngine
-from segdemo.networks import InputRule, NetworkSpec, Stage
+from segdemo.networks import Network, Preprocessing, Stage
 from segdemo.networks.classes import declare
 from segdemo.questions import ChannelScores
 
@@ -33,14 +33,14 @@ def build(classes: int) -> nn.Module:
 
 @pytest.fixture
 def engine() -> Iterator[LocalEngine]:
-    by_hand = NetworkSpec(
+    by_hand = Network(
         name="hand",
         title="By hand",
         task="segmentation",
         build=build,
         classes=declare(("background", "cat")),
         stages=(Stage("First", "0", 0, 0), Stage("Last", "1", 0, 1, inputs=("First",))),
-        rule=InputRule(side=4, sides=(4,), stride=4, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
+        preprocessing=Preprocessing(size=4, sizes=(4,), stride=4, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
         source="",
     )
     engine = LocalEngine({"hand": by_hand})

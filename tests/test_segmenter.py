@@ -1,4 +1,4 @@
-"""The Segmenter: exact, one at a time, remembered, stopped at once when superseded."""
+"""The Segmenter: exact, one at a time, remembered, stopped at once when cancelled."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_what_was_trained_here_finds_what_others_find(
 
 @torch.no_grad()
 def test_a_run_says_what_the_bare_network_says(deeplab: Segmenter, cat: Image.Image) -> None:
-    batch, placement = to_batch(cat, deeplab.spec.rule, SIDE)
+    batch, placement = to_batch(cat, deeplab.spec.preprocessing, SIDE)
     logits = deeplab.network(batch)
     result = deeplab.run(cat, SIDE)
     width, height = placement.resized
@@ -88,7 +88,7 @@ def test_a_run_says_what_the_bare_network_says(deeplab: Segmenter, cat: Image.Im
 
 @torch.no_grad()
 def test_activation_and_summary_are_those_of_the_layer(deeplab: Segmenter, cat: Image.Image) -> None:
-    batch, _ = to_batch(cat, deeplab.spec.rule, SIDE)
+    batch, _ = to_batch(cat, deeplab.spec.preprocessing, SIDE)
     stem = deeplab.network.get_submodule("stem")(batch)
     assert np.array_equal(deeplab.activation(cat, "Stem", size=SIDE), stem[0].numpy())
     assert np.array_equal(deeplab.activation(cat, "stem", channel=7, size=SIDE), stem[0, 7].numpy())
@@ -103,22 +103,22 @@ def test_activation_and_summary_are_those_of_the_layer(deeplab: Segmenter, cat: 
 
 
 @torch.no_grad()
-def test_every_stage_has_its_summary_and_every_inner_stage_its_glimpse(cat: Image.Image) -> None:
+def test_every_stage_has_its_summary_and_every_inner_stage_its_preview(cat: Image.Image) -> None:
     segmenter = segmenter_of("u2netp")
     result = segmenter.run(cat, 192)
     assert list(result.layers) == [stage.label for stage in segmenter.spec.stages]
     outer = {stage.layer for stage in segmenter.spec.stages}
     inner = {stage.label: stage.layer for outer in segmenter.spec.stages for stage in outer.inside}
-    assert set(result.glimpses) == {label for label, layer in inner.items() if layer not in outer}
-    assert len(result.glimpses) > 50
+    assert set(result.previews) == {label for label, layer in inner.items() if layer not in outer}
+    assert len(result.previews) > 50
     exact_by_layer: dict[str, torch.Tensor] = {}
     with ExitStack() as hooks:
         for layer in inner.values():
             module = segmenter.network.get_submodule(layer)
             keep = partial(lambda layer, _, __, output: exact_by_layer.update({layer: output[0].clone()}), layer)
             hooks.enter_context(module.register_forward_hook(keep))
-        segmenter.network(to_batch(cat, segmenter.spec.rule, 192)[0])
-    for label, seen in result.glimpses.items():
+        segmenter.network(to_batch(cat, segmenter.spec.preprocessing, 192)[0])
+    for label, seen in result.previews.items():
         exact = exact_by_layer[inner[label]].numpy()
         shown = exact[seen.channel, :: seen.step, :: seen.step]
         assert seen.shape == exact.shape
@@ -169,7 +169,7 @@ def test_many_threads_get_what_one_gets(deeplab: Segmenter, cat: Image.Image) ->
             assert np.array_equal(summary.thumbnails, other.layers[label].thumbnails), label
 
 
-def test_a_superseded_run_stops_before_the_next_layer_and_leaves_nothing(deeplab: Segmenter, cat: Image.Image) -> None:
+def test_a_cancelled_run_stops_before_the_next_layer_and_leaves_nothing(deeplab: Segmenter, cat: Image.Image) -> None:
     deeplab.forget()
     said: list[bool] = []
 
@@ -184,7 +184,7 @@ def test_a_superseded_run_stops_before_the_next_layer_and_leaves_nothing(deeplab
     assert "cat" in {share.name for share in deeplab.run(cat, SIDE).classes if share.percent > 1}
 
 
-def test_a_superseded_run_does_not_wait_for_its_turn(deeplab: Segmenter, cat: Image.Image) -> None:
+def test_a_cancelled_run_does_not_wait_for_its_turn(deeplab: Segmenter, cat: Image.Image) -> None:
     deeplab.forget()
     holding, release = threading.Event(), threading.Event()
 
@@ -199,7 +199,7 @@ def test_a_superseded_run_does_not_wait_for_its_turn(deeplab: Segmenter, cat: Im
         with pytest.raises(Cancelled):
             deeplab.run(cat.rotate(90), SIDE, should_continue=lambda: next(answers))
         release.set()
-        assert first.result().side == SIDE
+        assert first.result().input_size == SIDE
 
 
 def test_layers_of_a_picture_have_the_shapes_of_its_batch() -> None:

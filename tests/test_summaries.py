@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from segdemo import summaries
-from segdemo.summaries import glimpse, step_for, summarise
+from segdemo.summaries import preview, step_for, summarise
 
 
 def test_figures_of_a_small_activation_by_hand() -> None:
@@ -226,11 +226,11 @@ def test_channels_are_ranked_best_first() -> None:
     assert ranked("index").tolist() == [0, 1, 2]
 
 
-def test_a_glimpse_shows_every_nth_pixel_of_the_channel_that_varies_most_in_its_middle_row() -> None:
+def test_a_preview_shows_every_nth_pixel_of_the_channel_that_varies_most_in_its_middle_row() -> None:
     tensor = torch.zeros(1, 3, 100, 60)
     tensor[0, 1] = torch.arange(60)
     tensor[0, 2, ::3] = 99  # differs from row to row, and within none
-    seen = glimpse(tensor)
+    seen = preview(tensor)
     assert (seen.channel, seen.step, seen.shape) == (1, 4, (3, 100, 60))
     assert (seen.low, seen.high) == (0, 56)  # every fourth of 0 … 59
     assert (seen.thumbnail == np.rint(252 / 56 * np.arange(0, 60, 4))).all()
@@ -246,7 +246,7 @@ def test_summary_that_was_pickled_or_copied_cannot_be_changed() -> None:
     values = torch.rand(1, 3, 5, 4)
     restorers: list[Callable[[Any], Any]] = [lambda value: pickle.loads(pickle.dumps(value)), copy.deepcopy]
     for restore in restorers:
-        summary, shown = restore(summarise(values)), restore(glimpse(values))
+        summary, shown = restore(summarise(values)), restore(preview(values))
         channels = [getattr(summary.channels, field.name) for field in dataclasses.fields(summary.channels)]
         arrays = [summary.edges, summary.counts, summary.thumbnails, shown.thumbnail, *channels]
         assert not any(array.flags.writeable for array in arrays)
@@ -298,9 +298,9 @@ def test_figures_inside_the_picture_are_those_of_numpy_whatever_the_layout(layou
     assert channels.inside_zeros == pytest.approx((seen == 0).mean(1))
 
 
-def test_a_glimpse_is_chosen_by_the_middle_row_of_the_picture() -> None:
+def test_a_preview_is_chosen_by_the_middle_row_of_the_picture() -> None:
     tensor = torch.zeros(1, 2, 40, 20)
     tensor[0, 0, 20] = torch.arange(20) * 9.0  # the middle row of the map, in the padding
     tensor[0, 1, 5, :10] = torch.arange(10)  # that of the picture
-    assert glimpse(tensor).channel == 0
-    assert glimpse(tensor, part=(10, 10)).channel == 1
+    assert preview(tensor).channel == 0
+    assert preview(tensor, part=(10, 10)).channel == 1

@@ -23,7 +23,7 @@ HELP = "score a network on pictures with masks"
 DESCRIPTION = "Score a network on an archive of pictures with masks."
 MAPS = """\
 The archive holds images/<id>.webp and masks/<id>.png: a palette or grey picture with one class index per pixel, 255
-where nothing is to be judged.
+where nothing is to be scored.
 
 An archive numbers its classes but does not name them. Without --map its classes are the network's own, in the same
 order. With --map CLASSES.json, names of the network's classes become names of the archive's; classes that the map does

@@ -41,12 +41,12 @@ def segmenter_for(network: str | None, size: int | None) -> Segmenter:
     Raises:
         InputError: no such network, its checkpoint is missing or altered, or the size does not suit it.
     """
-    from segdemo.images import check_side
+    from segdemo.images import check_input_size
     from segdemo.networks import DEFAULT
     from segdemo.segmenter import Segmenter
 
     segmenter = Segmenter(network or DEFAULT)
-    check_side(segmenter.spec.rule, size)
+    check_input_size(segmenter.spec.preprocessing, size)
     return segmenter
 
 

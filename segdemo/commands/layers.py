@@ -1,4 +1,4 @@
-"""The command ``layers``: channel sheets and exact values of what stages of a network put out."""
+"""The command ``layers``: channel grids and exact values of what stages of a network put out."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ def _write(segmenter: Segmenter, picture: Image.Image, stage: str, target: Path,
 
 
 def _facts(segmenter: Segmenter, picture: Image.Image, stage: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Collect what has to be known to read a channel sheet."""
-    from segdemo.images import check_side
+    """Collect what has to be known to read a channel grid."""
+    from segdemo.images import check_input_size
 
     summary = segmenter.summary(picture, stage, arguments.side)
     channels = summary.channels
@@ -119,7 +119,7 @@ def _facts(segmenter: Segmenter, picture: Image.Image, stage: str, arguments: ar
     return {
         "network": segmenter.spec.name,
         "trained": segmenter.trained,
-        "side": check_side(segmenter.spec.rule, arguments.side),
+        "side": check_input_size(segmenter.spec.preprocessing, arguments.side),
         "stage": stage,
         "layer": segmenter.layer_of(stage),
         "shape": list(summary.shape),
@@ -156,7 +156,7 @@ def _sheet(values: NDArray[np.float32], facts: dict[str, Any]) -> Image.Image:
         tile[:] = rendering.colour_values(channel, scale)
     columns = min(count, max(1, round(math.sqrt(count * height / width))))
     facts["sheet"] = {"columns": columns, "tile": [width, height], "gap": 1}
-    return rendering.channel_sheet(tiles, columns, gap=1)
+    return rendering.channel_grid(tiles, columns, gap=1)
 
 
 def _maps(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -169,7 +169,7 @@ def _maps(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _in_words(facts: dict[str, Any], target: str) -> str:
-    """Say in one line how to read a channel sheet."""
+    """Say in one line how to read a channel grid."""
     scale = facts["scale"]
     colours = scale
     if isinstance(scale, dict):

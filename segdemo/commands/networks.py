@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
                 str(len(spec.classes)),
                 f"{sum(parameter.numel() for parameter in hollow.parameters()):,}",
                 f"{path.stat().st_size / 1e6:.1f} MB" if trained and there else "-",
-                f"{spec.rule.side} px",
+                f"{spec.preprocessing.size} px",
                 spec.source,
             ]
         )

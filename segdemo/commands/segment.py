@@ -77,7 +77,7 @@ def _segment_one(segmenter: Segmenter, path: Path, target: Path, side: int | Non
         "picture": readable(path.name),
         "network": result.network,
         "trained": result.trained,
-        "side": result.side,
+        "side": result.input_size,
         "size": picture.size,
         "shares": {share.name: share.percent for share in result.classes},
     } | ({"notes": notes} if notes else {})

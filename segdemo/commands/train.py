@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from segdemo.errors import InputError
 
 if TYPE_CHECKING:
-    from segdemo.networks import NetworkSpec
+    from segdemo.networks import Network
     from segdemo.training.settings import Material, Settings
 
 HELP = "train a network"
@@ -35,8 +35,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "epochs": (1, 1_000_000),
     "side": (1, 2048),
     "batch": (1, 1_000_000),
-    "rate": (1e-12, 10),
-    "init_rate": (0, 10),
+    "lr": (1e-12, 10),
+    "init_lr": (0, 10),
     "teacher_side": (1, 2048),
     "teacher_finds": (0, 1),
     "snapshots": (0, 1000),
@@ -61,10 +61,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--epochs", type=int, default=10, metavar="N", help="budget where no --minutes are given (default: 10)")
     add("--side", type=int, nargs="+", default=[128], metavar="PX", help="crop size; several: one after the other")
     add("--batch", type=int, default=32, metavar="N", help="pictures in a step, over all processes (default: 32)")
-    add("--rate", type=float, default=2e-3, metavar="R", help="highest learning rate (default: 0.002)")
+    add("--rate", dest="lr", type=float, default=2e-3, metavar="R", help="highest learning rate (default: 0.002)")
     add("--resume", action="store_true", help="go on with the run in OUT")
     add("--init", metavar="FILE", help="weights to start from, as far as they fit")
-    add("--init-rate", type=float, default=0.2, metavar="X", help="share of the rate for those weights (default: 0.2)")
+    add(
+        "--init-rate",
+        dest="init_lr",
+        type=float,
+        default=0.2,
+        metavar="X",
+        help="share of the rate for those weights (default: 0.2)",
+    )
     add("--freeze", nargs="+", default=[], metavar="MODULE", help="modules that do not learn")
     add("--teacher", metavar="NETWORK", help="an embedded network whose soft labels are learned too")
     add("--teacher-side", type=int, metavar="PX", help="its working size; default: its own")
@@ -91,14 +98,14 @@ def run(arguments: argparse.Namespace) -> int:
     from segdemo.networks import find
     from segdemo.training.course import train
 
-    spec: NetworkSpec = find(arguments.network)
+    spec: Network = find(arguments.network)
     settings = read_settings(arguments, spec)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     return 0 if train(spec, settings, read_material(arguments), resume=arguments.resume) else 130
 
 
-def read_settings(arguments: argparse.Namespace, spec: NetworkSpec) -> Settings:
+def read_settings(arguments: argparse.Namespace, spec: Network) -> Settings:
     """Check what was asked for and make settings of it.
 
     Raises:
@@ -109,17 +116,17 @@ def read_settings(arguments: argparse.Namespace, spec: NetworkSpec) -> Settings:
 
     _check_numbers(arguments)
     _check_sources(arguments, spec)
-    rule = spec.rule
+    preprocessing = spec.preprocessing
     for side in arguments.side:
-        if side <= rule.remainder or (side - rule.remainder) % rule.stride:
+        if side <= preprocessing.remainder or (side - preprocessing.remainder) % preprocessing.stride:
             raise InputError(
                 "train_side",
                 "Crops of {side} pixels do not suit {network}. Their side has to be a multiple of {stride}, plus "
                 "{remainder}. Change --side.",
                 side=side,
                 network=spec.name,
-                stride=rule.stride,
-                remainder=rule.remainder,
+                stride=preprocessing.stride,
+                remainder=preprocessing.remainder,
             )
     return Settings(
         out=Path(arguments.out),
@@ -127,8 +134,8 @@ def read_settings(arguments: argparse.Namespace, spec: NetworkSpec) -> Settings:
         epochs=arguments.epochs,
         sides=tuple(arguments.side),
         batch=arguments.batch,
-        rate=arguments.rate,
-        started_rate=arguments.init_rate,
+        lr=arguments.lr,
+        started_lr=arguments.init_lr,
         freeze=tuple(arguments.freeze),
         seed=arguments.seed,
         save_every=arguments.save_every,
@@ -175,7 +182,7 @@ def _check_numbers(arguments: argparse.Namespace) -> None:
         )
 
 
-def _check_sources(arguments: argparse.Namespace, spec: NetworkSpec) -> None:
+def _check_sources(arguments: argparse.Namespace, spec: Network) -> None:
     """Refuse what cannot be learned from, and a folder that has something to lose."""
     kept = [Path(arguments.out) / name for name in ("state.pt", "weights.safetensors")]
     if any(map(os.path.lexists, kept)) and not arguments.resume:

@@ -1,4 +1,4 @@
-"""The table of networks. To add one: a file that ends in ``SPEC``, and its name in the tuple below."""
+"""The table of networks. To add one: a file that ends in ``NETWORK``, and its name in the tuple below."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from segdemo.networks import (
     unet_mobilenet_v2,
     unet_narrow,
 )
-from segdemo.networks.spec import InputRule, NetworkSpec, Stage
+from segdemo.networks.network import Network, Preprocessing, Stage
 
-NETWORKS: dict[str, NetworkSpec] = {
-    module.SPEC.name: module.SPEC
+NETWORKS: dict[str, Network] = {
+    module.NETWORK.name: module.NETWORK
     for module in (
         deeplabv3_mobilenet_v2,
         unet_mobilenet_v2,
@@ -37,7 +37,7 @@ DEFAULT = "deeplabv3_mobilenet_v2"
 
 
 @overload
-def find(name: str) -> NetworkSpec: ...
+def find(name: str) -> Network: ...
 @overload
 def find(name: str, networks: Mapping[str, Entry]) -> Entry: ...
 def find(name: str, networks: Mapping[str, Any] = NETWORKS) -> Any:
@@ -64,4 +64,4 @@ def find(name: str, networks: Mapping[str, Any] = NETWORKS) -> Any:
     )
 
 
-__all__ = ["DEFAULT", "NETWORKS", "InputRule", "NetworkSpec", "Stage", "find"]
+__all__ = ["DEFAULT", "NETWORKS", "Network", "Preprocessing", "Stage", "find"]

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from segdemo.networks.blocks import Concat, ConvReLU, Resize, initialise
 from segdemo.networks.classes import VOC
-from segdemo.networks.spec import InputRule, NetworkSpec, Stage
+from segdemo.networks.network import Network, Preprocessing, Stage
 
 # Inverted residual blocks in groups of equal output: (channels, blocks, stride of the first block, dilation of the
 # first, dilation of the others). Output channels, repeats and expansion: table 2 of the MobileNetV2 paper. Two strides
@@ -145,7 +145,7 @@ def _group(first: int, last: int, row: int, column: int, before: str) -> Stage:
     return Stage(label, f"blocks.{last}", row, column, inputs=(before,), inside=tuple(inside))
 
 
-SPEC = NetworkSpec(
+NETWORK = Network(
     name="deeplabv3_mobilenet_v2",
     title="DeepLabv3 · MobileNetV2",
     task="segmentation",
@@ -173,9 +173,9 @@ SPEC = NetworkSpec(
         Stage("Logits", "logits", row=2, column=8, inputs=("Projection",)),
         Stage("Upsampled logits", "upsample", row=0, column=8, inputs=("Logits",)),
     ),
-    rule=InputRule(
-        side=513,
-        sides=(257, 321, 385, 513, 641),
+    preprocessing=Preprocessing(
+        size=513,
+        sizes=(257, 321, 385, 513, 641),
         stride=8,
         remainder=1,
         shape="square",

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from segdemo.networks.blocks import Resize, initialise
 from segdemo.networks.classes import ANIMALS
-from segdemo.networks.spec import InputRule, NetworkSpec, Stage
+from segdemo.networks.network import Network, Preprocessing, Stage
 
 
 class Sum(nn.Module):
@@ -74,7 +74,7 @@ class FCNAlexNet(nn.Module):
         return self.resize(x, (batch.shape[2], batch.shape[3]))  # (B, K, H, W)
 
 
-SPEC = NetworkSpec(
+NETWORK = Network(
     name="fcn_alexnet",
     title="FCN on AlexNet",
     task="segmentation",
@@ -98,9 +98,9 @@ SPEC = NetworkSpec(
         Stage("Fused 8", "fuse8", row=1, column=6, inputs=("Fused 16",), skips=("Score 8",)),
         Stage("Logits", "resize", row=0, column=6, inputs=("Fused 8",)),
     ),
-    rule=InputRule(
-        side=256,
-        sides=(192, 256, 320, 384, 512),
+    preprocessing=Preprocessing(
+        size=256,
+        sizes=(192, 256, 320, 384, 512),
         stride=32,
         mean=(0.485, 0.456, 0.406),  # of ImageNet, as torchvision trained it
         std=(0.229, 0.224, 0.225),

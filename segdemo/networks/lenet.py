@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from segdemo.networks.classes import DIGITS
-from segdemo.networks.spec import InputRule, NetworkSpec, Stage
+from segdemo.networks.network import Network, Preprocessing, Stage
 
 SIDE = 32  # of a picture, in pixels: the classifier fits no other
 
@@ -53,7 +53,7 @@ class LeNet(nn.Module):
         return self.classifier(torch.flatten(x, 1))  # (B, K)
 
 
-SPEC = NetworkSpec(
+NETWORK = Network(
     name="lenet",
     title="LeNet",
     task="classification",
@@ -68,6 +68,6 @@ SPEC = NetworkSpec(
         Stage("Full 2", "classifier.3", row=0, column=5, inputs=("Full 1",)),
         Stage("Logits", "classifier.4", row=0, column=6, inputs=("Full 2",)),
     ),
-    rule=InputRule(side=SIDE, sides=(SIDE,), stride=SIDE, shape="stretch", channels=1),
+    preprocessing=Preprocessing(size=SIDE, sizes=(SIDE,), stride=SIDE, shape="stretch", channels=1),
     source="https://doi.org/10.1109/5.726791",
 )

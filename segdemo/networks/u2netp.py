@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from segdemo.networks.blocks import Concat, Resize, initialise
 from segdemo.networks.classes import SALIENT
-from segdemo.networks.spec import InputRule, NetworkSpec, Stage
+from segdemo.networks.network import Network, Preprocessing, Stage
 
 
 class REBNCONV(nn.Module):
@@ -208,7 +208,7 @@ def _side(number: int) -> Stage:
     return Stage(f"Side {number}", f"side{number}", row=number - 1, column=2, inputs=(source,))
 
 
-SPEC = NetworkSpec(
+NETWORK = Network(
     name="u2netp",
     title="U²-Net, small",
     task="segmentation",
@@ -221,9 +221,9 @@ SPEC = NetworkSpec(
         Stage("Fused", "outconv", row=6, column=3, inputs=tuple(f"Side {number}" for number in range(1, 7))),
         Stage("Logits", "logits", row=7, column=3, inputs=("Fused",)),
     ),
-    rule=InputRule(
-        side=320,
-        sides=(192, 256, 320, 416, 512),
+    preprocessing=Preprocessing(
+        size=320,
+        sizes=(192, 256, 320, 416, 512),
         stride=32,
         shape="stretch",
         mean=(0.485, 0.456, 0.406),  # of ImageNet, as the authors' code

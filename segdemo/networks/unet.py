@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from segdemo.networks.blocks import DoubleConv, Down, OutConv, Up, initialise
 from segdemo.networks.classes import SALIENT
-from segdemo.networks.spec import InputRule, NetworkSpec, Stage
+from segdemo.networks.network import Network, Preprocessing, Stage
 
 
 class UNet(nn.Module):
@@ -85,7 +85,7 @@ def build(classes: int) -> UNet:
     return UNet(3, classes, width=16)
 
 
-SPEC = NetworkSpec(
+NETWORK = Network(
     name="unet",
     title="U-Net",
     task="segmentation",
@@ -104,6 +104,6 @@ SPEC = NetworkSpec(
         Stage("Logits", "outc", row=0, column=3, inputs=("Decoder 1",)),
     ),
     # Stretched, as the crops it was trained on; padding of 0, which it has never seen, would cost it 0.03 of mIoU.
-    rule=InputRule(side=128, sides=(96, 128, 144, 160, 192, 256), stride=16, shape="stretch"),
+    preprocessing=Preprocessing(size=128, sizes=(96, 128, 144, 160, 192, 256), stride=16, shape="stretch"),
     source="https://arxiv.org/abs/1505.04597",
 )

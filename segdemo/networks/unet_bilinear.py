@@ -14,8 +14,8 @@ def build(classes: int) -> UNet:
 
 
 # Half as many of the deepest channels as in `unet`, and no kernels for enlarging: 0.56 of its parameters.
-SPEC = replace(
-    unet.SPEC,
+NETWORK = replace(
+    unet.NETWORK,
     name="unet_bilinear",
     title="U-Net, bilinear",
     build=build,

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from segdemo.networks.blocks import Concat, ConvBNReLU, Resize, initialise
 from segdemo.networks.classes import ANIMALS
-from segdemo.networks.spec import InputRule, NetworkSpec, Stage
+from segdemo.networks.network import Network, Preprocessing, Stage
 
 TAPS = (1, 3, 6, 13, 17)  # blocks after which the map is smallest but deepest at strides 2, 4, 8, 16 and 32
 TAPPED = (16, 24, 32, 96, 320)  # their channels
@@ -98,7 +98,7 @@ def _decoder(number: int, below: str) -> Stage:
     return Stage(label, layer, row=number - 1, column=2, inputs=(below,), skips=skips, inside=inside)
 
 
-SPEC = NetworkSpec(
+NETWORK = Network(
     name="unet_mobilenet_v2",
     title="U-Net on MobileNetV2",
     task="segmentation",
@@ -112,9 +112,9 @@ SPEC = NetworkSpec(
         _decoder(1, below="Decoder 2"),
         Stage("Logits", "resize", row=0, column=3, inputs=("Decoder 1",)),
     ),
-    rule=InputRule(
-        side=288,
-        sides=(192, 256, 288, 384, 512),
+    preprocessing=Preprocessing(
+        size=288,
+        sizes=(192, 256, 288, 384, 512),
         stride=32,
         mean=(0.485, 0.456, 0.406),  # of ImageNet, as torchvision trained it
         std=(0.229, 0.224, 0.225),

@@ -13,8 +13,8 @@ def build(classes: int) -> UNet:
     return UNet(3, classes, width=8)
 
 
-SPEC = replace(
-    unet.SPEC,
+NETWORK = replace(
+    unet.NETWORK,
     name="unet_narrow",
     title="U-Net, narrow",
     build=build,

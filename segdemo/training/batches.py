@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from segdemo.archives import IGNORED
 from segdemo.errors import InputError
-from segdemo.networks.spec import InputRule
+from segdemo.networks.network import Preprocessing
 from segdemo.training.data import Bytes, Sample
 from segdemo.training.transforms import augment, augmentation, normalise
 
@@ -38,7 +38,7 @@ class Batches:
     Args:
         samples: the pictures and their masks.
         labels: the teacher's soft labels, one for each sample, None where it was not asked; None without a teacher.
-        rule: how the network wants its pictures.
+        preprocessing: how the network wants its pictures.
         size: pictures in a batch, over all processes together.
         seed: of all that is random.
         part: which part of each batch is made here, and of how many equal parts.
@@ -51,13 +51,13 @@ class Batches:
         self,
         samples: Sequence[Sample],
         labels: Sequence[Bytes | None] | None,
-        rule: InputRule,
+        preprocessing: Preprocessing,
         *,
         size: int,
         seed: int,
         part: tuple[int, int] = (0, 1),
     ) -> None:
-        self._samples, self._labels, self._rule = samples, labels, rule
+        self._samples, self._labels, self._preprocessing = samples, labels, preprocessing
         self._seed, self._part = seed, part
         self.size = min(size, len(samples)) // part[1] * part[1]
         if not self.size:
@@ -85,7 +85,7 @@ class Batches:
             maps.append(others)
         together = torch.stack(maps)  # (B, 1 + K, side, side)
         soft = None if self._labels is None else together[:, 1:].float() / 255
-        return Batch(normalise(torch.stack(pictures), self._rule), together[:, 0].long(), soft)
+        return Batch(normalise(torch.stack(pictures), self._preprocessing), together[:, 0].long(), soft)
 
     def _maps(self, index: int) -> Tensor:
         """Stack the mask (first) and the soft labels of a picture in its size, (1 + K, h, w) uint8."""

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from segdemo import checkpoints
 from segdemo.archives import Reading
 from segdemo.errors import InputError
-from segdemo.networks import NetworkSpec
+from segdemo.networks import Network
 from segdemo.training.batches import Batches
 from segdemo.training.data import Bytes, Sample, check_masks, check_source, read_pairs, read_pictures
 from segdemo.training.loop import Score, Trainer
@@ -27,7 +27,7 @@ from segdemo.training.teacher import Teacher, found, teach
 from segdemo.training.validation import check, score
 
 
-def train(spec: NetworkSpec, settings: Settings, material: Material, *, resume: bool = False) -> bool:
+def train(spec: Network, settings: Settings, material: Material, *, resume: bool = False) -> bool:
     """Train a network.
 
     Args:
@@ -46,7 +46,7 @@ def train(spec: NetworkSpec, settings: Settings, material: Material, *, resume: 
         network, started, teacher, validated = _prepare(spec, settings, material, processes, resume=resume)
         samples, labels = read_data(spec, settings, material, processes, teacher)
         part = (processes.number, processes.count)
-        batches = Batches(samples, labels, spec.rule, size=settings.batch, seed=settings.seed, part=part)
+        batches = Batches(samples, labels, spec.preprocessing, size=settings.batch, seed=settings.seed, part=part)
         _say(processes, f"{len(samples)} pictures, {batches.per_epoch} steps of {batches.size} an epoch")
         scorer = _scorer(material, spec, validated)
         trainer = Trainer(network, batches, settings, started=started, score=scorer, processes=processes)
@@ -59,7 +59,7 @@ def train(spec: NetworkSpec, settings: Settings, material: Material, *, resume: 
 
 
 def _prepare(
-    spec: NetworkSpec, settings: Settings, material: Material, processes: Processes, *, resume: bool
+    spec: Network, settings: Settings, material: Material, processes: Processes, *, resume: bool
 ) -> tuple[nn.Module, frozenset[str], Teacher | None, Reading | None]:
     """Make all that a run needs beside its pictures, and find what cannot be used before these are read.
 
@@ -94,7 +94,7 @@ def _prepare(
 
 
 def read_data(
-    spec: NetworkSpec, settings: Settings, material: Material, processes: Processes, teacher: Teacher | None
+    spec: Network, settings: Settings, material: Material, processes: Processes, teacher: Teacher | None
 ) -> tuple[list[Sample], list[Bytes | None] | None]:
     """Read all pictures into memory, and the teacher's soft labels of those it is asked about.
 
@@ -158,7 +158,7 @@ def _by_source(samples: Sequence[Sample]) -> list[list[Sample]]:
     return list(parts.values())
 
 
-def _scorer(material: Material, spec: NetworkSpec, reading: Reading | None) -> Score | None:
+def _scorer(material: Material, spec: Network, reading: Reading | None) -> Score | None:
     """Make the function that scores the network on ``--val``."""
     archive = material.val
     if not archive:

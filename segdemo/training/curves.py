@@ -42,7 +42,7 @@ class Curves:
             "epoch": round(clock.step / batches.per_epoch, 3),
             "minutes": round(clock.elapsed / 60, 3),
             "loss": loss,
-            "rate": rate,
+            "lr": rate,
             "side": side,
             "speed": speed,
         }
@@ -54,7 +54,7 @@ class Curves:
 
     def write(self, folder: Path) -> None:
         """Write ``curves.csv`` and ``curves.png`` into a folder."""
-        names = ("step", "epoch", "minutes", "loss", "rate", "side", "speed", "miou")
+        names = ("step", "epoch", "minutes", "loss", "lr", "side", "speed", "miou")
         with replacing(folder / "curves.csv") as partial, partial.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, names, lineterminator="\n")
             writer.writeheader()
@@ -65,7 +65,7 @@ class Curves:
 
     def _draw(self) -> Figure:
         figure = Figure(figsize=(8, 7), layout="constrained")
-        drawn = (("loss", "loss"), ("miou", "mIoU at the crop size"), ("rate", "learning rate"))
+        drawn = (("loss", "loss"), ("miou", "mIoU at the crop size"), ("lr", "learning rate"))
         for axes, (name, label) in zip(figure.subplots(3, sharex=True), drawn, strict=True):
             known = [row for row in self.rows if row[name] is not None]
             places, values = (np.array([row[key] for row in known], np.float64) for key in ("epoch", name))

@@ -159,7 +159,7 @@ def _voc(root: str, classes: Sequence[str]) -> Iterator[tuple[str, Image.Image, 
 
 
 def _pets(root: str, classes: Sequence[str]) -> Iterator[tuple[str, Image.Image, Bytes]]:
-    """Oxford-IIIT Pets: the animal is cat, dog or foreground, as the network says; its outline is not judged."""
+    """Oxford-IIIT Pets: the animal is cat, dog or foreground, as the network says; its outline is not scored."""
     from torchvision.datasets import OxfordIIITPet
 
     targets = ["binary-category", "segmentation"]

@@ -124,7 +124,7 @@ class Trainer:
         settings, progress = self.settings, self.clock.progress
         side = side_at(progress, settings.sides)
         for group in self.optimiser.param_groups:
-            group["lr"] = settings.rate * group["share"] * rate_at(progress)
+            group["lr"] = settings.lr * group["share"] * rate_at(progress)
         batch = self.batches.make(self.clock.step, side)
         device = self.processes.device
         pictures = batch.pictures.to(device).contiguous(memory_format=torch.channels_last)
@@ -146,7 +146,7 @@ class Trainer:
         self.average.update(self.network)
         seconds = time.perf_counter() - started
         self.clock.count(seconds)
-        rate = settings.rate * rate_at(progress)
+        rate = settings.lr * rate_at(progress)
         self.curves.add(self.clock, self.batches, value, rate, side, seconds)
         self._show(bar, seconds)
 
@@ -219,7 +219,7 @@ class Trainer:
         score = "" if self.curves.miou is None else f", mIoU {self.curves.miou:.3f}"
         bar.set_description_str(f"step {self.clock.step}", refresh=False)
         bar.set_postfix_str(
-            f"loss {row['loss']:.3f}, rate {row['rate']:.1e}, {row['speed']:.1f} pictures/s{score}, {left} left",
+            f"loss {row['loss']:.3f}, learning rate {row['lr']:.1e}, {row['speed']:.1f} pictures/s{score}, {left} left",
             refresh=False,
         )
         bar.update(self.clock.progress - bar.n)

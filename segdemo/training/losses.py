@@ -46,10 +46,10 @@ def segmentation_loss(logits: Tensor, truth: Tensor, soft: Tensor | None, weight
 
 
 def cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
-    """Return the cross entropy of each picture, (B,): mean over its judged pixels, 0 if there is none."""
+    """Return the cross entropy of each picture, (B,): mean over its scored pixels, 0 if there is none."""
     each = functional.cross_entropy(logits, truth, ignore_index=IGNORED, reduction="none").flatten(1)
-    judged = (truth != IGNORED).flatten(1).sum(1)
-    return each.sum(1) / judged.clamp(min=1)
+    scored = (truth != IGNORED).flatten(1).sum(1)
+    return each.sum(1) / scored.clamp(min=1)
 
 
 def overlap_loss(logits: Tensor, truth: Tensor) -> Tensor:
@@ -62,9 +62,9 @@ def overlap_loss(logits: Tensor, truth: Tensor) -> Tensor:
         https://doi.org/10.1007/978-3-319-50835-1_22
     """
     classes = logits.shape[1]
-    judged = (truth != IGNORED).unsqueeze(1)
-    probabilities = logits.softmax(1) * judged
-    targets = functional.one_hot(truth.where(truth != IGNORED, 0), classes).movedim(-1, 1) * judged
+    scored = (truth != IGNORED).unsqueeze(1)
+    probabilities = logits.softmax(1) * scored
+    targets = functional.one_hot(truth.where(truth != IGNORED, 0), classes).movedim(-1, 1) * scored
     both = (probabilities * targets).sum((2, 3))
     either = (probabilities + targets - probabilities * targets).sum((2, 3))
     occurs = (targets.sum((2, 3)) > 0).float()

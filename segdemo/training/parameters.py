@@ -88,7 +88,7 @@ def optimiser_for(network: nn.Module, settings: Settings, started: frozenset[str
             "With {modules} frozen nothing in the network is left that learns. Name fewer modules with --freeze.",
             modules=", ".join(settings.freeze),
         )
-    return torch.optim.AdamW(groups, lr=settings.rate)
+    return torch.optim.AdamW(groups, lr=settings.lr)
 
 
 def sort_parameters(network: nn.Module, settings: Settings, started: frozenset[str]) -> list[dict[str, Any]]:
@@ -105,7 +105,7 @@ def sort_parameters(network: nn.Module, settings: Settings, started: frozenset[s
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            share = settings.started_rate if name in started else 1.0
+            share = settings.started_lr if name in started else 1.0
             decay = settings.decay if parameter.ndim > 1 else 0.0
             groups.setdefault((share, decay), []).append(parameter)
     return [{"params": found, "share": share, "weight_decay": decay} for (share, decay), found in groups.items()]

@@ -20,8 +20,8 @@ class Settings:
         sides: sizes of the square crops in pixels, each for an equal share of the budget. Small ones first cost
             little and teach where things are; larger ones then sharpen the outlines.
         batch: pictures in a step, over all processes together.
-        rate: highest learning rate.
-        started_rate: share of the rate for tensors that came from ``--init``: what is known already should not be
+        lr: highest learning rate.
+        started_lr: share of the rate for tensors that came from ``--init``: what is known already should not be
             thrown over.
         decay: weight decay of AdamW, for kernels only.
         freeze: names of modules that do not learn.
@@ -37,8 +37,8 @@ class Settings:
     epochs: int = 10
     sides: tuple[int, ...] = (128,)
     batch: int = 32
-    rate: float = 2e-3
-    started_rate: float = 0.2
+    lr: float = 2e-3
+    started_lr: float = 0.2
     decay: float = 0.02
     freeze: tuple[str, ...] = ()
     seed: int = 0

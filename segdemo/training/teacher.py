@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from segdemo import checkpoints
 from segdemo.errors import InputError
-from segdemo.images import check_side
-from segdemo.networks import NetworkSpec, find
+from segdemo.images import check_input_size
+from segdemo.networks import Network, find
 from segdemo.predictions import predict
 from segdemo.training.data import Bytes, Sample, fingerprint
 from segdemo.training.state import replacing
@@ -41,7 +41,7 @@ class Teacher:
 
     def __init__(self, name: str, classes: Sequence[str], side: int | None = None) -> None:
         self.spec = find(name)
-        self.side = check_side(self.spec.rule, side)
+        self.side = check_input_size(self.spec.preprocessing, side)
         self.match = match_classes(self.spec, classes)
         self.network = self.spec.build(len(self.spec.classes)).eval().to(memory_format=torch.channels_last)
         if not checkpoints.load(self.network, self.spec):
@@ -63,7 +63,7 @@ class Teacher:
         """
         for picture in pictures:
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-                prediction = predict(self.network, self.spec.rule, Image.fromarray(picture), self.side)
+                prediction = predict(self.network, self.spec.preprocessing, Image.fromarray(picture), self.side)
             yield self._small(prediction.logits[None], picture.shape[:2])
 
     def _small(self, logits: Tensor, size: tuple[int, ...]) -> Bytes:
@@ -74,7 +74,7 @@ class Teacher:
         return small.mul(255).round().clamp(0, 255).to(torch.uint8).numpy()
 
 
-def match_classes(spec: NetworkSpec, classes: Sequence[str]) -> Tensor:
+def match_classes(spec: Network, classes: Sequence[str]) -> Tensor:
     """Make the table (C, K) float32 of 0 and 1 that adds up a teacher's C classes to a student's K."""
     unknown = [name for name in classes if name not in spec.names]
     if unknown:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from segdemo.networks.spec import InputRule
+from segdemo.networks.network import Preprocessing
 
 
 def augmentation(side: int, scale: tuple[float, float] = (0.4, 1.0)) -> v2.Transform:
@@ -53,7 +53,10 @@ def augment(transform: v2.Transform, picture: Tensor, maps: Tensor, seed: int) -
     return changed.as_subclass(Tensor), others.as_subclass(Tensor)
 
 
-def normalise(batch: Tensor, rule: InputRule) -> Tensor:
-    """Scale (B, 3, H, W) uint8 to float32 as a network's input rule says."""
-    mean, std = (torch.tensor(numbers, device=batch.device).view(1, 3, 1, 1) for numbers in (rule.mean, rule.std))
+def normalise(batch: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Scale (B, 3, H, W) uint8 to float32 as a network's preprocessing says."""
+    mean, std = (
+        torch.tensor(numbers, device=batch.device).view(1, 3, 1, 1)
+        for numbers in (preprocessing.mean, preprocessing.std)
+    )
     return (batch.float() / 255 - mean) / std

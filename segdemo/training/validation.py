@@ -9,13 +9,13 @@ from torch import nn
 
 from segdemo.archives import Archive, Reading
 from segdemo.evaluation import Scores, evaluate, survey
-from segdemo.networks.spec import NetworkSpec
+from segdemo.networks.network import Network
 from segdemo.predictions import Predictor
 
 
 def score(
     network: nn.Module,
-    spec: NetworkSpec,
+    spec: Network,
     archive: str | Path,
     *,
     side: int,

@@ -46,7 +46,7 @@ class Endpoints:
             "trained": result.trained,
             "width": result.size[0],
             "height": result.size[1],
-            "side": result.side,
+            "side": result.input_size,
             "seconds": round(result.seconds, 4),
         }
         if result.answer:

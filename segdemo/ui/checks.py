@@ -141,7 +141,7 @@ def point(name: str, value: Any) -> tuple[int, int]:
     if isinstance(value, list) and len(value) == 2:
         return whole(name, value[0]), whole(name, value[1])
     raise InputError(
-        "wrong_point",
+        "wrong_pixel",
         "“{name}” has to be a pixel of the picture, two whole numbers x and y, but {came} came. Correct it and try "
         "again.",
         name=name,

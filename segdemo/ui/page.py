@@ -482,7 +482,7 @@ def describe(facts: NetworkFacts, request: gr.Request | None) -> str:
 
 def done(result: Result, facts: NetworkFacts, request: gr.Request | None) -> str:
     """Say that a run is complete, and of what."""
-    words = text(request, "page.done", network=facts.title, seconds=f"{result.seconds:.2f}", side=result.side)
+    words = text(request, "page.done", network=facts.title, seconds=f"{result.seconds:.2f}", side=result.input_size)
     return words if result.step is None else words + text(request, "page.at_step", step=f"{result.step:,}")
 
 

@@ -20,14 +20,14 @@ def load_count(page: Page) -> int:
 
 def test_back_and_forward_walk_through_the_choices_without_loading_the_page_anew(visitor: Visitor) -> None:
     visitor.open(side=257)
-    page, large = visitor.page, visitor.sheet.locator(".large:not(.loading)")
+    page, large = visitor.page, visitor.grid.locator(".large:not(.loading)")
     page.evaluate("() => { window.stayed = true; }")
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.pick("Blocks 3-5")
     visitor.tile(7).click()
     visitor.expect_in_address("channel", "7")
     visitor.show("entropy")
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.choose_example(0)
     visitor.expect_in_address("example", "astronaut")
     visitor.choose_network(U2NET)
@@ -36,7 +36,7 @@ def test_back_and_forward_walk_through_the_choices_without_loading_the_page_anew
 
     page.go_back()
     expect(visitor.segmentation.locator(".facts")).to_contain_text(DEEPLAB)
-    expect(visitor.sheet.locator(".head")).to_contain_text("Blocks 3-5")
+    expect(visitor.grid.locator(".head")).to_contain_text("Blocks 3-5")
     expect(large.locator("h4")).to_have_text("Channel 7")
     page.go_back()
     visitor.expect_in_address("example", None)
@@ -46,15 +46,15 @@ def test_back_and_forward_walk_through_the_choices_without_loading_the_page_anew
     expect(visitor.segmentation.locator(".stage")).to_have_attribute("data-view", "mask")
     expect(large.locator("h4")).to_have_text("Channel 7")
     page.go_back()
-    expect(visitor.sheet.locator(".large")).to_be_hidden()
-    expect(visitor.sheet.locator(".head")).to_contain_text("Blocks 3-5")
+    expect(visitor.grid.locator(".large")).to_be_hidden()
+    expect(visitor.grid.locator(".head")).to_contain_text("Blocks 3-5")
     page.go_back()
-    expect(visitor.sheet.locator(".head")).to_contain_text("Stem")
+    expect(visitor.grid.locator(".head")).to_contain_text("Stem")
     expect(visitor.stage("Stem")).to_have_attribute("aria-pressed", "true")
     for _ in range(5):
         page.go_forward()
     expect(visitor.segmentation.locator(".facts")).to_contain_text(U2NET)
-    expect(visitor.sheet.locator(".head")).to_contain_text("En_1")
+    expect(visitor.grid.locator(".head")).to_contain_text("En_1")
     expect(visitor.segmentation.locator(".stage")).to_have_attribute("data-view", "entropy")
     assert page.evaluate("() => window.stayed") is True
 
@@ -65,35 +65,35 @@ def _containing(word: str) -> re.Pattern[str]:
 
 def test_ranking_scale_and_page_are_part_of_the_address_and_come_back(visitor: Visitor) -> None:
     visitor.open(side=257, stage="blocks.12.expand", ranking="sparsity", scope="layer", sheet=2)
-    expect(visitor.sheet.locator(".ranking")).to_have_value("sparsity")
-    expect(visitor.sheet.locator(".scope input[value=layer]")).to_be_checked()
-    expect(visitor.sheet.locator(".place")).to_contain_text("65-128")
-    with visitor.until_sheet_is_new():
-        visitor.sheet.get_by_role("button", name="Previous channels").click()
+    expect(visitor.grid.locator(".ranking")).to_have_value("sparsity")
+    expect(visitor.grid.locator(".scope input[value=layer]")).to_be_checked()
+    expect(visitor.grid.locator(".place")).to_contain_text("65-128")
+    with visitor.until_grid_is_new():
+        visitor.grid.get_by_role("button", name="Previous channels").click()
     visitor.expect_in_address("sheet", None)
-    with visitor.until_sheet_is_new():
-        visitor.sheet.locator(".ranking").press("v")  # as a person at the keyboard chooses “variance”
+    with visitor.until_grid_is_new():
+        visitor.grid.locator(".ranking").press("v")  # as a person at the keyboard chooses “variance”
     visitor.expect_in_address("ranking", None)
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.page.go_back()
-    expect(visitor.sheet.locator(".ranking")).to_have_value("sparsity")
-    with visitor.until_sheet_is_new():
+    expect(visitor.grid.locator(".ranking")).to_have_value("sparsity")
+    with visitor.until_grid_is_new():
         visitor.page.go_back()
-    expect(visitor.sheet.locator(".place")).to_contain_text("65-128")
+    expect(visitor.grid.locator(".place")).to_contain_text("65-128")
 
 
 def test_a_step_of_the_training_says_its_number_and_back_returns_to_it(visitor: Visitor) -> None:
     visitor.open(network="unet_narrow", side=128, step=29)
     reached = visitor.page.locator("#step-reached")
     expect(reached).to_have_text("step 29")
-    with visitor.until_sheet_is_new(), visitor.inputs():
+    with visitor.until_grid_is_new(), visitor.inputs():
         visitor.page.locator("#step input[type=range]").press("ArrowRight")
     expect(reached).to_have_text("step 87")
     visitor.expect_in_address("step", "87")
     visitor.page.go_back()
     expect(visitor.status).to_contain_text("after 29 steps of training")
     expect(reached).to_have_text("step 29")
-    with visitor.until_sheet_is_new(), visitor.inputs():
+    with visitor.until_grid_is_new(), visitor.inputs():
         visitor.page.locator("#step input[type=range]").press("End")
     expect(reached).to_have_text("the end of the training")
 
@@ -124,8 +124,8 @@ def test_wrong_words_are_each_said_in_a_sentence_leave_the_address_and_the_sheet
         visitor.expect_in_address(name, "Stem" if name == "stage" else None)
         expect(visitor.toast).to_have_count(1)
         expect(visitor.toast).to_contain_text(english if locale == "en-GB" else chinese)
-        expect(visitor.sheet.locator(".tile")).to_have_count(32)
-        expect(visitor.sheet.locator(".large")).to_be_hidden()
+        expect(visitor.grid.locator(".tile")).to_have_count(32)
+        expect(visitor.grid.locator(".large")).to_be_hidden()
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])

@@ -124,7 +124,7 @@ def test_a_script_that_does_not_come_is_said_in_its_place(
 ) -> None:
     failing = Failing(troubled.page, re.compile(r"/panels/channels\.js$"))
     troubled.visit(side=257, lang=language)
-    note = troubled.sheet.get_by_role("alert").filter(has_text=said)
+    note = troubled.grid.get_by_role("alert").filter(has_text=said)
     expect(note).to_be_visible()
     expect(troubled.segmentation.locator(".body")).to_be_visible()  # the other parts do not wait for it
     failing.stop()
@@ -142,9 +142,9 @@ def test_a_script_that_comes_after_its_value_shows_it(visitor: Visitor) -> None:
     expect(visitor.diagram.locator(".picture").first).to_be_visible()
     # The value is on the page once the search box, which comes with it, can be used.
     expect(visitor.page.locator("#layer input")).to_have_value(re.compile("^Blocks 10-12"))
-    expect(visitor.sheet.locator(".tile")).to_have_count(0)
+    expect(visitor.grid.locator(".tile")).to_have_count(0)
     late = False
     for route in held:
         route.continue_()
     visitor.wait_until_drawn()
-    expect(visitor.sheet.locator(".name")).to_contain_text("Blocks 10-12")
+    expect(visitor.grid.locator(".name")).to_contain_text("Blocks 10-12")

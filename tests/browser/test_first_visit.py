@@ -26,14 +26,14 @@ def test_the_first_visit_finds_the_cat_and_shows_what_every_stage_made_of_it(vis
     assert boxes.evaluate_all("(boxes) => boxes.map((box) => box.dataset.label)") == stages
     assert visitor.diagram.locator("svg.picture").count() >= len(stages) + 1  # with that of the input
     expect(visitor.stage(stages[0])).to_have_attribute("aria-pressed", "true")
-    expect(visitor.sheet.locator(".tile")).to_have_count(32)
-    expect(visitor.sheet.locator(".histogram rect")).to_have_count(64)
+    expect(visitor.grid.locator(".tile")).to_have_count(32)
+    expect(visitor.grid.locator(".histogram rect")).to_have_count(64)
     expect(visitor.toast).to_have_count(0)
 
 
 def test_an_example_runs_by_itself_when_it_is_picked(visitor: Visitor) -> None:
     visitor.open(side=257)
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.choose_example(0)
     expect(visitor.segmentation.locator("canvas.map")).to_have_attribute("aria-label", re.compile("person"))
     visitor.expect_in_address("example", "astronaut")
@@ -41,11 +41,11 @@ def test_an_example_runs_by_itself_when_it_is_picked(visitor: Visitor) -> None:
 
 def test_another_network_runs_by_itself_when_it_is_chosen(visitor: Visitor) -> None:
     visitor.open(side=257, stage="Blocks 3-5")
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.choose_network("U²-Net, small")
     expect(visitor.status).to_contain_text("U²-Net, small at 320 px")
     expect(visitor.segmentation.locator(".facts")).to_contain_text("U²-Net, small")
-    expect(visitor.sheet.locator(".head")).to_contain_text("En_1")
+    expect(visitor.grid.locator(".head")).to_contain_text("En_1")
     visitor.expect_in_address("network", "u2netp")
     visitor.expect_in_address("stage", "En_1")
 
@@ -63,7 +63,7 @@ def test_a_run_fills_the_tab_that_looks_inside_while_the_other_one_is_open(
     visitor.tab("Look inside")
     visitor.wait_until_drawn()
     expect(visitor.diagram.locator(".node").first).to_be_visible()
-    expect(visitor.sheet.locator(".tile").first).to_be_visible()
+    expect(visitor.grid.locator(".tile").first).to_be_visible()
 
 
 @pytest.mark.parametrize(("locale", "tab", "words"), [("en-GB", "Networks", "Good for"), ("zh-CN", "网络一览", "擅长")])
@@ -95,7 +95,7 @@ def test_the_address_brings_back_network_example_stage_channel_and_view(visitor:
     expect(visitor.status).to_contain_text("U²-Net, small at 192 px")
     assert "coffee" in (visitor.page.locator("#picture img").get_attribute("src") or "")
     expect(visitor.stage("En_2")).to_have_attribute("aria-pressed", "true")
-    expect(visitor.sheet.locator(".large h4")).to_have_text("Channel 5")
+    expect(visitor.grid.locator(".large h4")).to_have_text("Channel 5")
     expect(visitor.tile(5)).to_have_attribute("aria-selected", "true")
     expect(visitor.segmentation.locator(".stage")).to_have_attribute("data-view", "entropy")
     for name, value in asked.items():
@@ -105,7 +105,7 @@ def test_the_address_brings_back_network_example_stage_channel_and_view(visitor:
 def test_an_address_brings_back_a_module_that_is_no_stage_and_a_channel_on_a_later_page(visitor: Visitor) -> None:
     channel = 90
     visitor.open(side=257, stage="blocks.12.expand", channel=channel)
-    expect(visitor.sheet.locator(".head")).to_contain_text("blocks.12.expand")
+    expect(visitor.grid.locator(".head")).to_contain_text("blocks.12.expand")
     expect(visitor.tile(channel)).to_have_attribute("aria-selected", "true")
 
 
@@ -123,5 +123,5 @@ def test_what_the_address_names_wrongly_is_said_and_is_as_on_a_first_visit(
 ) -> None:
     visitor.open(**{"side": "257", **wrong})
     expect(visitor.status).to_contain_text(f"{DEEPLAB} at {513 if 'side' in wrong else 257} px")
-    expect(visitor.sheet.locator(".head")).to_contain_text("Stem")
+    expect(visitor.grid.locator(".head")).to_contain_text("Stem")
     expect(visitor.toast).to_contain_text(words)

@@ -156,7 +156,7 @@ def test_a_result_is_marked_after_a_run_that_failed_or_was_stopped(
     visitor.choose_network("DeepLabv3 · MobileNetV2")
     expect(former).to_contain_text("U²-Net, small at 192 px")
     missing.write_bytes(kept)
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.run()
     expect(former).to_be_hidden()
     with held_back():  # type: ignore[attr-defined]
@@ -171,7 +171,7 @@ def test_a_very_long_picture_keeps_the_page_short(visitor: Visitor, tmp_path: Pa
     Image.new("RGB", (3000, 4), "red").save(tmp_path / "lying.png")
     visitor.open(side=257)
     for name, size in (("thread.png", "1280"), ("lying.png", "1280")):
-        with visitor.until_sheet_is_new():
+        with visitor.until_grid_is_new():
             visitor.upload(tmp_path / name)
         assert size
         for view in ("mask", "compare", "seen", "entropy"):

@@ -54,8 +54,8 @@ def test_a_bad_file_is_answered_with_a_sentence_and_the_next_run_works(
     expect(visitor.toast).to_have_count(1)
     expect(visitor.toast).to_contain_text(sentence)
     expect(visitor.segmentation.locator("canvas.map")).to_have_attribute("aria-label", re.compile("cat"))
-    expect(visitor.sheet.locator(".tile").first).to_be_visible()
-    with visitor.until_sheet_is_new():
+    expect(visitor.grid.locator(".tile").first).to_be_visible()
+    with visitor.until_grid_is_new():
         visitor.choose_example(0)
     expect(visitor.segmentation.locator("canvas.map")).to_have_attribute("aria-label", re.compile("person"))
     expect(visitor.toast).to_have_count(1)
@@ -67,7 +67,7 @@ def test_a_picture_of_ones_own_runs_by_itself_and_leaves_the_example_out_of_the_
     with Image.open(example("astronaut")) as picture:
         picture.convert("RGBA").resize((300, 280)).save(tmp_path / "me.png")
     visitor.open(side=257, example="coffee")
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.upload(tmp_path / "me.png")
     expect(visitor.segmentation.locator("canvas.map")).to_have_attribute("aria-label", re.compile("person"))
     visitor.expect_in_address("example", None)
@@ -81,7 +81,7 @@ def test_run_without_a_picture_asks_for_one(visitor: Visitor) -> None:
     visitor.run()
     expect(visitor.toast).to_have_count(1)
     expect(visitor.toast).to_contain_text("There is no picture yet. Upload or paste one")
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.choose_example(0)
     expect(visitor.segmentation.locator("canvas.map")).to_have_attribute("aria-label", re.compile("person"))
 
@@ -95,7 +95,7 @@ def test_a_missing_checkpoint_is_named_and_other_networks_still_run(
     visitor.choose_network("DeepLabv3 · MobileNetV2")
     expect(visitor.toast.first).to_contain_text(f"There is no file {missing}.")
     expect(visitor.segmentation.locator(".facts")).to_contain_text("U²-Net, small")
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.choose_network("U²-Net, small")
     expect(visitor.status).to_contain_text("U²-Net, small at 320 px")
 
@@ -110,6 +110,6 @@ def test_an_altered_checkpoint_is_refused_until_the_file_is_the_right_one(
     visitor.choose_network("U²-Net, small")
     expect(visitor.toast.first).to_contain_text("Get the file again from where this program came from.")
     path.write_bytes(right)
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.run()
     expect(visitor.status).to_contain_text("U²-Net, small at")

@@ -42,7 +42,7 @@ def test_everything_is_chinese_by_the_browser_or_by_the_address(
     expect(visitor.segmentation.locator(".heading")).to_have_text("分割结果")
     expect(visitor.segmentation.locator(".legend .entry").first).to_contain_text("猫")
     expect(page.locator("#layer")).to_contain_text("阶段或层")
-    expect(visitor.sheet.locator(".head h3")).to_have_text("阶段内部")
+    expect(visitor.grid.locator(".head h3")).to_have_text("阶段内部")
     expect(visitor.diagram.locator(".legend")).to_contain_text("跳跃连接")
     with visitor.inputs():
         page.locator("#picture button").nth(1).click()
@@ -63,7 +63,7 @@ def test_the_address_can_ask_for_english_in_a_chinese_browser(new_page: Callable
 
 def test_the_link_to_the_other_language_keeps_the_view(visitor: Visitor) -> None:
     visitor.open(network="u2netp", example="coffee", side=192)
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.pick("En_3")
     channel = visitor.channels()[0]
     visitor.tile(channel).click()

@@ -35,8 +35,8 @@ CONTRAST = """(element) => {
 )
 def test_nothing_sticks_out_sideways_from_390_to_2560_pixels(visitor: Visitor, view: dict[str, object]) -> None:
     visitor.open(**view)
-    visitor.sheet.locator(".tile").first.click()
-    expect(visitor.sheet.locator(".large:not(.loading)")).to_be_visible()
+    visitor.grid.locator(".tile").first.click()
+    expect(visitor.grid.locator(".large:not(.loading)")).to_be_visible()
     for width in (390, 800, 1100, 1600, 2560):
         visitor.page.set_viewport_size({"width": width, "height": 1000})
         visitor.page.wait_for_function(FITS)
@@ -57,8 +57,8 @@ def test_words_stand_out_in_both_themes(visitor: Visitor, theme: str) -> None:
     visitor.open(side=257, __theme=theme)
     dark = "() => document.body.classList.contains('dark')"
     assert visitor.page.evaluate(dark) is (theme == "dark")
-    visitor.sheet.locator(".tile").first.click()
-    expect(visitor.sheet.locator(".large:not(.loading)")).to_be_visible()
+    visitor.grid.locator(".tile").first.click()
+    expect(visitor.grid.locator(".large:not(.loading)")).to_be_visible()
     contrasts = {}
     for place in (
         "#header h1",

@@ -84,10 +84,10 @@ def test_everything_works_where_the_page_is_mounted(
     visitor = Visitor(page, mounted)
     visitor.open(network="unet_narrow", side=96)
     visitor.show("probability")
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.stage("Decoder 1").click()
-    visitor.sheet.locator(".tile").first.click()
-    expect(visitor.sheet.locator(".large h4")).to_be_visible()
+    visitor.grid.locator(".tile").first.click()
+    expect(visitor.grid.locator(".large h4")).to_be_visible()
     with page.expect_download() as saved:
         visitor.segmentation.locator(".downloads button").first.click()
     saved.value.save_as(tmp_path / "mask.png")

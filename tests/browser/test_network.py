@@ -13,12 +13,12 @@ from tests.browser.visitor import Visitor
 
 def test_a_click_on_a_stage_changes_the_sheet_the_mark_and_the_address(visitor: Visitor) -> None:
     visitor.open(side=257)
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.pick("Blocks 6-9")
     expect(visitor.stage("Blocks 6-9")).to_have_attribute("aria-pressed", "true")
     expect(visitor.diagram.locator('.node[aria-pressed="true"]')).to_have_count(1)
-    expect(visitor.sheet.locator(".head")).to_contain_text("Blocks 6-9")
-    expect(visitor.sheet.locator(".head .size")).to_have_text("64 × 33 × 33")
+    expect(visitor.grid.locator(".head")).to_contain_text("Blocks 6-9")
+    expect(visitor.grid.locator(".head .size")).to_have_text("64 × 33 × 33")
     expect(visitor.page.locator("#layer input")).to_have_value(re.compile("^Blocks 6-9"))
     visitor.expect_in_address("stage", "Blocks 6-9")
 
@@ -33,10 +33,10 @@ def test_stages_are_reached_and_picked_by_keyboard_alone(visitor: Visitor) -> No
     expect(stop).to_be_focused()
     expect(stop).not_to_have_attribute("data-label", "Stem")
     label = stop.get_attribute("data-label") or ""
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.page.keyboard.press("Enter")
     expect(visitor.stage(label)).to_have_attribute("aria-pressed", "true")
-    expect(visitor.sheet.locator(".head")).to_contain_text(label)
+    expect(visitor.grid.locator(".head")).to_contain_text(label)
     expect(visitor.stage(label)).to_be_focused()
     visitor.expect_in_address("stage", label)
 
@@ -62,10 +62,10 @@ def test_a_stage_inside_another_is_picked_like_any_other(visitor: Visitor, width
     visitor.page.set_viewport_size({"width": width, "height": 900})
     visitor.open(network="u2netp", side=192)
     inner = NETWORKS["u2netp"].stages[0].inside[1]
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.pick(inner.label)
     expect(visitor.stage(inner.label)).to_have_attribute("aria-pressed", "true")
-    expect(visitor.sheet.locator(".head")).to_contain_text(inner.layer)
+    expect(visitor.grid.locator(".head")).to_contain_text(inner.layer)
     visitor.expect_in_address("stage", inner.label)
 
 
@@ -73,17 +73,17 @@ def test_the_search_box_reaches_a_module_that_is_no_stage(visitor: Visitor) -> N
     visitor.open(side=257)
     search = visitor.page.locator("#layer input")
     search.fill("blocks.3.expand.relu")
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.page.get_by_role("option").filter(has_text="blocks.3.expand.relu · ReLU6").click()
-    expect(visitor.sheet.locator(".head")).to_contain_text("blocks.3.expand.relu")
-    expect(visitor.sheet.locator(".place")).to_have_text("1-64 of 144")
+    expect(visitor.grid.locator(".head")).to_contain_text("blocks.3.expand.relu")
+    expect(visitor.grid.locator(".place")).to_have_text("1-64 of 144")
     expect(visitor.diagram.locator('.node[aria-pressed="true"]')).to_have_count(0)
 
 
 def test_the_search_box_reaches_a_stage_and_marks_it_in_the_figure(visitor: Visitor) -> None:
     visitor.open(side=257)
     visitor.page.locator("#layer input").fill("Block 16")
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.page.get_by_role("option").filter(has_text="Block 16 — ").click()
     expect(visitor.stage("Block 16")).to_have_attribute("aria-pressed", "true")
     visitor.expect_in_address("stage", "Block 16")

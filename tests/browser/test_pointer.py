@@ -97,7 +97,7 @@ def lies_in(share: tuple[float, float], cell: tuple[int, int], size: tuple[int, 
 def test_a_point_is_the_same_point_in_every_thumbnail_of_every_network(
     visitor: Visitor, engine: LocalEngine, network: str
 ) -> None:
-    size = min(NETWORKS[network].rule.sides)
+    size = min(NETWORKS[network].preprocessing.sizes)
     visitor.open(network=network, side=size)
     result: Result = engine.answer(run(engine, network, size))
     placement = result.placement
@@ -140,16 +140,16 @@ def test_pointing_anywhere_marks_the_place_everywhere(at_stage: Visitor, engine:
     placement = engine.answer(run(engine)).placement
     channel = at_stage.channels()[5]
     at_stage.tile(channel).click()
-    expect(at_stage.sheet.locator(".large")).not_to_have_class(re.compile("loading"))
+    expect(at_stage.grid.locator(".large")).not_to_have_class(re.compile("loading"))
     tile, tip = at_stage.tile(at_stage.channels()[0]), at_stage.segmentation.locator(".tip")
     point_in_picture(at_stage, EYE, (451, 300))
     cell = placement.cell_at(EYE, (33, 33))
-    expect(at_stage.sheet.locator(".grid")).to_have_class(re.compile("pointing"))
+    expect(at_stage.grid.locator(".grid")).to_have_class(re.compile("pointing"))
     expect(at_stage.diagram.locator(".figure")).to_have_class(re.compile("pointing"))
     assert lies_in(crosshair(tile), cell, (33, 33))
-    expect(at_stage.sheet.locator(".readout")).to_contain_text(f"row {cell[1]}, column {cell[0]}:")
+    expect(at_stage.grid.locator(".readout")).to_contain_text(f"row {cell[1]}, column {cell[0]}:")
     # A tile, the enlarged channel and a thumbnail of the figure, each pointed at where the map has one value.
-    for map_ in (tile.locator(".holder canvas"), at_stage.sheet.locator(".large canvas.map")):
+    for map_ in (tile.locator(".holder canvas"), at_stage.grid.locator(".large canvas.map")):
         at_stage.point_at(map_, 9, 14, (33, 33))
         expect(tip).to_be_visible()
         x, y = at_tip(tip)
@@ -212,7 +212,7 @@ def test_a_click_pins_a_point_and_says_exactly_what_stands_there(
         assert float(entry.get_attribute("title") or "nan") == probabilities[index]
     column, row = result.placement.cell_at(point, (33, 33))
     values = activation(engine, question)[:, row, column]
-    expect(visitor.sheet.locator(".there:visible")).to_have_count(64)
+    expect(visitor.grid.locator(".there:visible")).to_have_count(64)
     for channel in visitor.channels():
         there = visitor.tile(channel).locator(".there")
         assert np.float32(there.get_attribute("data-value")) == values[channel]
@@ -229,7 +229,7 @@ def test_a_pin_goes_with_a_click_on_it_or_with_escape_and_comes_back_with_the_ad
     at_stage.page.mouse.up()
     at_stage.expect_in_address("point", None)
     expect(at_stage.segmentation.locator(".likeliest")).to_be_hidden()
-    expect(at_stage.sheet.locator(".there:visible")).to_have_count(0)
+    expect(at_stage.grid.locator(".there:visible")).to_have_count(0)
     at_stage.open(side=257, stage=STAGE, point=point)
     expect(at_stage.segmentation.locator(".likeliest li")).to_have_count(5)
     assert at_stage.in_address("point") == point
@@ -248,17 +248,17 @@ def test_a_point_that_is_none_leaves_the_address(visitor: Visitor, word: str) ->
 def test_a_pin_stays_with_its_picture_and_not_with_another(at_stage: Visitor, engine: LocalEngine) -> None:
     pin(at_stage, EYE)
     point = pinned(at_stage)
-    with at_stage.until_sheet_is_new():
+    with at_stage.until_grid_is_new():
         at_stage.choose_network("U²-Net, small")
     likeliest = at_stage.segmentation.locator(".likeliest li")
     expect(likeliest).to_have_count(2)
-    result: Result = engine.answer(run(engine, "u2netp", NETWORKS["u2netp"].rule.side))
+    result: Result = engine.answer(run(engine, "u2netp", NETWORKS["u2netp"].preprocessing.size))
     assert float(likeliest.first.get_attribute("title") or "nan") == result.probabilities_at(point).max()
-    with at_stage.until_sheet_is_new():
+    with at_stage.until_grid_is_new():
         at_stage.choose_example(0)
     at_stage.expect_in_address("point", None)
     expect(at_stage.segmentation.locator(".likeliest")).to_be_hidden()
-    expect(at_stage.sheet.locator(".there:visible")).to_have_count(0)
+    expect(at_stage.grid.locator(".there:visible")).to_have_count(0)
 
 
 @LANGUAGES
@@ -267,22 +267,22 @@ def test_channels_are_ranked_at_the_pinned_point_and_in_its_class(
 ) -> None:
     visitor = speaking(new_page, app_url, locale)
     visitor.open(side=257, stage=STAGE)
-    ranking = visitor.sheet.locator("select.ranking")
+    ranking = visitor.grid.locator("select.ranking")
     for by in ("point", "class"):
         expect(ranking.locator(f"option[value={by}]")).to_be_disabled()
     pin(visitor, EYE)
     point, question = pinned(visitor), run(engine)
     layer = engine_layer(engine, question)
     for by in ("point", "class"):
-        with visitor.until_sheet_is_new():
+        with visitor.until_grid_is_new():
             ranking.select_option(by)
         scores = engine.answer(
             ChannelScores(question.network, question.picture, layer, cast(Any, by), point, question.size, question.step)
         )
         assert visitor.channels() == np.argsort(-scores, kind="stable")[:64].tolist()
         caption = f"({point[0]}, {point[1]})" if by == "point" else f"“{CAT[locale]}”"
-        expect(visitor.sheet.locator(".ranked")).to_contain_text(caption)
-    with visitor.until_sheet_is_new():
+        expect(visitor.grid.locator(".ranked")).to_contain_text(caption)
+    with visitor.until_grid_is_new():
         visitor.page.keyboard.press("Escape")
     expect(ranking).to_have_value("variance")
 
@@ -303,7 +303,7 @@ def test_a_tap_shows_the_values(new_page: Callable[..., Page], app_url: str, loc
     visitor.page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(visitor.segmentation.locator(".tip")).to_contain_text(CAT[locale])
     expect(visitor.segmentation.locator(".likeliest li")).to_have_count(5)
-    expect(visitor.sheet.locator(".there:visible")).to_have_count(64)
+    expect(visitor.grid.locator(".there:visible")).to_have_count(64)
 
 
 def test_a_pin_moves_by_arrow_keys_and_is_read_aloud(at_stage: Visitor) -> None:
@@ -334,5 +334,5 @@ def test_moving_the_pointer_asks_the_server_nothing(at_stage: Visitor, never_lat
     assert never_late == []
     pin(at_stage, EYE)
     expect(at_stage.segmentation.locator(".likeliest li")).to_have_count(5)
-    expect(at_stage.sheet.locator(".there:visible")).to_have_count(64)
+    expect(at_stage.grid.locator(".there:visible")).to_have_count(64)
     assert len(never_late) == 2

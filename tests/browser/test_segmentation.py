@@ -142,7 +142,7 @@ def test_the_divider_moves_by_keyboard_and_by_mouse(visitor: Visitor) -> None:
 
 def test_the_view_outlives_a_run(visitor: Visitor) -> None:
     visitor.open(side=257, view="confidence")
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.choose_example(3)
     expect(visitor.segmentation.locator(".stage")).to_have_attribute("data-view", "confidence")
 
@@ -177,9 +177,9 @@ def test_an_untrained_network_says_so_in_every_view_and_in_its_files(visitor: Vi
         expect(visitor.segmentation.locator(".banner")).to_contain_text("untrained")
         expect(visitor.segmentation.locator(".untrained")).to_be_visible()
     expect(visitor.diagram.locator(".badge")).to_contain_text("untrained")
-    expect(visitor.sheet.locator(".head .badge.untrained")).to_be_visible()
-    visitor.sheet.locator(".tile").first.click()
-    expect(visitor.sheet.locator(".large .badge.untrained")).to_be_visible()
+    expect(visitor.grid.locator(".head .badge.untrained")).to_be_visible()
+    visitor.grid.locator(".tile").first.click()
+    expect(visitor.grid.locator(".large .badge.untrained")).to_be_visible()
     with visitor.page.expect_download() as download:
         visitor.segmentation.locator(".download[data-kind=mask]").click()
     assert download.value.suggested_filename == "untrained-unet-mask.png"
@@ -196,7 +196,7 @@ def test_a_classifier_shows_its_answer_instead_of_masks_and_leaves_no_trace_of_i
     expect(view.locator(".legend")).to_be_hidden()
     expect(view.locator(".downloads button:visible")).to_have_text(["Data"])
     expect(visitor.stage("Full 1")).to_contain_text("120")
-    expect(visitor.sheet.locator(".tile .words")).to_have_count(64)
+    expect(visitor.grid.locator(".tile .words")).to_have_count(64)
     visitor.choose_network("U-Net")
     expect(view.locator(".heading")).to_have_text("Segmentation")
     expect(view.locator(".views label:visible")).to_have_count(len(VIEWS))

@@ -50,8 +50,8 @@ def test_the_meaning_of_a_word_is_reached_by_keyboard_alone(
     visitor = Visitor(new_page(), app_url)
     visitor.open(network="lenet", example="digit", view="picture", lang=language)
     page, texts = visitor.page, TEXTS[language]
-    word = visitor.sheet.locator("dl button.term").nth(1)
-    visitor.sheet.locator("h3").first.evaluate("(node) => { node.tabIndex = -1; node.focus(); }")
+    word = visitor.grid.locator("dl button.term").nth(1)
+    visitor.grid.locator("h3").first.evaluate("(node) => { node.tabIndex = -1; node.focus(); }")
     tab_to(page, word)
     expect(word).to_have_attribute("aria-expanded", "false")
     before = page.evaluate(WHERE)
@@ -72,7 +72,7 @@ def test_the_meaning_of_a_word_is_reached_by_keyboard_alone(
 
 def test_one_meaning_is_open_at_a_time_and_tab_or_a_click_beside_it_closes_it(visitor: Visitor) -> None:
     visitor.open(network="lenet", example="digit")
-    words = visitor.sheet.locator("button.term")
+    words = visitor.grid.locator("button.term")
     first, second, note = words.nth(0), words.nth(1), visitor.page.locator(PLACE)
     first.click()
     expect(note).to_be_visible()
@@ -95,9 +95,9 @@ def test_one_meaning_is_open_at_a_time_and_tab_or_a_click_beside_it_closes_it(vi
 
 def test_escape_closes_the_meaning_and_leaves_the_channel_open(visitor: Visitor) -> None:
     visitor.open(network="lenet", example="digit", stage="Conv 1", channel=2)
-    large = visitor.sheet.locator(".large")
+    large = visitor.grid.locator(".large")
     expect(large).to_be_visible()
-    visitor.sheet.locator("button.term").first.click()
+    visitor.grid.locator("button.term").first.click()
     visitor.page.keyboard.press("Escape")
     expect(visitor.page.locator(PLACE)).to_be_hidden()
     expect(large).to_be_visible()
@@ -105,10 +105,10 @@ def test_escape_closes_the_meaning_and_leaves_the_channel_open(visitor: Visitor)
 
 def test_a_meaning_goes_with_the_word_it_explains(visitor: Visitor) -> None:
     visitor.open(network="lenet", example="digit", stage="Conv 1")
-    visitor.sheet.locator("dl button.term").first.click()
+    visitor.grid.locator("dl button.term").first.click()
     expect(visitor.page.locator(PLACE)).to_be_visible()
     visitor.stage("Conv 2").evaluate("(node) => node.dispatchEvent(new MouseEvent('click', {bubbles: true}))")
-    expect(visitor.sheet.locator(".name strong")).to_have_text("Conv 2")
+    expect(visitor.grid.locator(".name strong")).to_have_text("Conv 2")
     expect(visitor.page.locator(PLACE)).to_be_hidden()
 
 
@@ -133,7 +133,7 @@ def test_a_stage_is_explained_in_the_language_of_the_page(
 ) -> None:
     visitor = Visitor(new_page(), app_url)
     visitor.open(network="lenet", example="digit", stage="Conv 1", lang=language)
-    expect(visitor.sheet.locator(".explained")).to_have_text(TEXTS[language]["words.stage.lenet.Conv 1"])
-    with visitor.until_sheet_is_new():
+    expect(visitor.grid.locator(".explained")).to_have_text(TEXTS[language]["words.stage.lenet.Conv 1"])
+    with visitor.until_grid_is_new():
         visitor.pick("Pool 1")
-    expect(visitor.sheet.locator(".explained")).to_have_text(TEXTS[language]["words.stage.lenet.Pool 1"])
+    expect(visitor.grid.locator(".explained")).to_have_text(TEXTS[language]["words.stage.lenet.Pool 1"])

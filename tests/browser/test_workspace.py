@@ -156,8 +156,8 @@ def test_an_enlarged_channel_leaves_tiles_mask_and_figure_in_sight(
     visit: Callable[..., Visitor], size: tuple[int, int]
 ) -> None:
     visitor = visit(size, side=257)
-    visitor.sheet.locator(".tile").nth(1).click()
-    expect(visitor.sheet.locator(".large:not(.loading)")).to_be_visible()
+    visitor.grid.locator(".tile").nth(1).click()
+    expect(visitor.grid.locator(".large:not(.loading)")).to_be_visible()
     page = visitor.page
     assert page.evaluate(IN_SIGHT, "#channels .large canvas.map") == 1
     assert page.evaluate(IN_SIGHT, "#channels .tile") >= 4
@@ -166,7 +166,7 @@ def test_an_enlarged_channel_leaves_tiles_mask_and_figure_in_sight(
     assert page.evaluate(IN_SIGHT, "#figure .box") == 14
     page.locator("#channels .pane-full").click()
     page.locator("#channels .large .buttons button").last.press("Escape")
-    expect(visitor.sheet.locator(".large")).to_be_hidden()
+    expect(visitor.grid.locator(".large")).to_be_hidden()
     expect(page.locator("#channels .pane-full")).to_have_attribute("aria-pressed", "true")
 
 
@@ -196,7 +196,7 @@ def test_in_a_narrow_window_the_panes_are_tabs_and_the_picture_stays(
     expect(page.locator("#tab-figure")).to_be_focused()
     visitor.pick("Block 16")
     expect(page.locator("#tab-channels")).to_have_attribute("aria-selected", "true")
-    expect(visitor.sheet.locator(".head .size")).to_have_text("320 × 33 × 33")
+    expect(visitor.grid.locator(".head .size")).to_have_text("320 × 33 × 33")
 
 
 @pytest.mark.parametrize("size", [(390, 844), (1280, 720)])

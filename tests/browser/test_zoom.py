@@ -29,7 +29,7 @@ def at_channel(visitor: Visitor) -> Visitor:
 
 def large(visitor: Visitor) -> Locator:
     """Find the enlarged channel."""
-    return visitor.sheet.locator(".large:not(.loading)")
+    return visitor.grid.locator(".large:not(.loading)")
 
 
 def zoom_of(stage: Locator) -> float:
@@ -192,7 +192,7 @@ def test_a_network_that_finds_nothing_says_so_and_hands_over_to_one_that_might(
     visitor.open(network="fcn_alexnet", side=192, example="motorcycle")
     nothing = visitor.segmentation.locator(".nothing")
     expect(nothing).to_contain_text(sentence)
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         nothing.get_by_role("button", name=offer).click()
     visitor.expect_in_address("network", "deeplabv3_mobilenet_v2")
     visitor.expect_in_address("example", "motorcycle")

@@ -32,7 +32,7 @@ class Visitor:
         self.address = address
         self.segmentation = page.locator("#segmentation")
         self.diagram = page.locator("#figure")
-        self.sheet = page.locator("#channels")
+        self.grid = page.locator("#channels")
         self.status = page.locator("#status")
         self.toast = page.get_by_test_id("toast-text")
 
@@ -56,7 +56,7 @@ class Visitor:
         expect(self.diagram.locator(".picture").first).to_be_visible()
 
     @contextmanager
-    def until_sheet_is_new(self) -> Iterator[None]:
+    def until_grid_is_new(self) -> Iterator[None]:
         """Do what is in the block, then wait until another answer stands in the sheet."""
         sheet = self.page.locator(SHEET)
         before = sheet.get_attribute("data-ready") or ""
@@ -124,11 +124,11 @@ class Visitor:
 
     def tile(self, channel: int) -> Locator:
         """Find the tile of a channel in the sheet."""
-        return self.sheet.locator(f'.tile[data-channel="{channel}"]')
+        return self.grid.locator(f'.tile[data-channel="{channel}"]')
 
     def channels(self) -> list[int]:
         """Read which channels the sheet shows, in its order."""
-        tiles = self.sheet.locator(".tile")
+        tiles = self.grid.locator(".tile")
         return [int(channel) for channel in tiles.evaluate_all("(tiles) => tiles.map((tile) => tile.dataset.channel)")]
 
     def in_address(self, name: str) -> str | None:

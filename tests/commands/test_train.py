@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from segdemo.__main__ import main
 from segdemo.commands.train import RANGES, add_arguments
-from segdemo.networks import NetworkSpec
+from segdemo.networks import Network
 from segdemo.training.data import Bytes
 from segdemo.training.teacher import Teacher
 from tests.training.conftest import png, zipped
@@ -27,7 +27,7 @@ def train(*words: str) -> int:
 
 
 @pytest.fixture(autouse=True)
-def small(tiny: NetworkSpec) -> NetworkSpec:
+def small(tiny: Network) -> Network:
     return tiny
 
 
@@ -36,7 +36,7 @@ def test_run_writes_weights_and_says_where(archive: Path, tmp_path: Path, capsys
     assert train("--data", str(archive), "--val", str(archive), "--epochs", "2", "--out", str(out)) == 0
     said = capsys.readouterr().err
     assert "8 pictures, 2 steps of 4 an epoch" in said and f"done: {out}" in said
-    assert "pictures/s" in said and "loss" in said and "rate" in said and "left" in said
+    assert "pictures/s" in said and "loss" in said and "learning rate" in said and "left" in said
     last = (out / "curves.csv").read_text().splitlines()[-1]
     assert 0 < float(last.rpartition(",")[2]) < 1
     assert (out / "weights.safetensors").exists()

@@ -103,7 +103,7 @@ def figures() -> dict[str, Any]:
     """Give the figure of every network as the page gets it before the first run, by name."""
     engine = LocalEngine()
     try:
-        return {name: payload(engine, Figure(name, find(name).rule.side), no_file) for name in NETWORKS}
+        return {name: payload(engine, Figure(name, find(name).preprocessing.size), no_file) for name in NETWORKS}
     finally:
         engine.close()
 

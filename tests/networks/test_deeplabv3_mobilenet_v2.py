@@ -14,7 +14,7 @@ from skimage.data import data_dir
 from torch import Tensor
 
 from segdemo import checkpoints
-from segdemo.networks.deeplabv3_mobilenet_v2 import SPEC, DeepLabV3MobileNetV2, InvertedResidual
+from segdemo.networks.deeplabv3_mobilenet_v2 import NETWORK, DeepLabV3MobileNetV2, InvertedResidual
 
 Array = npt.NDArray[Any]
 
@@ -27,8 +27,8 @@ def reference() -> dict[str, Array]:
 
 @pytest.fixture(scope="module")
 def trained() -> DeepLabV3MobileNetV2:
-    network = DeepLabV3MobileNetV2(len(SPEC.classes)).eval()
-    assert checkpoints.load(network, SPEC)
+    network = DeepLabV3MobileNetV2(len(NETWORK.classes)).eval()
+    assert checkpoints.load(network, NETWORK)
     return network
 
 
@@ -58,12 +58,14 @@ def test_answers_are_those_of_the_published_graph(
 
 
 def test_reference_shows_a_person_and_a_cat(reference: dict[str, Array]) -> None:
-    assert (reference["astronaut_mask"] == SPEC.names.index("person")).mean() > 0.35
-    assert (reference["chelsea_mask"] == SPEC.names.index("cat")).mean() > 0.9
+    assert (reference["astronaut_mask"] == NETWORK.names.index("person")).mean() > 0.35
+    assert (reference["chelsea_mask"] == NETWORK.names.index("cat")).mean() > 0.9
 
 
 def test_input_rule_scales_to_minus_one_to_one() -> None:
-    assert SPEC.rule.mean == SPEC.rule.std == (0.5, 0.5, 0.5)  # (x / 255 - 0.5) / 0.5 = x / 127.5 - 1
+    assert (
+        NETWORK.preprocessing.mean == NETWORK.preprocessing.std == (0.5, 0.5, 0.5)
+    )  # (x / 255 - 0.5) / 0.5 = x / 127.5 - 1
 
 
 def test_parameters_count_as_in_the_graph() -> None:

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from segdemo import checkpoints
-from segdemo.networks.lenet import SPEC, LeNet
+from segdemo.networks.lenet import NETWORK, LeNet
 
 
 def test_shapes_are_those_of_the_figure() -> None:
     network = LeNet().eval()
     shapes = {}
-    for stage in SPEC.stages:
+    for stage in NETWORK.stages:
         layer = network.get_submodule(stage.layer)
         layer.register_forward_hook(lambda *_, label=stage.label: shapes.update({label: tuple(_[2].shape)}))
     with torch.inference_mode():
@@ -50,14 +50,14 @@ def test_embedded_weights_read_digits_never_learned_from() -> None:
     from scripts.train_lenet import accuracy, read_digits
 
     network = LeNet()
-    assert checkpoints.load(network, SPEC)
+    assert checkpoints.load(network, NETWORK)
     _, _, pictures, truth = read_digits()
     assert len(truth) == 360
     assert accuracy(network, pictures, truth) >= 0.98
 
 
 def test_card_names_the_checksum() -> None:
-    path = checkpoints.path_of(SPEC)
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == checkpoints.shipped(SPEC).sha256
+    path = checkpoints.path_of(NETWORK)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == checkpoints.shipped(NETWORK).sha256
     card = path.with_suffix(".md").read_text("utf-8")
-    assert checkpoints.shipped(SPEC).sha256 in card and "licence" in card.lower()
+    assert checkpoints.shipped(NETWORK).sha256 in card and "licence" in card.lower()

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import segdemo.networks
 from segdemo import checkpoints
 from segdemo.errors import InputError
-from segdemo.networks import DEFAULT, NETWORKS, NetworkSpec, Stage, find
+from segdemo.networks import DEFAULT, NETWORKS, Network, Stage, find
 from segdemo.networks.classes import COLOURS, VOC, declare
 
 # How people without red, green or blue cones see colours: matrices for linear RGB at severity 1.0.
@@ -51,23 +51,23 @@ segmentation = pytest.mark.parametrize(
 every = pytest.mark.parametrize("spec", NETWORKS.values(), ids=lambda spec: spec.name)
 
 
-def build(spec: NetworkSpec) -> nn.Module:
+def build(spec: Network) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return spec.build(len(spec.classes)).eval()
 
 
-def allowed_sizes(spec: NetworkSpec) -> Iterator[tuple[int, int]]:
-    """(height, width) of the smallest batches that the input rule makes."""
-    rule = spec.rule
-    small = rule.sides[0]
+def allowed_sizes(spec: Network) -> Iterator[tuple[int, int]]:
+    """(height, width) of the smallest batches that the preprocessing makes."""
+    preprocessing = spec.preprocessing
+    small = preprocessing.sizes[0]
     yield small, small
-    if rule.shape == "pad":
-        yield small, rule.stride + rule.remainder
-        yield rule.stride + rule.remainder, small
+    if preprocessing.shape == "pad":
+        yield small, preprocessing.stride + preprocessing.remainder
+        yield preprocessing.stride + preprocessing.remainder, small
 
 
-def stages_and_peers(spec: NetworkSpec) -> Iterator[tuple[Stage, tuple[Stage, ...]]]:
+def stages_and_peers(spec: Network) -> Iterator[tuple[Stage, tuple[Stage, ...]]]:
     for stage in spec.stages:
         yield stage, spec.stages
         for inner in stage.inside:
@@ -97,7 +97,7 @@ def test_torchvision_is_imported_by_the_network_that_needs_it_and_not_before() -
 
 
 @segmentation
-def test_logits_have_the_size_of_the_batch(spec: NetworkSpec) -> None:
+def test_logits_have_the_size_of_the_batch(spec: Network) -> None:
     network = build(spec)
     for height, width in allowed_sizes(spec):
         with torch.inference_mode():
@@ -108,9 +108,9 @@ def test_logits_have_the_size_of_the_batch(spec: NetworkSpec) -> None:
 
 
 @segmentation
-def test_pictures_of_a_batch_do_not_influence_each_other(spec: NetworkSpec) -> None:
+def test_pictures_of_a_batch_do_not_influence_each_other(spec: Network) -> None:
     network = build(spec)
-    side = spec.rule.sides[0]
+    side = spec.preprocessing.sizes[0]
     batch = torch.rand(2, 3, side, side)
     with torch.inference_mode():
         alone, together = network(batch[1:]), network(batch)[1:]
@@ -118,16 +118,16 @@ def test_pictures_of_a_batch_do_not_influence_each_other(spec: NetworkSpec) -> N
 
 
 @every
-def test_sides_of_the_input_rule_fit_its_stride(spec: NetworkSpec) -> None:
-    rule = spec.rule
-    assert rule.side in rule.sides
-    assert sorted(set(rule.sides)) == list(rule.sides)
-    assert all(side % rule.stride == rule.remainder for side in rule.sides)
-    assert all(deviation > 0 for deviation in rule.std)
+def test_sides_of_the_input_rule_fit_its_stride(spec: Network) -> None:
+    preprocessing = spec.preprocessing
+    assert preprocessing.size in preprocessing.sizes
+    assert sorted(set(preprocessing.sizes)) == list(preprocessing.sizes)
+    assert all(side % preprocessing.stride == preprocessing.remainder for side in preprocessing.sizes)
+    assert all(deviation > 0 for deviation in preprocessing.std)
 
 
 @every
-def test_every_stage_is_a_module_that_runs_once(spec: NetworkSpec) -> None:
+def test_every_stage_is_a_module_that_runs_once(spec: Network) -> None:
     network = build(spec)
     runs: Counter[str] = Counter()
     for stage in spec.every_stage():
@@ -139,25 +139,25 @@ def test_every_stage_is_a_module_that_runs_once(spec: NetworkSpec) -> None:
 
         network.get_submodule(stage.layer).register_forward_hook(count)
     with torch.inference_mode():
-        network(torch.zeros(1, spec.rule.channels, spec.rule.sides[0], spec.rule.sides[0]))
+        network(torch.zeros(1, spec.preprocessing.channels, spec.preprocessing.sizes[0], spec.preprocessing.sizes[0]))
     assert runs == {stage.label: 1 for stage in spec.every_stage()}
 
 
 @every
-def test_stages_of_the_figure_run_in_the_order_of_their_inputs(spec: NetworkSpec) -> None:
+def test_stages_of_the_figure_run_in_the_order_of_their_inputs(spec: Network) -> None:
     network = build(spec)
     order: list[str] = []
     for stage in spec.every_stage():
         network.get_submodule(stage.layer).register_forward_hook(lambda *_, label=stage.label: order.append(label))
     with torch.inference_mode():
-        network(torch.zeros(1, spec.rule.channels, spec.rule.sides[0], spec.rule.sides[0]))
+        network(torch.zeros(1, spec.preprocessing.channels, spec.preprocessing.sizes[0], spec.preprocessing.sizes[0]))
     for stage in spec.every_stage():
         for earlier in stage.inputs + stage.skips:
             assert order.index(earlier) < order.index(stage.label), f"{earlier} runs after {stage.label}"
 
 
 @every
-def test_labels_and_layers_of_stages_are_unique(spec: NetworkSpec) -> None:
+def test_labels_and_layers_of_stages_are_unique(spec: Network) -> None:
     stages = list(spec.every_stage())
     assert len({stage.label for stage in stages}) == len(stages)
     assert len({stage.layer for stage in stages}) == len(stages)
@@ -165,7 +165,7 @@ def test_labels_and_layers_of_stages_are_unique(spec: NetworkSpec) -> None:
 
 
 @every
-def test_inputs_and_skips_name_stages_of_the_same_figure(spec: NetworkSpec) -> None:
+def test_inputs_and_skips_name_stages_of_the_same_figure(spec: Network) -> None:
     for stage, peers in stages_and_peers(spec):
         labels = {peer.label for peer in peers} - {stage.label}
         assert set(stage.inputs + stage.skips) <= labels, stage.label
@@ -173,31 +173,33 @@ def test_inputs_and_skips_name_stages_of_the_same_figure(spec: NetworkSpec) -> N
 
 
 @every
-def test_no_two_stages_share_a_place_in_the_figure(spec: NetworkSpec) -> None:
+def test_no_two_stages_share_a_place_in_the_figure(spec: Network) -> None:
     for group in (spec.stages, *(stage.inside for stage in spec.stages)):
         assert len({(stage.row, stage.column) for stage in group}) == len(group)
         assert all(stage.row >= 0 and stage.column >= 0 for stage in group)
 
 
 @every
-def test_last_stage_puts_out_what_the_network_answers(spec: NetworkSpec) -> None:
+def test_last_stage_puts_out_what_the_network_answers(spec: Network) -> None:
     network = build(spec)
     last: list[Tensor] = []
     network.get_submodule(spec.stages[-1].layer).register_forward_hook(lambda *_: last.append(_[2].clone()))
     with torch.inference_mode():
-        logits = network(torch.zeros(1, spec.rule.channels, spec.rule.sides[0], spec.rule.sides[0]))
+        logits = network(
+            torch.zeros(1, spec.preprocessing.channels, spec.preprocessing.sizes[0], spec.preprocessing.sizes[0])
+        )
     assert torch.equal(last[0], logits)
 
 
 @pytest.mark.parametrize("spec", [find("lenet")], ids=lambda spec: spec.name)
-def test_classifier_answers_once_for_a_picture(spec: NetworkSpec) -> None:
-    batch = torch.rand(2, spec.rule.channels, spec.rule.side, spec.rule.side)
+def test_classifier_answers_once_for_a_picture(spec: Network) -> None:
+    batch = torch.rand(2, spec.preprocessing.channels, spec.preprocessing.size, spec.preprocessing.size)
     with torch.inference_mode():
         assert build(spec)(batch).shape == (2, len(spec.classes))
 
 
 @segmentation
-def test_every_class_has_a_colour_and_the_background_is_black(spec: NetworkSpec) -> None:
+def test_every_class_has_a_colour_and_the_background_is_black(spec: Network) -> None:
     assert (spec.classes[0].name, spec.classes[0].hidden) == ("background", True)
     assert COLOURS["background"] == "#000000"
     assert set(spec.names) <= set(COLOURS)
@@ -225,7 +227,7 @@ def test_colours_of_classes_are_told_apart(vision: str) -> None:
 
 
 @every
-def test_embedded_weights_load_strictly_and_are_what_the_manifest_says(spec: NetworkSpec) -> None:
+def test_embedded_weights_load_strictly_and_are_what_the_manifest_says(spec: Network) -> None:
     path = checkpoints.path_of(spec)
     checksum = checkpoints.shipped(spec).sha256
     if not checksum:
@@ -243,7 +245,7 @@ def test_embedded_weights_load_strictly_and_are_what_the_manifest_says(spec: Net
 
 
 @every
-def test_every_checkpoint_has_a_card_that_names_its_checksum(spec: NetworkSpec) -> None:
+def test_every_checkpoint_has_a_card_that_names_its_checksum(spec: Network) -> None:
     checksum = checkpoints.shipped(spec).sha256
     if checksum:
         card = checkpoints.path_of(spec).with_suffix(".md").read_text("utf-8")

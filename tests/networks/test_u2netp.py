@@ -11,13 +11,13 @@ from PIL import Image
 from skimage.data import data_dir
 
 from segdemo import checkpoints
-from segdemo.networks.u2netp import REBNCONV, RSU, SPEC, U2NetP
+from segdemo.networks.u2netp import NETWORK, REBNCONV, RSU, U2NetP
 
 
 @pytest.fixture(scope="module")
 def trained() -> U2NetP:
     network = U2NetP(2).eval()
-    assert checkpoints.load(network, SPEC)
+    assert checkpoints.load(network, NETWORK)
     return network
 
 
@@ -25,7 +25,11 @@ def test_answers_are_those_of_the_published_graph(trained: U2NetP) -> None:
     picture = (
         np.asarray(Image.open(Path(data_dir) / "astronaut.png"))[:320, 60:380] / 255
     )  # as in scripts/reference_logits.py: no resizing
-    batch = torch.from_numpy((picture - SPEC.rule.mean) / SPEC.rule.std).permute(2, 0, 1)[None].float()
+    batch = (
+        torch.from_numpy((picture - NETWORK.preprocessing.mean) / NETWORK.preprocessing.std)
+        .permute(2, 0, 1)[None]
+        .float()
+    )
     with torch.inference_mode():
         logits = trained(batch)
     with np.load(Path(__file__).parent / "reference" / "u2netp.npz") as file:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from segdemo.networks import NETWORKS, InputRule, NetworkSpec, Stage
+from segdemo.networks import NETWORKS, Network, Preprocessing, Stage
 from segdemo.networks.classes import SALIENT
 from segdemo.training.data import Sample
 
@@ -80,21 +80,21 @@ class Tiny(nn.Module):
         return self.outc(self.entrance(batch))
 
 
-SPEC = NetworkSpec(
+NETWORK = Network(
     name="tiny",
     title="Tiny",
     task="segmentation",
     build=Tiny,
     classes=SALIENT,
     stages=(Stage("Entrance", "entrance", 0, 0), Stage("Logits", "outc", 0, 1, inputs=("Entrance",))),
-    rule=InputRule(side=32, sides=(16, 32), stride=16),
+    preprocessing=Preprocessing(size=32, sizes=(16, 32), stride=16),
     source="",
 )
 
 
 @pytest.fixture
-def tiny() -> Iterator[NetworkSpec]:
+def tiny() -> Iterator[Network]:
     """The small network, in the table of networks while the test runs."""
-    NETWORKS["tiny"] = SPEC
-    yield SPEC
+    NETWORKS["tiny"] = NETWORK
+    yield NETWORK
     del NETWORKS["tiny"]

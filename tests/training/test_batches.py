@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from segdemo.archives import IGNORED
-from segdemo.networks.spec import InputRule
+from segdemo.networks.network import Preprocessing
 from segdemo.training.batches import Batches
 from segdemo.training.data import Bytes, Sample
 from segdemo.training.transforms import augment, augmentation, normalise
 
-RULE = InputRule(side=32, sides=(32,), stride=16)
-PLAIN = InputRule(side=32, sides=(32,), stride=16, mean=(0.5, 0.4, 0.3), std=(0.1, 0.2, 0.5))
+RULE = Preprocessing(size=32, sizes=(32,), stride=16)
+PLAIN = Preprocessing(size=32, sizes=(32,), stride=16, mean=(0.5, 0.4, 0.3), std=(0.1, 0.2, 0.5))
 
 
 def soft(samples: list[Sample]) -> list[Bytes | None]:

@@ -27,13 +27,13 @@ from segdemo.training.parameters import freeze
 from segdemo.training.processes import Processes
 from segdemo.training.settings import Settings
 from segdemo.training.state import averaged, load_state, save_state, save_weights
-from tests.training.conftest import SPEC, Tiny
+from tests.training.conftest import NETWORK, Tiny
 
 
 def trainer(samples: list[Sample], settings: Settings, network: nn.Module | None = None) -> Trainer:
     torch.manual_seed(1)
     network = network or UNet(3, 2, width=2)
-    batches = Batches(samples, None, SPEC.rule, size=4, seed=settings.seed)
+    batches = Batches(samples, None, NETWORK.preprocessing, size=4, seed=settings.seed)
     return Trainer(network, batches, settings, processes=Processes(device=torch.device("cpu")))
 
 
@@ -85,14 +85,14 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been_interrupted(
     for name, tensor in weights(whole).items():
         assert torch.equal(tensor, weights(second)[name]), name
         assert torch.equal(whole.average.tensors[name], second.average.tensors[name]), name
-    assert whole.curves.rows[-1]["rate"] == second.curves.rows[-1]["rate"]
+    assert whole.curves.rows[-1]["lr"] == second.curves.rows[-1]["lr"]
     assert (tmp_path / "whole/curves.csv").read_text() == (tmp_path / "parts/curves.csv").read_text()
     kept = [sorted(path.name for path in (tmp_path / name / "snapshots").iterdir()) for name in ("whole", "parts")]
     assert kept[0] == kept[1] and len(kept[0]) == 3 and kept[0][0] == "000000.safetensors"
 
 
 def test_loss_falls_and_the_files_say_how(samples: list[Sample], tmp_path: Path) -> None:
-    run = trainer(samples, Settings(tmp_path, epochs=60, sides=(32,), rate=1e-2), Tiny(2))
+    run = trainer(samples, Settings(tmp_path, epochs=60, sides=(32,), lr=1e-2), Tiny(2))
     assert run.run()
     with (tmp_path / "curves.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -149,8 +149,8 @@ def test_unknown_module_cannot_be_frozen() -> None:
 
 
 def test_weights_from_before_learn_more_slowly_and_only_kernels_decay(samples: list[Sample], tmp_path: Path) -> None:
-    settings = Settings(tmp_path, started_rate=0.1, decay=0.5)
-    batches = Batches(samples, None, SPEC.rule, size=4, seed=0)
+    settings = Settings(tmp_path, started_lr=0.1, decay=0.5)
+    batches = Batches(samples, None, NETWORK.preprocessing, size=4, seed=0)
     run = Trainer(Tiny(2), batches, settings, started=frozenset({"outc.weight"}))
     names = {parameter: name for name, parameter in run.network.named_parameters()}
     found = {
@@ -201,7 +201,7 @@ def test_run_that_runs_away_stops_and_what_was_saved_before_stays(
     assert state["step"] == 3
     stored = load_file(tmp_path / "weights.safetensors")
     assert all(tensor.isfinite().all() for tensor in stored.values())
-    again = trainer(samples, Settings(tmp_path, epochs=3, sides=(16,), rate=1e-3), Tiny(2))
+    again = trainer(samples, Settings(tmp_path, epochs=3, sides=(16,), lr=1e-3), Tiny(2))
     monkeypatch.setattr(loop, "segmentation_loss", real)
     again.restore()
     assert again.run()
@@ -284,11 +284,11 @@ def test_one_picture_in_a_step_is_refused_where_batch_normalisation_sees_a_singl
     samples: list[Sample], tmp_path: Path
 ) -> None:
     for side, pictures in ((16, 2), (32, 1)):  # the U-Net's innermost maps are 1 × 1, two of them, and 2 × 2
-        batches = Batches(samples, None, SPEC.rule, size=pictures, seed=0)
+        batches = Batches(samples, None, NETWORK.preprocessing, size=pictures, seed=0)
         assert Trainer(UNet(3, 2, width=2), batches, Settings(tmp_path, epochs=1, sides=(side,))).run()
     network = UNet(3, 2, width=2)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    batches = Batches(samples[:1], None, SPEC.rule, size=4, seed=0)
+    batches = Batches(samples[:1], None, NETWORK.preprocessing, size=4, seed=0)
     with pytest.raises(InputError, match="one picture of 16 pixels") as refusal:
         Trainer(network, batches, Settings(tmp_path, sides=(32, 16)))
     assert refusal.value.code == "train_batch_one"
@@ -297,4 +297,4 @@ def test_one_picture_in_a_step_is_refused_where_batch_normalisation_sees_a_singl
 
 def test_fewer_pictures_than_processes_are_refused(samples: list[Sample]) -> None:
     with pytest.raises(InputError, match="2 pictures in a step cannot be shared by 3 processes"):
-        Batches(samples[:2], None, SPEC.rule, size=4, seed=0, part=(0, 3))
+        Batches(samples[:2], None, NETWORK.preprocessing, size=4, seed=0, part=(0, 3))

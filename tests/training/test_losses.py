@@ -1,4 +1,4 @@
-"""Losses: numbers worked out by hand, and what is not to be judged."""
+"""Losses: numbers worked out by hand, and what is not to be scored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def sure(*rows: list[int], classes: int = 2) -> torch.Tensor:
     return functional.one_hot(torch.tensor([rows]), classes).permute(0, 3, 1, 2).float() * SURE
 
 
-def test_cross_entropy_is_a_mean_over_judged_pixels_and_then_over_pictures() -> None:
+def test_cross_entropy_is_a_mean_over_scored_pixels_and_then_over_pictures() -> None:
     logits = torch.zeros(2, 2, 1, 2)
     logits[0, 1, 0, 0] = math.log(3)  # probability 3/4 of class 1
     truth = torch.tensor([[[1, 255]], [[0, 1]]])
@@ -35,7 +35,7 @@ def test_picture_of_which_nothing_is_known_costs_nothing() -> None:
 def test_overlap_loss_is_one_minus_intersection_over_union() -> None:
     logits = sure([1, 1, 0, 0])
     truth = torch.tensor([[[1, 0, 0, 255]]])
-    # class 0: one hit, union 2; class 1: one hit, union 2; the last pixel is not judged
+    # class 0: one hit, union 2; class 1: one hit, union 2; the last pixel is not scored
     assert overlap_loss(logits, truth).item() == pytest.approx(0.5, abs=1e-5)
     assert overlap_loss(sure([1, 0, 0, 1]), truth).item() == pytest.approx(0, abs=1e-5)
 

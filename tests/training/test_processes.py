@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import sys
 from segdemo.networks import NETWORKS
-from tests.training.conftest import SPEC
+from tests.training.conftest import NETWORK
 from segdemo.__main__ import main
-NETWORKS["tiny"] = SPEC
+NETWORKS["tiny"] = NETWORK
 sys.exit(main(sys.argv[1:]))
 """
 

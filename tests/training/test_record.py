@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from segdemo.networks.spec import InputRule
+from segdemo.networks.network import Preprocessing
 from segdemo.training.batches import Batches
 from segdemo.training.data import Sample
 from segdemo.training.processes import Processes
@@ -23,7 +23,7 @@ def test_command_of_several_processes_is_the_one_that_starts_them_all() -> None:
 
 
 def test_every_start_of_a_run_adds_an_entry(samples: list[Sample], tmp_path: Path) -> None:
-    batches = Batches(samples, None, InputRule(side=32, sides=(32,), stride=16), size=4, seed=0)
+    batches = Batches(samples, None, Preprocessing(size=32, sizes=(32,), stride=16), size=4, seed=0)
     unknown = Sample("unknown", samples[0].picture, None)
     for _ in range(2):
         write_record(tmp_path, Tiny(2), batches, [*samples, unknown], Processes())

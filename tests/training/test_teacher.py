@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from segdemo.errors import InputError
-from segdemo.networks import NETWORKS, NetworkSpec
+from segdemo.networks import NETWORKS, Network
 from segdemo.training import teacher as module
 from segdemo.training.data import Sample
 from segdemo.training.teacher import Teacher, match_classes, teach
@@ -33,7 +33,7 @@ def test_teacher_has_to_know_every_class() -> None:
     assert refusal.value.code == "teacher_class_unknown"
 
 
-def test_untrained_network_cannot_teach(tiny: NetworkSpec) -> None:
+def test_untrained_network_cannot_teach(tiny: Network) -> None:
     with pytest.raises(InputError, match="tiny is untrained") as refusal:
         Teacher("tiny", tiny.names)
     assert refusal.value.code == "teacher_untrained"
@@ -53,7 +53,7 @@ class Halves(nn.Module):
 
 
 def test_labels_are_probabilities_in_the_proportions_of_the_picture(
-    tiny: NetworkSpec, monkeypatch: pytest.MonkeyPatch
+    tiny: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("segdemo.checkpoints.load", lambda *_: True)
     teacher = Teacher("tiny", SALIENT)
@@ -67,7 +67,7 @@ def test_labels_are_probabilities_in_the_proportions_of_the_picture(
 
 
 def test_teacher_is_asked_once_and_an_interruption_loses_one_chunk(
-    tiny: NetworkSpec, samples: list[Sample], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tiny: Network, samples: list[Sample], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("segdemo.checkpoints.load", lambda *_: True)
     monkeypatch.setattr(module, "CHUNK", 3)

@@ -19,11 +19,11 @@ from segdemo.examples import example
 from segdemo.images import Placement
 from segdemo.networks import DEFAULT
 from segdemo.networks.classes import declare
-from segdemo.networks.spec import Stage
+from segdemo.networks.network import Stage
 from segdemo.pictures import PictureSource, Read, load_picture
 from segdemo.questions import Catalogue, Layers, Run
 from segdemo.results import LayerInfo, NetworkFacts, Result
-from segdemo.summaries import Glimpse, summarise
+from segdemo.summaries import Preview, summarise
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +110,7 @@ def made_up(picture: Image.Image, **changes: Any) -> Result:
         "seen": picture.resize((24, 24)),
         "logits": logits(),
         "layers": {"Encoder 1": encoder, "Logits": summarise(-activation()[:, :3])},
-        "glimpses": {"Encoder 1 · conv 1": Glimpse((10, 8, 12), 7, thumbnail, 1, -1.0, 1.0)},
+        "previews": {"Encoder 1 · conv 1": Preview((10, 8, 12), 7, thumbnail, 1, -1.0, 1.0)},
         "seconds": 0.125,
     }
     return Result(**{**fields, **changes})

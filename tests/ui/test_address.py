@@ -14,7 +14,7 @@ from segdemo.ui.address import read
 def test_an_empty_address_is_a_first_visit(engine: LocalEngine) -> None:
     view = read(engine, {})
     assert (view.facts.name, view.example) == (DEFAULT, "chelsea")
-    assert (view.size, view.step) == (NETWORKS[DEFAULT].rule.side, None)
+    assert (view.size, view.step) == (NETWORKS[DEFAULT].preprocessing.size, None)
     assert (view.stage, view.channel, view.troubles) == ("", None, ())
 
 

@@ -62,7 +62,7 @@ def test_segment_gives_the_probabilities_of_a_classifier(client: Client) -> None
 def test_layers_describes_every_stage(client: Client) -> None:
     answer = client.predict(picture=handle_file(str(example("coffee"))), network="u2netp", side=192, api_name="/layers")
     segmenter = Segmenter("u2netp")
-    batch, _ = to_batch(load_picture(example("coffee")), segmenter.spec.rule, 192)
+    batch, _ = to_batch(load_picture(example("coffee")), segmenter.spec.preprocessing, 192)
     exact: dict[str, np.ndarray] = {}
     with ExitStack() as hooks, torch.no_grad():
         for stage in segmenter.spec.stages:

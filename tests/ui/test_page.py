@@ -102,7 +102,7 @@ def test_the_address_brings_the_view_back(real: Page) -> None:
     picture, network, size, step, about, applied, view, tidy = real.open(None, request)
     assert (Path(picture), network.value, size.value) == (example("coffee"), "u2netp", 192)
     assert [name for _, name in network.choices] == list(NETWORKS)
-    assert [pixels for _, pixels in size.choices] == list(NETWORKS["u2netp"].rule.sides)
+    assert [pixels for _, pixels in size.choices] == list(NETWORKS["u2netp"].preprocessing.sizes)
     assert step["visible"] is False if isinstance(step, dict) else not step.visible
     assert about == TEXTS["en"]["about.u2netp"]
     assert (view.stage, view.channel) == ("En_2", 5)
@@ -117,19 +117,23 @@ def test_an_address_that_names_nonsense_opens_the_first_visit_and_says_so(real: 
     assert [sentence.split()[0] for sentence in said] == ["There", "There", "The", "DeepLabv3", "The"]
     assert tidy.strays == ("network", "example", "side", "stage", "channel")
     assert "&lt;b&gt;" in said[1]
-    assert (Path(picture), network.value, size.value) == (example("chelsea"), DEFAULT, NETWORKS[DEFAULT].rule.side)
+    assert (Path(picture), network.value, size.value) == (
+        example("chelsea"),
+        DEFAULT,
+        NETWORKS[DEFAULT].preprocessing.size,
+    )
     assert (view.stage, view.channel) == ("", None)
 
 
 def test_another_network_offers_its_own_sizes_and_steps_and_forgets_the_address(real: Page) -> None:
     network, size, step, about, applied, view = real.choose("unet_narrow", (DEFAULT, 513), visitor(language="zh"))
     spec = NETWORKS["unet_narrow"]
-    assert [pixels for _, pixels in size.choices] == list(spec.rule.sides)
-    assert size.value == spec.rule.side
+    assert [pixels for _, pixels in size.choices] == list(spec.preprocessing.sizes)
+    assert size.value == spec.preprocessing.size
     steps = len(checkpoints.shipped(spec).snapshots)
     assert (step.minimum, step.maximum, step.value, step.visible) == (0, steps, steps, True)
     assert about == TEXTS["zh"]["about.unet_narrow"]
-    assert (network, applied) == ("unet_narrow", ("unet_narrow", spec.rule.side))
+    assert (network, applied) == ("unet_narrow", ("unet_narrow", spec.preprocessing.size))
     assert view is None
 
 
@@ -142,7 +146,7 @@ def test_a_run_names_its_question_and_says_how_long_it_took(real: Page, engine: 
 
 def test_a_working_size_of_another_network_is_replaced_by_the_networks_own(real: Page) -> None:
     question, _ = real.segment(str(example("coffee")), "u2netp", 513, 0, None, visitor())
-    assert question.size == NETWORKS["u2netp"].rule.side
+    assert question.size == NETWORKS["u2netp"].preprocessing.size
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 from segdemo.engine import Engine
 from segdemo.errors import InputError
 from segdemo.questions import Activation, ChannelScores, Layers, LayerSummary, Run, channel_of, facts_of
-from segdemo.rendering import Scale, channel_sheet, colour_thumbnails, encode_jpeg, encode_png, is_flat, scale_for
+from segdemo.rendering import Scale, channel_grid, colour_thumbnails, encode_jpeg, encode_png, is_flat, scale_for
 from segdemo.results import Result, maps_of
 from segdemo.summaries import Summary
 from segdemo.ui import checks
@@ -30,7 +30,7 @@ Scope = Literal["channel", "layer", "network"]
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ChannelGrid:
     """Which channels of a run are asked for, and how.
 
     Args:
@@ -55,7 +55,7 @@ class Sheet:
 
 
 class ChannelsPanel(gr.HTML):
-    """Shows a :class:`Sheet`. Its script asks for the channels, and for other pages, rankings and scales, by itself.
+    """Shows a :class:`ChannelGrid`. Its script asks for the channels, and for other pages, rankings and scales, itself.
 
     Args:
         engine: whom to ask.
@@ -64,12 +64,12 @@ class ChannelsPanel(gr.HTML):
     def __init__(self, engine: Engine, **settings: Any) -> None:
         @answering
         def channels(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
-            return payload(engine, asked_sheet(asked), store)
+            return payload(engine, asked_grid(asked), store)
 
         @answering
         def values(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
             channels = checks.wholes("channels", asked.get("channels"), most=CHANNELS)
-            return values_payload(engine, asked_sheet(asked), channels)
+            return values_payload(engine, asked_grid(asked), channels)
 
         super().__init__(
             html_template='<section class="sheet-card"></section>',
@@ -83,7 +83,7 @@ class ChannelsPanel(gr.HTML):
     def preprocess(self, payload: Any) -> None:
         """Take nothing from the page: what its script asks for comes by another way."""
 
-    def postprocess(self, value: Sheet | None) -> dict[str, Any] | None:  # type: ignore[override]
+    def postprocess(self, value: ChannelGrid | None) -> dict[str, Any] | None:  # type: ignore[override]
         """Tell the script what to ask for."""
         return None if value is None else asdict(value)
 
@@ -92,13 +92,13 @@ class ChannelsPanel(gr.HTML):
         return {"type": "object"}
 
 
-def asked_sheet(asked: dict[str, Any]) -> Sheet:
+def asked_grid(asked: dict[str, Any]) -> ChannelGrid:
     """Read what a script asks for.
 
     Raises:
         InputError: it asks for something that cannot be.
     """
-    return Sheet(
+    return ChannelGrid(
         asked_run(asked),
         checks.text("layer", asked.get("layer")),
         cast(Ranking, checks.one_of("ranking", asked.get("ranking", "variance"), get_args(Ranking))),
@@ -109,7 +109,7 @@ def asked_sheet(asked: dict[str, Any]) -> Sheet:
     )
 
 
-def payload(engine: Engine, asked: Sheet, keep: Callable[[bytes, str], Any]) -> dict[str, Any]:
+def payload(engine: Engine, asked: ChannelGrid, keep: Callable[[bytes, str], Any]) -> dict[str, Any]:
     """Gather one page of a layer's channels, and one channel enlarged if that is asked for.
 
     Args:
@@ -157,7 +157,7 @@ def payload(engine: Engine, asked: Sheet, keep: Callable[[bytes, str], Any]) -> 
             "layer": layer,
             "kind": kinds[layer],
             **_shapes(summary.shape),
-            "sprite": keep(encode_png(channel_sheet(tiles, COLUMNS)), "channels.png"),
+            "sprite": keep(encode_png(channel_grid(tiles, COLUMNS)), "channels.png"),
             "columns": COLUMNS,
             "thumbnail": tiles.shape[1:3],
             "step": summary.thumbnail_step,
@@ -193,7 +193,7 @@ STATISTICS = (
 )
 
 
-def ranked(engine: Engine, asked: Sheet, layer: str, summary: Summary) -> tuple[np.ndarray, np.ndarray | None]:
+def ranked(engine: Engine, asked: ChannelGrid, layer: str, summary: Summary) -> tuple[np.ndarray, np.ndarray | None]:
     """Sort the channels of a layer.
 
     Args:
@@ -215,7 +215,7 @@ def ranked(engine: Engine, asked: Sheet, layer: str, summary: Summary) -> tuple[
     return np.argsort(-scores, kind="stable"), scores
 
 
-def values_payload(engine: Engine, asked: Sheet, channels: Collection[int]) -> dict[str, Any]:
+def values_payload(engine: Engine, asked: ChannelGrid, channels: Collection[int]) -> dict[str, Any]:
     """Gather exactly what channels put out over the pinned point.
 
     Args:
@@ -240,7 +240,7 @@ def values_payload(engine: Engine, asked: Sheet, channels: Collection[int]) -> d
     return {"point": point, "cell": (column, row), "values": values}
 
 
-def _pinned(asked: Sheet) -> tuple[int, int]:
+def _pinned(asked: ChannelGrid) -> tuple[int, int]:
     """Return the point that is asked about.
 
     Raises:
@@ -255,7 +255,7 @@ def _pinned(asked: Sheet) -> tuple[int, int]:
     )
 
 
-def _page_of(asked: Sheet, order: np.ndarray) -> int:
+def _page_of(asked: ChannelGrid, order: np.ndarray) -> int:
     """Return the page asked for, or the nearest there is."""
     if asked.page < 0 and asked.channel in order:
         return int(np.flatnonzero(order == asked.channel)[0]) // PAGE

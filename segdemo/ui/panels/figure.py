@@ -177,11 +177,11 @@ def _box(
     }
     if result is not None and stage.label in result.layers:
         picture, seen = _look(result.layers[stage.label])
-    elif result is not None and stage.label in result.glimpses:
-        glimpse = result.glimpses[stage.label]
-        ends = np.array([glimpse.low]), np.array([glimpse.high])
-        picture = colour_thumbnails(glimpse.thumbnail[None], *ends, [scale_for(glimpse.low, glimpse.high)])[0]
-        seen = {"shape": glimpse.shape, "channel": glimpse.channel}
+    elif result is not None and stage.label in result.previews:
+        preview = result.previews[stage.label]
+        ends = np.array([preview.low]), np.array([preview.high])
+        picture = colour_thumbnails(preview.thumbnail[None], *ends, [scale_for(preview.low, preview.high)])[0]
+        seen = {"shape": preview.shape, "channel": preview.channel}
     else:
         return box
     tiles.append(picture)

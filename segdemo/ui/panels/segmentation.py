@@ -173,7 +173,7 @@ def payload(engine: Engine, run: Run, keep: Callable[[bytes, str], Any]) -> dict
             "network": facts_of(engine, run.network).title,
             "untrained": not result.trained,
             **placed(result),
-            "side": result.side,
+            "side": result.input_size,
             "seconds": result.seconds,
             "answer": list(result.answer.values()),
             "instead": suggestion(engine, run.network) if nothing_found(result) else None,

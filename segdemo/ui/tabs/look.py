@@ -12,7 +12,7 @@ from segdemo.results import LayerInfo, NetworkFacts, Result
 from segdemo.ui import checks
 from segdemo.ui.address import View
 from segdemo.ui.page import Page
-from segdemo.ui.panels.channels import ChannelsPanel, Sheet
+from segdemo.ui.panels.channels import ChannelGrid, ChannelsPanel
 from segdemo.ui.panels.figure import Figure, FigurePanel
 from segdemo.ui.panels.menu import Menu
 from segdemo.ui.panels.segmentation import SegmentationPanel
@@ -82,10 +82,10 @@ class Look:
         layers = self._layers(run)
         if facts.label_and_layer(picked)[1] not in layers:
             picked = facts.stages[0].label
-        sheet = Sheet(run, picked)
+        sheet = ChannelGrid(run, picked)
         if view is not None and view.stage in ("", picked):
             page = view.page if view.channel is None else -1
-            sheet = Sheet(run, picked, view.ranking, view.scope, page, view.channel, restored=True)
+            sheet = ChannelGrid(run, picked, view.ranking, view.scope, page, view.channel, restored=True)
         drawn = Figure(run.network, run.size or facts.size, run.step, run, picked)
         return run, drawn, gr.Dropdown(choices=_choices(facts, layers), value=picked), sheet, picked, None
 
@@ -106,7 +106,7 @@ class Look:
         label, name = facts.label_and_layer(layer)
         if name not in self._layers(run):
             raise facts.unknown_layer(layer)
-        return Sheet(run, label), Figure(run.network, run.size or facts.size, run.step, run, label), label
+        return ChannelGrid(run, label), Figure(run.network, run.size or facts.size, run.step, run, label), label
 
     def _layers(self, run: Run) -> dict[str, LayerInfo]:
         """Return every module call of a run by its name, in order of finishing."""

@@ -17,10 +17,10 @@ from segdemo.questions import Activation, Layers, LayerSummary
 from segdemo.rendering import Scale, colour_values
 from segdemo.results import LayerInfo
 from segdemo.summaries import summarise
-from segdemo.ui.panels.channels import ChannelsPanel, Sheet, asked_sheet, coloured, ends, payload
+from segdemo.ui.panels.channels import ChannelGrid, ChannelsPanel, asked_grid, coloured, ends, payload
 from tests.ui.conftest import CALLS, RUN, Kept, Table, activation, made_up
 
-SHEET = Sheet(RUN, "Encoder 1", ranking="index")
+SHEET = ChannelGrid(RUN, "Encoder 1", ranking="index")
 
 
 @pytest.fixture
@@ -51,9 +51,9 @@ def test_nothing_is_sent_as_nothing(table: Table) -> None:
 
 
 def test_the_value_on_the_page_is_the_question_and_comes_back_as_it_went(table: Table) -> None:
-    asked = Sheet(RUN, "inc.0", "sparsity", "network", -1, 7)
+    asked = ChannelGrid(RUN, "inc.0", "sparsity", "network", -1, 7)
     value = json.loads(json.dumps(ChannelsPanel(table).postprocess(asked)))
-    assert asked_sheet(value) == asked
+    assert asked_grid(value) == asked
     assert not table.asked  # the answer comes when the script asks for it
 
 
@@ -97,7 +97,7 @@ def test_facts_are_plain_and_complete(table: Table, kept: Kept) -> None:
 
 def test_numbers_that_are_not_finite_are_sent_as_none(table: Table, kept: Kept) -> None:
     other_layer(table, torch.full((1, 1, 2, 2), float("nan")))
-    sent = payload(table, Sheet(RUN, "odd"), kept)
+    sent = payload(table, ChannelGrid(RUN, "odd"), kept)
     assert sent["channels"][0]["low"] is None
     assert sent["channels"][0]["zero_share"] == 0
     json.dumps(sent, allow_nan=False)
@@ -142,7 +142,7 @@ def test_outputs_that_are_no_maps_are_drawn_as_maps(
     table: Table, kept: Kept, shape: tuple[int, ...], told: list[int], drawn: list[int]
 ) -> None:
     other_layer(table, torch.ones(1, *shape))
-    sent = payload(table, Sheet(RUN, "odd"), kept)
+    sent = payload(table, ChannelGrid(RUN, "odd"), kept)
     assert (sent["shape"], sent["map"], sent["kind"]) == (told, drawn, "Odd")
     assert sent["total"] == (1 if len(shape) == 2 else shape[0])
 
@@ -157,20 +157,20 @@ def test_a_module_is_summarised_and_a_stage_needs_no_second_pass(table: Table, k
 def test_pages_and_rankings_cover_every_channel_once(table: Table, kept: Kept) -> None:
     strengths = np.random.default_rng(0).permutation(160)
     other_layer(table, torch.from_numpy(strengths).float()[None, :, None, None].expand(1, 160, 2, 2) - 80)
-    pages = [payload(table, Sheet(RUN, "odd", "mean_abs", page=page), kept) for page in range(3)]
+    pages = [payload(table, ChannelGrid(RUN, "odd", "mean_abs", page=page), kept) for page in range(3)]
     assert [len(page["channels"]) for page in pages] == [64, 64, 32]
     assert {page["pages"] for page in pages} == {3}
     shown = [tile for page in pages for tile in page["channels"]]
     assert sorted(tile["channel"] for tile in shown) == list(range(160))
     found = [tile["mean_abs"] for tile in shown]
     assert found == sorted(abs(strengths - 80.0), reverse=True)
-    assert payload(table, Sheet(RUN, "odd", page=99), kept)["page"] == 2
+    assert payload(table, ChannelGrid(RUN, "odd", page=99), kept)["page"] == 2
 
 
 def test_a_channel_from_the_address_opens_on_its_page(table: Table, kept: Kept) -> None:
     other_layer(table, torch.ones(1, 160, 2, 2))
     table.answers[Activation("made_up", RUN.picture, "odd", 130, 24)] = np.ones((2, 2), np.float32)
-    sent = payload(table, Sheet(RUN, "odd", "index", page=-1, channel=130), kept)
+    sent = payload(table, ChannelGrid(RUN, "odd", "index", page=-1, channel=130), kept)
     assert (sent["page"], sent["enlarged"]["channel"]) == (2, 130)
     assert 130 in [tile["channel"] for tile in sent["channels"]]
 
@@ -211,7 +211,7 @@ def test_what_cannot_be_asked_is_refused(table: Table, wrong: dict[str, Any], co
     right = ChannelsPanel(table).postprocess(SHEET)
     assert right is not None
     with pytest.raises(InputError) as error:
-        asked_sheet({**right, **wrong})
+        asked_grid({**right, **wrong})
     assert error.value.code == code
 
 

@@ -15,7 +15,7 @@ from segdemo.opened import open_network
 from segdemo.questions import Run
 from segdemo.ui.address import View, read
 from segdemo.ui.messages import polite
-from segdemo.ui.panels.channels import Sheet
+from segdemo.ui.panels.channels import ChannelGrid
 from segdemo.ui.panels.figure import Figure
 from segdemo.ui.tabs.look import Look
 from tests.ui.conftest import picked, visitor
@@ -26,7 +26,7 @@ def look(engine: LocalEngine) -> Look:
     return Look(engine)
 
 
-def shown(look: Look, run: Run, layer: str = "", view: View | None = None) -> tuple[Figure, Any, Sheet]:
+def shown(look: Look, run: Run, layer: str = "", view: View | None = None) -> tuple[Figure, Any, ChannelGrid]:
     """Show a run; the segmentation shows the run itself, and what was picked is remembered as the sheet has it."""
     segmentation, figure, menu, sheet, remembered, later = look.show(run, layer, view, visitor())
     assert segmentation is run and later is None
@@ -42,7 +42,7 @@ def test_a_network_is_drawn_before_its_run(look: Look) -> None:
 
 
 def test_a_network_is_drawn_with_a_size_and_a_step_of_its_own(look: Look) -> None:
-    assert look.draw_network("u2netp", 513, 0, None, visitor())[0].size == find("u2netp").rule.side
+    assert look.draw_network("u2netp", 513, 0, None, visitor())[0].size == find("u2netp").preprocessing.size
     assert look.draw_network("unet_narrow", 128, 0, None, visitor())[0].step == 0
     assert look.draw_network("unet_narrow", 128, 9, None, visitor())[0].step is None
 
@@ -55,7 +55,7 @@ def test_the_address_picks_a_stage_of_the_network_that_is_drawn(look: Look, engi
 
 def test_a_run_is_shown_with_its_first_stage(look: Look, cat: Run) -> None:
     _, _, sheet = shown(look, cat)
-    assert sheet == Sheet(cat, NETWORKS[DEFAULT].stages[0].label)
+    assert sheet == ChannelGrid(cat, NETWORKS[DEFAULT].stages[0].label)
 
 
 def test_without_a_run_nothing_changes(look: Look) -> None:
@@ -89,7 +89,9 @@ def test_the_channel_of_the_address_opens_with_the_first_run_and_on_its_page(
     look: Look, cat: Run, engine: LocalEngine
 ) -> None:
     view = read(engine, {"stage": "Blocks 13-15", "channel": "130"})
-    assert shown(look, cat, "Blocks 13-15", view)[2] == Sheet(cat, "Blocks 13-15", page=-1, channel=130, restored=True)
+    assert shown(look, cat, "Blocks 13-15", view)[2] == ChannelGrid(
+        cat, "Blocks 13-15", page=-1, channel=130, restored=True
+    )
     assert shown(look, cat, "Stem", view)[2].channel is None  # another was picked meanwhile
     assert shown(look, cat, "Blocks 13-15", replace(view, channel=None))[2].page == 0
 
@@ -119,7 +121,7 @@ def test_a_pick_that_no_network_has_is_refused(look: Look, cat: Run) -> None:
 
 def test_a_layer_picked_in_the_search_box_is_shown_and_marked(look: Look, cat: Run) -> None:
     sheet, drawn, layer = look.pick_layer(cat, "Blocks 10-12", "", visitor())
-    assert sheet == Sheet(cat, "Blocks 10-12")
+    assert sheet == ChannelGrid(cat, "Blocks 10-12")
     assert (drawn.run, drawn.selected, layer) == (cat, "Blocks 10-12", "Blocks 10-12")
     sheet, _, layer = look.pick_layer(cat, "stem.conv", "", visitor())
     assert sheet.layer == layer == "stem.conv"

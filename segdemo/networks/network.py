@@ -1,4 +1,4 @@
-"""What the rest of the program may know about a network: its stages, its input rule, its classes, its weights."""
+"""What the rest of the program may know about a network: its stages, its preprocessing, its classes, its weights."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class InputRule:
+class Preprocessing:
     """How a picture becomes a batch.
 
     Args:
-        side: working size used unless another is asked for: longest side in pixels.
-        sides: working sizes offered, in pixels, ascending; a single one is the only one that works.
+        size: working size used unless another is asked for: longest side in pixels.
+        sizes: working sizes offered, in pixels, ascending; a single one is the only one that works.
         stride: sides of a batch are multiples of it, in pixels…
         remainder: …plus this many pixels (1 for networks made for sides 8k + 1).
         shape: ``"pad"`` keeps the proportions and pads right and bottom to the next allowed size; ``"square"`` keeps
@@ -50,8 +50,8 @@ class InputRule:
         channels: 3 for RGB, 1 for grey (ITU-R 601 luma); of mean and std the first ``channels`` count.
     """
 
-    side: int
-    sides: tuple[int, ...]
+    size: int
+    sizes: tuple[int, ...]
     stride: int
     remainder: int = 0
     shape: Literal["pad", "square", "stretch"] = "pad"
@@ -61,7 +61,7 @@ class InputRule:
 
 
 @dataclass(frozen=True)
-class NetworkSpec:
+class Network:
     """One network, as menus, diagrams, checkpoints and tests see it.
 
     Args:
@@ -73,7 +73,7 @@ class NetworkSpec:
             module, so that the specification can be pickled.
         classes: what the logits tell apart, in index order.
         stages: viewing points in figure order.
-        rule: how a picture becomes a batch.
+        preprocessing: how a picture becomes a batch.
         source: address of the paper.
     """
 
@@ -83,7 +83,7 @@ class NetworkSpec:
     build: Callable[[int], nn.Module]
     classes: tuple[ClassInfo, ...]
     stages: tuple[Stage, ...]
-    rule: InputRule
+    preprocessing: Preprocessing
     source: str
 
     @property

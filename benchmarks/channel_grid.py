@@ -1,4 +1,4 @@
-"""A sheet of 64 channels as a PNG: ours, and the usual matplotlib subplots."""
+"""A grid of 64 channels as a PNG: ours, and the usual matplotlib subplots."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.methods import Case
-from segdemo.rendering import channel_sheet, colour_thumbnails, encode_png, scale_for
+from segdemo.rendering import channel_grid, colour_thumbnails, encode_png, scale_for
 from segdemo.summaries import Summary, summarise
 
 CHANNELS = 64
@@ -38,7 +38,7 @@ def from_activation(values: Tensor) -> bytes:
 
 def png(tiles: np.ndarray) -> bytes:
     """Lay tiles out and write them."""
-    return encode_png(channel_sheet(tiles))
+    return encode_png(channel_grid(tiles))
 
 
 def subplots(values: Tensor) -> bytes:

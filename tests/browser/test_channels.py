@@ -44,7 +44,7 @@ def test_a_click_enlarges_a_channel_and_the_pointer_reads_its_exact_values(
     channel = at_stage.channels()[3]
     values = exact[channel]
     at_stage.tile(channel).click()
-    large = at_stage.sheet.locator(".large")
+    large = at_stage.grid.locator(".large")
     expect(large.locator("h4")).to_have_text(f"Channel {channel}")
     expect(large).not_to_have_class(re.compile("loading"))
     for row, column in ((0, 0), (12, 20), (32, 32)):
@@ -71,10 +71,10 @@ def test_the_values_of_a_channel_are_downloaded_bit_for_bit(at_stage: Visitor, e
     channel = at_stage.channels()[0]
     at_stage.tile(channel).click()
     with at_stage.page.expect_download() as download:
-        at_stage.sheet.locator(".large:not(.loading) .downloads button").first.click()
+        at_stage.grid.locator(".large:not(.loading) .downloads button").first.click()
     assert np.array_equal(np.load(Path(download.value.path())), exact[channel])
     with at_stage.page.expect_download() as download:
-        at_stage.sheet.locator(".large .downloads button").last.click()
+        at_stage.grid.locator(".large .downloads button").last.click()
     assert download.value.suggested_filename.endswith(f"channel-{channel}.png")
 
 
@@ -84,7 +84,7 @@ def test_a_channel_is_opened_read_and_closed_by_keyboard_alone(at_stage: Visitor
     at_stage.page.keyboard.press("ArrowRight")
     expect(at_stage.tile(second)).to_be_focused()
     at_stage.page.keyboard.press("Enter")
-    large = at_stage.sheet.locator(".large")
+    large = at_stage.grid.locator(".large")
     expect(large.locator("h4")).to_have_text(f"Channel {second}")
     expect(large).not_to_have_class(re.compile("loading"))
     large.locator(".frame").press("ArrowDown")
@@ -92,54 +92,54 @@ def test_a_channel_is_opened_read_and_closed_by_keyboard_alone(at_stage: Visitor
     at_stage.page.keyboard.press("Escape")
     expect(large).to_be_hidden()
     expect(at_stage.tile(second)).to_be_focused()
-    expect(at_stage.sheet.locator('.tile[aria-selected="true"]')).to_have_count(0)
+    expect(at_stage.grid.locator('.tile[aria-selected="true"]')).to_have_count(0)
     at_stage.expect_in_address("channel", None)
 
 
 def test_next_steps_through_the_channels_also_past_the_end_of_a_page(at_stage: Visitor, summary: Summary) -> None:
     order = summary.channels.ranked("variance")
-    large = at_stage.sheet.locator(".large")
+    large = at_stage.grid.locator(".large")
     at_stage.tile(int(order[62])).click()
     for channel in order[63:65]:
         large.locator(".buttons button").nth(1).click()
         expect(large.locator("h4")).to_have_text(f"Channel {channel}")
         expect(large).not_to_have_class(re.compile("loading"))
-    expect(at_stage.sheet.locator(".place")).to_have_text("65-96 of 96")
+    expect(at_stage.grid.locator(".place")).to_have_text("65-96 of 96")
     large.locator(".buttons button").nth(0).click()
     expect(large.locator("h4")).to_have_text(f"Channel {order[63]}")
-    expect(at_stage.sheet.locator(".place")).to_have_text("1-64 of 96")
+    expect(at_stage.grid.locator(".place")).to_have_text("1-64 of 96")
 
 
 def test_channels_are_ranked_as_asked_and_come_64_at_a_time(at_stage: Visitor, summary: Summary) -> None:
-    expect(at_stage.sheet.locator("select.ranking")).to_have_value("variance")
+    expect(at_stage.grid.locator("select.ranking")).to_have_value("variance")
     assert at_stage.channels() == summary.channels.ranked("variance")[:64].tolist()
     for ranking in ("mean_abs", "sparsity", "index"):
-        with at_stage.until_sheet_is_new():
-            at_stage.sheet.locator("select.ranking").select_option(ranking)
+        with at_stage.until_grid_is_new():
+            at_stage.grid.locator("select.ranking").select_option(ranking)
         assert at_stage.channels() == summary.channels.ranked(ranking)[:64].tolist()
-    with at_stage.until_sheet_is_new():
-        at_stage.sheet.locator(".pager button").last.click()
-    expect(at_stage.sheet.locator(".place")).to_have_text("65-96 of 96")
+    with at_stage.until_grid_is_new():
+        at_stage.grid.locator(".pager button").last.click()
+    expect(at_stage.grid.locator(".place")).to_have_text("65-96 of 96")
     assert at_stage.channels() == list(range(64, 96))
-    expect(at_stage.sheet.locator(".pager button").last).to_have_attribute("aria-disabled", "true")
-    with at_stage.until_sheet_is_new():
-        at_stage.sheet.locator(".pager button").first.click()
+    expect(at_stage.grid.locator(".pager button").last).to_have_attribute("aria-disabled", "true")
+    with at_stage.until_grid_is_new():
+        at_stage.grid.locator(".pager button").first.click()
     assert at_stage.channels() == list(range(64))
 
 
 def test_the_scope_gives_all_tiles_one_scale(at_stage: Visitor, summary: Summary) -> None:
-    bars = at_stage.sheet.locator(".meaning .bar")
+    bars = at_stage.grid.locator(".meaning .bar")
     expect(bars).to_have_count(0)  # each channel has a scale of its own
     tile = at_stage.tile(at_stage.channels()[40]).locator("canvas")
     pictures = [painted(tile)]
     for scope in ("layer", "network"):
-        with at_stage.until_sheet_is_new():
-            at_stage.sheet.locator(f".scope input[value={scope}]").check(force=True)
+        with at_stage.until_grid_is_new():
+            at_stage.grid.locator(f".scope input[value={scope}]").check(force=True)
         expect(bars).to_have_count(1)
         pictures.append(painted(tile))
     assert not np.array_equal(pictures[0], pictures[1])
-    with at_stage.until_sheet_is_new():
-        at_stage.sheet.locator(".scope input[value=layer]").check(force=True)
+    with at_stage.until_grid_is_new():
+        at_stage.grid.locator(".scope input[value=layer]").check(force=True)
     most = max(abs(summary.minimum), abs(summary.maximum))
     label = bars.get_attribute("aria-label") or ""
     ends = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", label)]
@@ -148,7 +148,7 @@ def test_the_scope_gives_all_tiles_one_scale(at_stage: Visitor, summary: Summary
 
 def test_a_channel_can_be_laid_over_the_picture(at_stage: Visitor) -> None:
     at_stage.tile(at_stage.channels()[0]).click()
-    large = at_stage.sheet.locator(".large:not(.loading)")
+    large = at_stage.grid.locator(".large:not(.loading)")
     picture = large.locator(".frame img")
     expect(picture).to_be_hidden()
     large.locator(".over").check()
@@ -164,9 +164,9 @@ def test_dead_channels_are_marked_and_the_numbers_are_those_of_the_layer(visitor
     assert summary.dead
     for channel in summary.dead:
         expect(visitor.tile(channel).locator(".badge.dead")).to_be_visible()
-    expect(visitor.sheet.locator(".badge.dead")).to_have_count(len(summary.dead))
-    expect(visitor.sheet.locator(".head")).to_contain_text(f"{len(summary.dead)} of 32")
-    expect(visitor.sheet.locator(".head")).to_contain_text(f"{summary.maximum:.4g}")
+    expect(visitor.grid.locator(".badge.dead")).to_have_count(len(summary.dead))
+    expect(visitor.grid.locator(".head")).to_contain_text(f"{len(summary.dead)} of 32")
+    expect(visitor.grid.locator(".head")).to_contain_text(f"{summary.maximum:.4g}")
 
 
 @pytest.mark.parametrize("channel", [96, 999_999])
@@ -174,11 +174,11 @@ def test_a_channel_of_the_address_that_does_not_exist_is_said_and_the_sheet_can_
     visitor: Visitor, channel: int
 ) -> None:
     visitor.visit(side=257, stage=STAGE, channel=channel)
-    expect(visitor.sheet.get_by_role("alert")).to_contain_text(f"no channel {channel}; its channels are 0 to 95.")
+    expect(visitor.grid.get_by_role("alert")).to_contain_text(f"no channel {channel}; its channels are 0 to 95.")
     visitor.wait_until_drawn()
-    expect(visitor.sheet.locator(".large")).to_be_hidden()
-    expect(visitor.sheet.locator(".tile")).to_have_count(64)
+    expect(visitor.grid.locator(".large")).to_be_hidden()
+    expect(visitor.grid.locator(".tile")).to_have_count(64)
     visitor.expect_in_address("channel", None)
-    with visitor.until_sheet_is_new():
+    with visitor.until_grid_is_new():
         visitor.pick("Stem")
-    expect(visitor.sheet.get_by_role("alert")).to_have_count(0)
+    expect(visitor.grid.get_by_role("alert")).to_have_count(0)

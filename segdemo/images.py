@@ -25,7 +25,6 @@ __all__ = [  # a picture is read in pictures.py; most who make a batch of one re
     "Placement",
     "Read",
     "check_input_size",
-    "check_size",
     "load_picture",
     "place",
     "read_picture",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 # Before anything imports Gradio or the hub's client.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -16,6 +20,8 @@ import torch
 from PIL import Image
 from torch import nn
 
+T = TypeVar("T")
+
 
 @pytest.fixture
 def picture() -> Image.Image:
@@ -26,6 +32,12 @@ def picture() -> Image.Image:
     pixels[..., 1] = np.linspace(0, 255, height, dtype=np.uint8)[:, None]
     pixels[8:24, 12:28, 2] = 255
     return Image.fromarray(pixels)
+
+
+def awaited(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in a thread of its own: once a browser is open, the tests' own thread has a loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def checkpoints_without(name: str, folder: Path) -> Path:

@@ -5,7 +5,6 @@ Each is taken from there, written into a file far from the package, and named in
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import re
 import sys
@@ -32,6 +31,7 @@ from segdemo.ui.guard import GuardedBlocks
 from segdemo.ui.javascript import ELSEWHERE, loader, modules, version
 from segdemo.ui.panels.figure import FigurePanel
 from segdemo.ui.panels.segmentation import SegmentationPanel
+from tests.conftest import awaited
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 
@@ -116,7 +116,7 @@ class Visit:
         if function.fn:
             given = [None if isinstance(block, gr.State) else self.values[block._id] for block in function.inputs]
             event = gr.EventData(None, data) if data else None
-            answered = asyncio.run(
+            answered = awaited(
                 self.page.process_api(function, given, state=self._state, request=self._request, event_data=event)
             )
             for block, value in zip(function.outputs, answered["data"], strict=True):

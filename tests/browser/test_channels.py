@@ -173,9 +173,8 @@ def test_dead_channels_are_marked_and_the_numbers_are_those_of_the_layer(visitor
 def test_a_channel_of_the_address_that_does_not_exist_is_said_and_the_sheet_can_still_be_used(
     visitor: Visitor, channel: int
 ) -> None:
-    visitor.visit(side=257, stage=STAGE, channel=channel)
-    expect(visitor.grid.get_by_role("alert")).to_contain_text(f"no channel {channel}; its channels are 0 to 95.")
-    visitor.wait_until_drawn()
+    visitor.open(side=257, stage=STAGE, channel=channel)
+    expect(visitor.toast).to_contain_text(f"no channel {channel}; its channels are 0 to 95.")
     expect(visitor.grid.locator(".large")).to_be_hidden()
     expect(visitor.grid.locator(".tile")).to_have_count(64)
     visitor.expect_in_address("channel", None)

@@ -51,6 +51,7 @@ def test_the_meaning_of_a_word_is_reached_by_keyboard_alone(
     visitor.open(network="lenet", example="digit", view="picture", lang=language)
     page, texts = visitor.page, TEXTS[language]
     word = visitor.grid.locator("dl button.term").nth(1)
+    visitor.unfold_numbers()
     visitor.grid.locator("h3").first.evaluate("(node) => { node.tabIndex = -1; node.focus(); }")
     tab_to(page, word)
     expect(word).to_have_attribute("aria-expanded", "false")
@@ -72,6 +73,7 @@ def test_the_meaning_of_a_word_is_reached_by_keyboard_alone(
 
 def test_one_meaning_is_open_at_a_time_and_tab_or_a_click_beside_it_closes_it(visitor: Visitor) -> None:
     visitor.open(network="lenet", example="digit")
+    visitor.unfold_numbers()
     words = visitor.grid.locator("button.term")
     first, second, note = words.nth(0), words.nth(1), visitor.page.locator(PLACE)
     first.click()
@@ -97,7 +99,7 @@ def test_escape_closes_the_meaning_and_leaves_the_channel_open(visitor: Visitor)
     visitor.open(network="lenet", example="digit", stage="Conv 1", channel=2)
     large = visitor.grid.locator(".large")
     expect(large).to_be_visible()
-    visitor.grid.locator("button.term").first.click()
+    visitor.page.locator("#tabs button.term:visible").first.click()
     visitor.page.keyboard.press("Escape")
     expect(visitor.page.locator(PLACE)).to_be_hidden()
     expect(large).to_be_visible()
@@ -105,6 +107,7 @@ def test_escape_closes_the_meaning_and_leaves_the_channel_open(visitor: Visitor)
 
 def test_a_meaning_goes_with_the_word_it_explains(visitor: Visitor) -> None:
     visitor.open(network="lenet", example="digit", stage="Conv 1")
+    visitor.unfold_numbers()
     visitor.grid.locator("dl button.term").first.click()
     expect(visitor.page.locator(PLACE)).to_be_visible()
     visitor.stage("Conv 2").evaluate("(node) => node.dispatchEvent(new MouseEvent('click', {bubbles: true}))")
@@ -117,15 +120,25 @@ def test_every_meaning_lies_within_the_window_at_a_touch(
     new_page: Callable[..., Page], app_url: str, size: tuple[int, int]
 ) -> None:
     visitor = Visitor(new_page(viewport={"width": size[0], "height": size[1]}, has_touch=True), app_url)
-    visitor.open(network="unet_narrow", side=128)
+    visitor.visit(network="unet_narrow", side=128)
     page = visitor.page
+    expect(page.locator("#channels .grid[aria-busy=false]")).to_be_attached()
     words = page.locator("#tabs button.term:visible")
-    assert words.count() >= 8
-    for place in range(words.count()):
-        words.nth(place).tap()
-        expect(words.nth(place)).to_have_attribute("aria-expanded", "true")
-        expect(page.locator(PLACE)).to_be_visible()
-        assert is_inside(page), words.nth(place).inner_text()
+    seen = set()
+    for pane in ("segmentation", "figure", "channels"):
+        if page.locator(f"#tab-{pane}").is_visible():
+            page.locator(f"#tab-{pane}").click()
+        if pane == "channels":
+            visitor.unfold_numbers()
+        for place in range(words.count()):
+            words.nth(place).tap()
+            expect(words.nth(place)).to_have_attribute("aria-expanded", "true")
+            expect(page.locator(PLACE)).to_be_visible()
+            assert is_inside(page), words.nth(place).inner_text()
+            seen.add(words.nth(place).inner_text())
+            page.keyboard.press("Escape")  # it may lie over the next word
+            expect(page.locator(PLACE)).to_be_hidden()
+    assert len(seen) >= 8
 
 
 def test_a_stage_is_explained_in_the_language_of_the_page(

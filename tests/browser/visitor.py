@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import numpy as np
 from playwright.sync_api import Locator, Page, expect
 
-PATIENCE = 60_000  # ms; the machine may be slow, and nothing here measures time
+PATIENCE = 20_000  # ms; the machine may be slow, and nothing here measures time
 SHEET = "#channels [data-ready]:not([data-ready^=empty])"
 PAINT = """(canvas) => {
   const {width, height} = canvas;
@@ -125,6 +125,10 @@ class Visitor:
     def tile(self, channel: int) -> Locator:
         """Find the tile of a channel in the sheet."""
         return self.grid.locator(f'.tile[data-channel="{channel}"]')
+
+    def unfold_numbers(self) -> None:
+        """Unfold all numbers of the stage over its channels."""
+        self.grid.locator("details.more:not([open]) > summary").click()
 
     def channels(self) -> list[int]:
         """Read which channels the sheet shows, in its order."""

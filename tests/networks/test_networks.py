@@ -76,7 +76,7 @@ def stages_and_peers(spec: Network) -> Iterator[tuple[Stage, tuple[Stage, ...]]]
 
 def test_table_names_every_file_of_the_folder() -> None:
     folder = Path(segdemo.networks.__file__).parent
-    others = {"__init__", "spec", "blocks", "classes"}
+    others = {"__init__", "network", "blocks", "classes"}
     assert {path.stem for path in folder.glob("*.py")} - others == set(NETWORKS)
     assert DEFAULT in NETWORKS
     assert all(name == spec.name for name, spec in NETWORKS.items())

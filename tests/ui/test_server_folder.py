@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import subprocess
@@ -20,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from segdemo.errors import InputError
 from segdemo.ui import folder, uploads
 from segdemo.ui.folder import PREFIX, Folder
+from tests.conftest import awaited
 
 HOLD = """
 import sys
@@ -136,7 +136,7 @@ def read(held: Folder, chunks: list[bytes | Exception], language: str = "en") ->
 
     headers = Headers({"content-type": "multipart/form-data; boundary=x", "accept-language": language})
     parser = uploads.CarefulParser(headers, stream(), upload_dir=str(held.path), max_file_size=10_000)
-    return asyncio.run(parser.parse())
+    return awaited(parser.parse())
 
 
 def test_a_whole_upload_is_kept(held: Folder) -> None:

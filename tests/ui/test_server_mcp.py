@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import base64
 from typing import Any
 
@@ -13,6 +12,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from segdemo.examples import example
 from segdemo.ui import build_app, launch
+from tests.conftest import awaited
 
 
 async def visit(address: str) -> tuple[set[str], dict[str, Any]]:
@@ -33,7 +33,7 @@ def test_the_tools_are_listed_and_answer(monkeypatch: pytest.MonkeyPatch) -> Non
     page = build_app()
     _, address, _ = launch(page, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
     try:
-        tools, answer = asyncio.run(visit(address))
+        tools, answer = awaited(visit(address))
     finally:
         page.close()
     assert tools == {"segment", "layers"}

@@ -18,6 +18,7 @@ from segdemo.ui import build_app, launch, turns
 from segdemo.ui.gate import Gate
 from segdemo.ui.sessions import MOST_OF_ADDRESS, Visitors
 from segdemo.ui.wanted import WantedEngine, asked_while
+from tests.conftest import awaited
 
 API = "/gradio_api"
 
@@ -45,7 +46,7 @@ def test_one_address_has_its_share_and_others_do_not_wait_for_it(path: str, pane
         assert not shares._open
         assert not shares._turns
 
-    asyncio.run(visit())
+    awaited(visit())
 
 
 def test_one_address_holds_a_number_of_requests_open_and_gets_a_sentence_beyond(
@@ -76,7 +77,7 @@ def test_one_address_holds_a_number_of_requests_open_and_gets_a_sentence_beyond(
         go.set()
         assert await asyncio.gather(other, *held) == [200, 200, 200]
 
-    asyncio.run(visit())
+    awaited(visit())
 
 
 class Asked:
@@ -120,7 +121,7 @@ def test_a_panels_question_is_wanted_until_its_visitor_leaves_and_begins_no_sess
 
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     scope = {"type": "http", "path": f"{API}/component_server", "method": "POST", "headers": headers}
-    asyncio.run(Gate(page)(scope, receive, send))
+    awaited(Gate(page)(scope, receive, send))
     assert came == [{"session_hash": "panels", "data": 1}, True, False]
 
 

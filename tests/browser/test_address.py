@@ -102,7 +102,7 @@ WRONG = [
     ("channel", "9999", "Stem has no channel 9999; its channels are 0 to 31.", "Stem 没有通道 9999"),
     ("network", "resnet", "There is no network called “resnet”", "没有名为“resnet”的网络"),
     ("example", "dog", "There is no example called 'dog'", "没有名为"),
-    ("side", "12", "The working size of DeepLabv3", "工作尺寸"),
+    ("side", "12", "The working size of DeepLabv3", "输入尺寸"),
     ("step", "28", "", ""),
     ("stage", "Encoder 9", "has no stage or layer called 'Encoder 9'", "Encoder 9"),
     ("view", "foo", "“view” has to be one of mask", "“view”必须是"),

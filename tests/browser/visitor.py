@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import numpy as np
 from playwright.sync_api import Locator, Page, expect
 
-PATIENCE = 20_000  # ms; the machine may be slow, and nothing here measures time
+PATIENCE = 60_000  # ms; the machine may be slow, and nothing here measures time
 SHEET = "#channels [data-ready]:not([data-ready^=empty])"
 PAINT = """(canvas) => {
   const {width, height} = canvas;

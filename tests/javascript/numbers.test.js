@@ -30,7 +30,7 @@ test('shares, probabilities and times keep small things apart from nothing', () 
   assert.deepEqual([0, 0.04, 0.05, 12.345].map(shareText), ['< 0.1 %', '< 0.1 %', '0.1 %', '12.3 %']);
   assert.deepEqual([0, 1, 2, 128, 253, 254, 255].map(probabilityText), ['< 1 %', '< 1 %', '1 %', '50 %', '99 %', '> 99 %', '> 99 %']);
   assert.deepEqual([0, 0.0005, 0.25, 1].map(oddsText), ['0.0 %', '< 0.1 %', '25.0 %', '100.0 %']);
-  assert.deepEqual([0.0124, 0.9, 1, 12.345].map(secondsText), ['12 ms', '900 ms', '1.00 s', '12.3 s']);
+  assert.deepEqual([0.0003126, 0.0124, 0.9, 1, 12.345].map(secondsText), ['0.31 ms', '12 ms', '900 ms', '1.00 s', '12.3 s']);
 });
 
 test('a map is described as NumPy describes it, without what is not finite', () => {

@@ -104,7 +104,7 @@ def made_up(picture: Image.Image, **changes: Any) -> Result:
         "known": FACTS.classes,
         "trained": True,
         "step": None,
-        "side": 24,
+        "input_size": 24,
         "size": picture.size,
         "placement": Placement(picture.size, (24, 16), (24, 24)),
         "seen": picture.resize((24, 24)),

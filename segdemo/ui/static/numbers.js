@@ -42,7 +42,7 @@ export const probabilityText = (level) => {
 // A probability in [0, 1], to a tenth of a percent.
 export const oddsText = (odds) => odds > 0 && odds < 0.001 ? '< 0.1 %' : (100 * odds).toFixed(1) + ' %';
 
-export const secondsText = (seconds) => seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toPrecision(3)} s`;
+export const secondsText = (seconds) => seconds < 1 ? `${seconds < 0.01 ? Number((seconds * 1000).toPrecision(2)) : Math.round(seconds * 1000)} ms` : `${seconds.toPrecision(3)} s`;
 
 // Minimum, maximum, mean and standard deviation of what is finite; null where nothing is. Counts of the rest.
 export const describe = (values) => {

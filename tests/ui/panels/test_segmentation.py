@@ -15,14 +15,17 @@ from PIL import Image
 from segdemo.errors import InputError
 from segdemo.networks.classes import declare
 from segdemo.questions import Catalogue
+from segdemo.results import NetworkFacts
 from segdemo.ui.panels.segmentation import (
     File,
     SegmentationPanel,
     asked_file,
     display_size,
     file_to_save,
+    nothing_found,
     payload,
     probability_payload,
+    suggestion,
 )
 from tests.conftest import mixed_by_hand
 from tests.ui.conftest import FACTS, RUN, Kept, Table, made_up
@@ -245,3 +248,35 @@ def test_a_file_that_cannot_be_asked_for_is_refused(wrong: dict[str, Any], code:
 
 def test_select_can_be_listened_to(table: Table) -> None:
     assert callable(SegmentationPanel(table).select)
+
+
+def facts(name: str, *classes: str, **changes: Any) -> NetworkFacts:
+    return replace(FACTS, name=name, title=name.title(), classes=declare(("background", *classes)), **changes)
+
+
+@pytest.mark.parametrize(
+    ("others", "named"),
+    [
+        ((), None),
+        ((facts("same", "cat"),), None),
+        ((facts("one", "cat", "bird"),), ("one", 1)),
+        ((facts("one", "bird"), facts("three", "bird", "car", "bus"), facts("two", "bird", "car")), ("three", 3)),
+        ((facts("raw", "bird", "car", trained=False), facts("one", "bird")), ("one", 1)),
+        ((facts("digits", "5", "6", task="classification"), facts("one", "bird")), ("one", 1)),
+    ],
+)
+def test_the_trained_network_that_knows_most_classes_beyond_is_suggested(
+    table: Table, others: tuple[NetworkFacts, ...], named: tuple[str, int] | None
+) -> None:
+    table.answers[Catalogue()] = (facts("made_up", "cat", "dog"), *others)
+    suggested = suggestion(table, "made_up")
+    expected = named and {"name": named[0], "title": named[0].title(), "more": named[1]}
+    assert suggested == expected
+
+
+def test_nothing_is_found_where_all_is_background_and_a_single_pixel_is_something(picture: Image.Image) -> None:
+    background = np.zeros((3, 32, 48), np.float32)
+    background[0] = 1
+    assert nothing_found(made_up(picture, logits=background))
+    background[2, 0, 0] = 2
+    assert not nothing_found(made_up(picture, logits=background))

@@ -35,8 +35,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "epochs": (1, 1_000_000),
     "side": (1, 2048),
     "batch": (1, 1_000_000),
-    "lr": (1e-12, 10),
-    "init_lr": (0, 10),
+    "rate": (1e-12, 10),
+    "init_rate": (0, 10),
     "teacher_side": (1, 2048),
     "teacher_finds": (0, 1),
     "snapshots": (0, 1000),
@@ -61,12 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--epochs", type=int, default=10, metavar="N", help="budget where no --minutes are given (default: 10)")
     add("--side", type=int, nargs="+", default=[128], metavar="PX", help="crop size; several: one after the other")
     add("--batch", type=int, default=32, metavar="N", help="pictures in a step, over all processes (default: 32)")
-    add("--rate", dest="lr", type=float, default=2e-3, metavar="R", help="highest learning rate (default: 0.002)")
+    add("--rate", type=float, default=2e-3, metavar="R", help="highest learning rate (default: 0.002)")
     add("--resume", action="store_true", help="go on with the run in OUT")
     add("--init", metavar="FILE", help="weights to start from, as far as they fit")
     add(
         "--init-rate",
-        dest="init_lr",
         type=float,
         default=0.2,
         metavar="X",
@@ -134,8 +133,8 @@ def read_settings(arguments: argparse.Namespace, spec: Network) -> Settings:
         epochs=arguments.epochs,
         sides=tuple(arguments.side),
         batch=arguments.batch,
-        lr=arguments.lr,
-        started_lr=arguments.init_lr,
+        lr=arguments.rate,
+        started_lr=arguments.init_rate,
         freeze=tuple(arguments.freeze),
         seed=arguments.seed,
         save_every=arguments.save_every,

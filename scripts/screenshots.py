@@ -21,7 +21,8 @@ FLAGS = [
 ]
 # file: address, width and height in pixels, what is shown of the page
 SHOTS = {
-    "page.png": ("?example=chelsea&stage=Blocks 6-9", 1440, 1000, None),
+    "page.png": ("?example=chelsea&stage=Blocks 6-9", 1440, 900, None),
+    "classroom.png": ("?example=chelsea&stage=Blocks 6-9&point=180,120&view=mask&__theme=dark", 1280, 720, None),
     "network.png": ("?network=u2netp&example=astronaut&stage=En_2&__theme=dark", 1600, 1000, "#figure"),
     "channels.png": ("?example=motorcycle&stage=Blocks 1-2&channel=10", 1600, 1000, "#channels"),
     "chinese.png": ("?network=unet_narrow&example=coffee&step=152&stage=Encoder 2&lang=zh", 1440, 1000, None),
@@ -40,10 +41,14 @@ def take(page: Page, address: str, size: tuple[int, int], part: str | None, file
     """
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.goto(address)
+    expect(page.locator("#segmentation .body")).to_be_visible(timeout=PATIENCE)
     expect(page.locator("#channels .tile").first).to_be_visible(timeout=PATIENCE)
     expect(page.locator("#figure .node").first).to_be_visible(timeout=PATIENCE)
     if "channel=" in address:
         expect(page.locator("#channels .large:not(.loading)")).to_be_visible(timeout=PATIENCE)
+    if "point=" in address:
+        expect(page.locator("#segmentation .likeliest")).to_be_visible(timeout=PATIENCE)
+        expect(page.locator("#channels .there:visible").first).to_be_visible(timeout=PATIENCE)
     if part == "#figure":
         page.locator("#figure .pane-full").click()
     page.wait_for_function("document.fonts.status === 'loaded'")

@@ -380,7 +380,7 @@ class Page:
         """Lay out the bar with what is always in sight, then the inputs that it opens."""
         i18n, networks = self.i18n, self.engine.answer(Catalogue())
         with gr.Row(elem_id="bar"):
-            self.bar = Bar({facts.name: facts.title for facts in networks}, elem_id="chosen")
+            self.bar = Bar({facts.name: facts.title for facts in networks}, EXAMPLES, elem_id="chosen")
             self.run = gr.Button(i18n("page.run"), variant="primary", elem_id="run", min_width=64)
             self.stop = gr.Button(i18n("page.stop"), elem_id="stop", min_width=64)
             self.status = gr.Markdown(i18n("page.opening"), elem_id="status")

@@ -38,6 +38,13 @@ THEME = gr.themes.Default(
     neutral_hue="slate",
     font=[LocalFont("Source Sans Pro", weights=(400, 700)), "Noto Sans CJK SC", "PingFang SC", "sans-serif"],
     font_mono=[LocalFont("IBM Plex Mono", weights=(400, 700)), "monospace"],
+).set(  # what Gradio's own shades miss of a contrast of 4.5 to 1
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_dark="*primary_700",
+    button_primary_background_fill_hover_dark="*primary_800",
+    body_text_color_subdued="*neutral_500",
+    block_info_text_color="*neutral_500",
 )
 
 

@@ -36,6 +36,14 @@ export function mount({element, props, watch}) {
     if (isOpen() && event.target.closest?.('#tabs')) open(false);
   });
   controls.addEventListener('click', (event) => { if (event.target.closest('#run')) open(false); });
+  // Gradio draws the examples as buttons with a picture and no name.
+  const nameExamples = () => document.querySelectorAll('#examples button').forEach((button, index) => {
+    const name = props.examples[index];
+    if (name && !button.hasAttribute('aria-label')) button.setAttribute('aria-label', t('example', {name}));
+  });
+  new MutationObserver(nameExamples).observe(controls, {childList: true, subtree: true});
+  nameExamples();
+  find('h2').textContent = t('title');
   open(false);
   watch('value', show);
   show();

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -10,7 +10,8 @@ import gradio as gr
 from segdemo.ui.javascript import loader
 from segdemo.ui.panels import css
 
-TEMPLATE = """<button type="button" class="opener" aria-expanded="false" aria-controls="inputs">
+TEMPLATE = """<h2 class="for-readers"></h2>
+<button type="button" class="opener" aria-expanded="false" aria-controls="inputs">
   <span class="thumb"><img alt="" hidden></span>
   <span class="title"></span><span class="size"></span><span class="word"></span>
 </button>"""
@@ -21,15 +22,17 @@ class Bar(gr.HTML):
 
     Args:
         titles: of the networks, by name.
+        examples: names of the pictures on the buttons in ``#examples``, in their order.
     """
 
-    def __init__(self, titles: Mapping[str, str], **settings: Any) -> None:
+    def __init__(self, titles: Mapping[str, str], examples: Sequence[str], **settings: Any) -> None:
         super().__init__(
             html_template=TEMPLATE,
             css_template=css("bar"),
             js_on_load=loader("bar"),
             apply_default_css=False,
             titles=dict(titles),
+            examples=list(examples),
             **settings,
         )
 

@@ -89,10 +89,9 @@ const makeTile = (facts, entry, index, sprite) => {
   if (words) picture.append(make('span', {class: 'words'}, words));
   const badges = make('span', {class: 'badges'}, ...flags.map((flag) => make('b', {class: `badge ${flag}`}, t(`flag_${flag}`))));
   const zeros = percent(entry.zero_share);
-  const label = t('tile', {channel: entry.channel, ...range, zeros}) + flags.map((flag) => `, ${t(`flag_${flag}`)}`).join('');
   const tile = make('div', {class: `tile ${flags.join(' ')}`, role: 'option', tabindex: -1, 'data-channel': entry.channel, 'aria-selected': 'false',
-    'aria-label': label, title: t('tile_more', {mean: figure(entry.mean), std: figure(entry.std), strength: figure(entry.mean_abs)})},
-  picture, make('span', {class: 'caption'}, make('strong', {}, entry.channel), make('span', {class: 'zeros'}, t('zero_share', {zeros}))),
+    title: t('tile_more', {mean: figure(entry.mean), std: figure(entry.std), strength: figure(entry.mean_abs)})},
+  picture, make('span', {class: 'caption'}, make('span', {class: 'for-readers'}, t('channel', {channel: entry.channel})), make('strong', {'aria-hidden': 'true'}, entry.channel), make('span', {class: 'zeros'}, t('zero_share', {zeros}))),
   ...(isSingle(facts) ? [] : [make('span', {class: 'range'}, make('span', {}, range.low), make('span', {}, `… ${range.high}`))]));
   if (flags.length) picture.append(badges);
   picture.append(make('span', {class: 'there', hidden: ''}));

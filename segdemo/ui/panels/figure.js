@@ -11,8 +11,10 @@ import * as pointer from '../static/pointer.js';
 import { ask } from '../static/server.js';
 import { textsOf } from '../static/texts.js';
 
-const describe = (net, box) => {
+// What a box is called: what is written in it, if anything, and what its signs mean.
+const describe = (net, box, lines = []) => {
   const { t } = net;
+  if (lines.length) return [lines.map(({ text }) => text).join(' '), ...flagTexts(net, box, 'long')].join(', ');
   const [c, h, w] = box.shape ?? [];
   return [box.label, box.shape ? t(isVector(box) ? 'values' : 'shape_spoken', { c, h, w }) : t('shape_unknown'), ...flagTexts(net, box, 'long')].join(', ');
 };
@@ -100,7 +102,7 @@ export function mount({ element, props, server, trigger, watch }) {
     const kind = box.isInput ? 'input' : head ? 'node' : 'node mini';
     const g = draw('g', { class: kind, transform: `translate(${x} ${y})` }, layer);
     if (!box.isInput) {
-      const attributes = { role: 'button', tabindex: -1, 'aria-pressed': false, 'aria-label': describe(net, box) };
+      const attributes = { role: 'button', tabindex: -1, 'aria-pressed': false, 'aria-label': describe(net, box, head?.lines) };
       for (const [key, value] of Object.entries({ ...attributes, 'data-label': box.label })) g.setAttribute(key, value);
       placed.set(box.label, { g, box, rect: { x, y, w, h: node.body ? head.h + 2 * PAD : h } });
     }
@@ -109,8 +111,9 @@ export function mount({ element, props, server, trigger, watch }) {
       const indent = head.stacked ? (w - head.w) / 2 : PAD;
       const inner = draw('g', { transform: `translate(${indent} ${PAD})` }, g);
       drawPicture(inner, layer, box, head.picture, [x + indent, y + PAD]);
+      // The space is not drawn; without it two lines would be read as one word.
       head.lines.forEach((line, i) => draw('text', { class: line.kind, x: head.textX, y: head.textY + i * LINE + 12,
-        'text-anchor': head.stacked ? 'middle' : 'start' }, inner, line.text));
+        'text-anchor': head.stacked ? 'middle' : 'start' }, inner, `${line.text} `));
     } else {
       const hit = Math.max(28, w + 8);
       draw('rect', { class: 'hit', x: (w - hit) / 2, y: -4, width: hit, height: h + 8, rx: 4 }, g);

@@ -45,6 +45,7 @@ export function mount({element, props, trigger, watch}) {
   });
   takeFiles((given) => trigger('give', {index: 0, ...given}));
   replaceWhatIsWritten(['#network', '#side', '#layer']);
+  for (const icon of document.querySelectorAll('footer img')) icon.alt = ''; // the words stand beside it
   const tidy = () => follow(Object.fromEntries((props.value?.strays ?? []).map((name) => [name, null])));
   watch('value', tidy);
   tidy();

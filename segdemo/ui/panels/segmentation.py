@@ -27,7 +27,7 @@ CLASSES = 65_535  # the greatest class index a mask can hold
 LIKELIEST = 5  # classes named at a pinned point
 DISPLAY_SIDE = 1280  # pixels; a larger picture is shown reduced
 TEMPLATE = """
-<section class="card" data-label="title">
+<section class="card">
   <div class="head">
     <h3 class="heading" data-text="title"></h3>
     <label class="fader away"><span data-text="opacity"></span>

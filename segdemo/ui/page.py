@@ -28,6 +28,7 @@ from segdemo.ui.panels.bar import Bar
 from segdemo.ui.panels.header import Header, Tidy
 from segdemo.ui.panels.menu import Menu, PlainSlider
 from segdemo.ui.panels.picture import Fingerprints, Picture, original_of, shown_as, thumbnail
+from segdemo.ui.panels.present import Present
 from segdemo.ui.queue import RUNS
 from segdemo.ui.texts import TEXTS
 
@@ -383,6 +384,7 @@ class Page:
             self.bar = Bar({facts.name: facts.title for facts in networks}, EXAMPLES, elem_id="chosen")
             self.run = gr.Button(i18n("page.run"), variant="primary", elem_id="run", min_width=64)
             self.stop = gr.Button(i18n("page.stop"), elem_id="stop", min_width=64)
+            Present(elem_id="present")
             self.status = gr.Markdown(i18n("page.opening"), elem_id="status")
         with gr.Row(elem_id="inputs"):
             with gr.Column(min_width=240):

@@ -96,6 +96,15 @@ class Trace:
                 inside[call.parent].append(place)
         return tuple(map(tuple, inside))
 
+    @cached_property
+    def takers(self) -> dict[int, tuple[int, ...]]:
+        """Of each node that feeds others, and of the batch, the places of those."""
+        found: dict[int, list[int]] = {}
+        for place, node in enumerate(self.nodes):
+            for one in node.inputs:
+                found.setdefault(one, []).append(place)
+        return {place: tuple(takers) for place, takers in found.items()}
+
     def modules(self) -> list[Call]:
         """Return every call of a module below the network, in order of finishing."""
         return sorted(self.calls[1:], key=lambda call: call.finished)

@@ -231,13 +231,13 @@ def _lengths(feeds: Sequence[tuple[int, ...]]) -> list[int]:
 
 
 def _deepest(rows: Sequence[int], feeds: Sequence[tuple[int, ...]]) -> int:
-    """Return the last of the deepest boxes on the longest path."""
-    lengths = _lengths(feeds)
-    place = max(range(len(rows)), key=lambda one: (lengths[one], one))
-    path = [place]
-    while any(one != INPUT for one in feeds[path[-1]]):
-        path.append(max((one for one in feeds[path[-1]] if one != INPUT), key=lambda one: (lengths[one], one)))
-    return max(path, key=lambda one: (rows[one], one))
+    """Return, of the boxes in the deepest row, the one that the longest path goes through, the last if several."""
+    before, after = _lengths(feeds), [0] * len(rows)
+    for place in range(len(rows) - 1, -1, -1):
+        for one in feeds[place]:
+            if one != INPUT:
+                after[one] = max(after[one], after[place] + 1)
+    return max(range(len(rows)), key=lambda one: (rows[one], before[one] + after[one], one))
 
 
 def _descendants(start: int, feeds: Sequence[tuple[int, ...]]) -> set[int]:

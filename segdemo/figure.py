@@ -132,14 +132,13 @@ def _with_open(trace: Trace, boxes: Sequence[Box], label: str, labels: Mapping[s
 
 
 def _drawn(trace: Trace, boxes: Sequence[Box]) -> list[Box]:
-    """Leave out what only lays values out differently, and operations that nobody takes from."""
+    """Leave out what only lays values out differently, and what nobody takes from."""
     shown = [box for box in boxes if not (len(box.parts) == 1 and box.parts[0].is_layout)]
     useful = [False] * len(trace.nodes)
     for place in range(len(trace.nodes) - 1, -1, -1):
         takers = trace.takers.get(place, ())
         useful[place] = place in trace.outputs or any(useful[one] for one in takers)
-    kept = [box for box in shown if box.parts[0].call >= 0 or any(useful[box.first : box.last])]
-    return kept or list(boxes)
+    return [box for box in shown if any(useful[box.first : box.last])] or list(boxes)
 
 
 def _feeds(trace: Trace, boxes: Sequence[Box]) -> list[tuple[int, ...]]:

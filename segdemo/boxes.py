@@ -31,6 +31,7 @@ _LAYOUT = {
         "constant_pad_nd",
     ),
 }
+_SAMPLING = ("conv", "max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool")  # how these functions begin
 _CONVOLUTIONS = {"Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Linear"}
 _FOLLOWERS = {
     *("BatchNorm", "InstanceNorm", "GroupNorm", "LayerNorm", "SyncBatchNorm", "FrozenBatchNorm", "ReLU", "LeakyReLU"),
@@ -225,7 +226,9 @@ def _open_deep(trace: Trace, cut: list[Part]) -> list[Part]:
 def _is_deep(part: Part) -> bool:
     outside = {level_of_node(part.trace, one) for one in part.sources} | part.levels
     known = [level for level in outside if level is not None]
-    inside = [level_of_node(part.trace, one) for one in range(part.first, part.last)]
+    nodes = part.trace.nodes
+    sampled = [one for one in range(part.first, part.last) if nodes[one].function.startswith(_SAMPLING)]
+    inside = [level_of_node(part.trace, one) for one in sampled]
     return bool(known) and max((level for level in inside if level is not None), default=0) > max(known) + 0.6
 
 

@@ -100,7 +100,7 @@ def watched(network: nn.Module, listener: Listener) -> Iterator[None]:
         for module in network.modules():
             before = partial(nn.Module.register_forward_pre_hook, module, prepend=True, with_kwargs=True)
             stack.enter_context(hooked(module, before, calls.enter))
-            after = partial(nn.Module.register_forward_hook, module)  # a ScriptModule hides its own
+            after = partial(nn.Module.register_forward_hook, module, always_call=True)  # a ScriptModule hides its own
             stack.enter_context(hooked(module, after, calls.leave))
         stack.enter_context(_Functions(calls))
         yield

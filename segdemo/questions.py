@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from segdemo import ambient
 from segdemo.activations import capture, run_until
+from segdemo.boxes import viewing_points
 from segdemo.checkpoints import card_of, measured_of, shipped
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
@@ -180,7 +181,9 @@ class ChannelScores(Question):
 
 @dataclass(frozen=True)
 class Layers(Question):
-    """Ask for every module call of a network in the order in which they finish; nothing is computed for it.
+    """Ask for every module call of a network, and the operations between modules, in the order in which they finish.
+
+    Nothing is computed for it.
 
     Args:
         network: its name.
@@ -200,8 +203,8 @@ class Layers(Question):
         width, height = place(self.picture_size or (bench.size, bench.size), spec.preprocessing, bench.size).padded
         with ambient.plain(), torch.device("meta"):
             hollow = spec.build(len(spec.classes)).eval()
-            calls = trace_network(hollow, torch.empty(1, spec.preprocessing.channels, height, width)).modules()
-        return tuple(LayerInfo(key, call.kind, shape[1:]) for call in calls for key, shape in call.shapes)
+            trace = trace_network(hollow, torch.empty(1, spec.preprocessing.channels, height, width))
+        return tuple(LayerInfo(name, kind, shape[1:]) for name, kind, shape in viewing_points(trace))
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "predictions": ({"ambient", "images", "networks", "results", "summaries"}, {"torch", "PIL"}),
     "questions": (
         {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
-        | {"figure", "summaries", "trace"},
+        | {"boxes", "figure", "summaries", "trace"},
         {"torch", "numpy"},
     ),
     "segmenter": (

@@ -163,26 +163,20 @@ def boxes_of(trace: Trace) -> list[Box]:
     return shortened(trace, boxes)
 
 
-def viewing_points(trace: Trace) -> list[tuple[str, str, tuple[int, ...]]]:
-    """List the modules and, between them, the operations whose output can be looked at, in order of finishing.
+def operations_between(trace: Trace) -> list[int]:
+    """Return the places of the nodes that are worth looking at and no module's own.
 
     Operations that only lay values out differently, and those that are all there is in a module, are left out.
 
     Args:
         trace: one pass of the network.
-
-    Returns:
-        (name, class of the module or name of the function, shape) for each tensor.
     """
-    found: list[tuple[tuple[int, int], str, str, tuple[int, ...]]] = []
+    found: list[int] = []
     for place, call in enumerate(trace.calls):
-        if place:
-            found += [((call.last, call.finished), key, call.kind, shape) for key, shape in call.shapes]
         worth = _worth(Part(trace, place, call.first, call.last))
-        nodes = [trace.nodes[part.first] for part in worth if part.call < 0] if len(worth) > 1 or not place else []
-        places = [part.last for part in worth if part.call < 0]
-        found += [((end, -1), node.layer, node.function, node.shape) for end, node in zip(places, nodes, strict=False)]
-    return [(key, kind, shape) for _, key, kind, shape in sorted(found) if kind not in ("opaque", "unseen")]
+        if len(worth) > 1 or not place:
+            found += [part.first for part in worth if part.call < 0 and part.kind not in ("opaque", "unseen")]
+    return sorted(found)
 
 
 def opened(part: Part) -> tuple[Part, ...]:

@@ -246,6 +246,9 @@ def _is_function(name: str) -> bool:
 
 def recording(network: nn.Module, told: Callable[[Operation], None]) -> AbstractContextManager[None]:
     """Tell a function of every operation of a network, as long as the block lasts."""
-    listener = Listener()
-    listener.ran = told  # type: ignore[method-assign]
-    return watched(network, listener)
+
+    class Told(Listener):
+        def ran(self, operation: Operation) -> None:
+            told(operation)
+
+    return watched(network, Told())

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from segdemo import ambient
 from segdemo.activations import capture, run_until
-from segdemo.boxes import viewing_points
+from segdemo.boxes import operations_between
 from segdemo.checkpoints import card_of, measured_of, shipped
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
@@ -204,7 +204,12 @@ class Layers(Question):
         with ambient.plain(), torch.device("meta"):
             hollow = spec.build(len(spec.classes)).eval()
             trace = trace_network(hollow, torch.empty(1, spec.preprocessing.channels, height, width))
-        return tuple(LayerInfo(name, kind, shape[1:]) for name, kind, shape in viewing_points(trace))
+        modules = (
+            (call.last, LayerInfo(key, call.kind, shape[1:])) for call in trace.modules() for key, shape in call.shapes
+        )
+        nodes = ((place + 1, trace.nodes[place]) for place in operations_between(trace))
+        operations = ((end, LayerInfo(node.layer, node.function, node.shape[1:], "operation")) for end, node in nodes)
+        return tuple(info for _, info in sorted((*operations, *modules), key=lambda ended: ended[0]))
 
 
 @dataclass(frozen=True)

@@ -261,9 +261,18 @@ def test_outputs_of_any_kind_are_found(wrap: Callable[[Tensor, Tensor], Any]) ->
 
 
 def test_hooks_that_were_there_are_called_once_and_count_as_a_part_of_their_module() -> None:
-    network, told = nn.Sequential(conv(), nn.ReLU()), []
-    network[0].register_forward_pre_hook(lambda module, given: (told.append("before"), (given[0] * 2,))[1])
-    network[0].register_forward_hook(lambda module, given, output: (told.append("after"), output + 1)[1])
+    network, told = nn.Sequential(conv(), nn.ReLU()), list[str]()
+
+    def before(module: nn.Module, given: Any) -> Any:
+        told.append("before")
+        return (given[0] * 2,)
+
+    def after(module: nn.Module, given: Any, output: Tensor) -> Tensor:
+        told.append("after")
+        return output + 1
+
+    network[0].register_forward_pre_hook(before)
+    network[0].register_forward_hook(after)
     trace = trace_network(network, torch.rand(BATCH))
     assert told == ["before", "after"]
     assert [node.layer for node in trace.nodes] == ["0.mul", "0.conv2d", "0.add", "1.relu"]
@@ -323,7 +332,7 @@ def test_no_tensor_outlives_its_use() -> None:
 
 
 def test_compiled_networks_are_traced_as_they_were() -> None:
-    network = torch.compile(nn.Sequential(conv(), nn.ReLU()))
+    network: Any = torch.compile(nn.Sequential(conv(), nn.ReLU()))
     assert [call.layer for call in trace_network(network, torch.rand(BATCH)).modules()] == ["0", "1"]
 
 
@@ -392,8 +401,10 @@ def test_operations_of_the_network_itself_and_with_several_outputs_have_names() 
     x = torch.rand(BATCH)
     with capture(network, ["chunk", "cat"]) as seen:
         network(x)
-    assert torch.equal(seen["chunk[1]"], network.a(x)[:, 2:])
-    assert torch.equal(seen["cat"], torch.cat([network.a(x)[:, 2:], network.a(x)[:, :2]], 1))
+    assert torch.equal(seen["chunk[1]"], network.get_submodule("a")(x)[:, 2:])
+    assert torch.equal(
+        seen["cat"], torch.cat([network.get_submodule("a")(x)[:, 2:], network.get_submodule("a")(x)[:, :2]], 1)
+    )
 
 
 @torch.no_grad()
@@ -406,7 +417,7 @@ def test_a_write_into_a_slice_is_captured_as_the_whole_that_was_written_to() -> 
     network, x = Written(forward, a=conv()).eval(), torch.rand(BATCH)
     with torch.inference_mode():
         whole = run_until(network, x, "setitem")
-    assert torch.equal(whole[:, :2], network.a(x)[:, :2]) and not whole[:, 2:].any()
+    assert torch.equal(whole[:, :2], network.get_submodule("a")(x)[:, :2]) and not whole[:, 2:].any()
 
 
 @torch.no_grad()
@@ -436,8 +447,8 @@ def test_names_of_no_operation_are_refused_as_unknown_layers() -> None:
 def test_where_a_module_has_the_name_of_an_operation_both_can_be_asked_for() -> None:
     network = Written(lambda me, x: me.add(x) + x, add=conv()).eval()
     x = torch.rand(BATCH)
-    assert torch.equal(run_until(network, x, "add"), network.add(x))
-    assert torch.equal(run_until(network, x, "add()"), network.add(x) + x)
+    assert torch.equal(run_until(network, x, "add"), network.get_submodule("add")(x))
+    assert torch.equal(run_until(network, x, "add()"), network.get_submodule("add")(x) + x)
     assert [node.layer for node in trace_network(network, x).nodes] == ["add.conv2d", "add()"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from segdemo.boxes import Box, Part, boxes_of, merged
@@ -61,12 +61,54 @@ def figure_of(trace: Trace, labels: Mapping[str, str] | None = None, opened: Seq
     Raises:
         InputError: ``unknown_box``, no box has such a label; ``box_closed``, there is nothing in it.
     """
-    boxes = boxes_of(trace) if labels is None else _labelled(trace, labels)
-    named = {layer: label for layer, label in (labels or {}).items()}
-    for label in opened:
-        boxes = _with_open(trace, boxes, label, named)
-    stages, kind = _placed(trace, boxes, named)
+    named = dict(labels or {})
+    stages, kind = _placed(trace, _cut(trace, named, opened), named)
     return Figure(stages, kind, tuple(opened), tuple(named.items()))
+
+
+def _cut(trace: Trace, labels: Mapping[str, str], opened: Sequence[str]) -> list[Box]:
+    """Return the boxes of a figure."""
+    boxes = _labelled(trace, labels) if labels else boxes_of(trace)
+    for label in opened:
+        boxes = _with_open(trace, boxes, label, labels)
+    return boxes
+
+
+def with_inside(trace: Trace, figure: Figure) -> Figure:
+    """Put into every box of a figure what it opens into, one level deeper, to be drawn within it.
+
+    Args:
+        trace: what the figure was made of.
+        figure: the figure.
+    """
+    labels = dict(figure.labels)
+    boxes = _drawn(trace, _cut(trace, labels, figure.opened))
+    taken = {stage.label for stage in figure.stages}
+    stages = []
+    for stage, box in zip(figure.stages, boxes, strict=True):
+        inside = _within(trace, box, taken)
+        taken |= {one.label for one in inside}
+        stages.append(replace(stage, inside=inside))
+    return replace(figure, stages=tuple(stages))
+
+
+def _within(trace: Trace, box: Box, taken: set[str]) -> tuple[Stage, ...]:
+    """Return what a box opens into, placed within it; what is looked at as the box itself is left out."""
+    parts = _opened(trace, box)
+    if not parts:
+        return ()
+    stages, _ = _placed(trace, parts, {})
+    top = min(stage.row for stage in stages)
+    own = {stage.label for stage in stages if stage.layer == box.parts[-1].layer or stage.label in taken}
+
+    def siblings(labels: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(label for label in labels if label != BATCH and label not in own)
+
+    return tuple(
+        replace(stage, row=stage.row - top, inputs=siblings(stage.inputs), skips=siblings(stage.skips))
+        for stage in stages
+        if stage.label not in own
+    )
 
 
 def opened(trace: Trace, figure: Figure, label: str) -> Figure:
@@ -126,9 +168,13 @@ def _with_open(trace: Trace, boxes: Sequence[Box], label: str, labels: Mapping[s
             "There is nothing to open in {label!r}: it is a single module or operation.",
             label=label,
         )
-    parts = [Box((part,)) for part in box.inside] if len(box.parts) > 1 else merged(trace, box.inside)
     place = list(boxes).index(box)
-    return [*boxes[:place], *parts, *boxes[place + 1 :]]
+    return [*boxes[:place], *_opened(trace, box), *boxes[place + 1 :]]
+
+
+def _opened(trace: Trace, box: Box) -> list[Box]:
+    """Return the boxes that one opens into."""
+    return [Box((part,)) for part in box.inside] if len(box.parts) > 1 else merged(trace, box.inside)
 
 
 def _drawn(trace: Trace, boxes: Sequence[Box]) -> list[Box]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
-import monai.networks.nets as monai
 import pytest
-import segmentation_models_pytorch as smp
-import timm
 import torch
 import transformers
 from torch import Tensor, nn
@@ -20,16 +18,18 @@ from torchvision.models import segmentation
 from segdemo import Segmenter
 from segdemo.activations import run_until
 from segdemo.errors import InputError
-from segdemo.figure import Figure, figure_of, links, opened
+from segdemo.figure import Figure, figure_of, links, opened, with_inside
 from segdemo.networks import NETWORKS
 from segdemo.networks.network import Stage
 from segdemo.trace import Trace, trace_network
 
+smp: Any = import_module("segmentation_models_pytorch")
+timm: Any = import_module("timm")
+monai: Any = import_module("monai.networks.nets")  # which says nothing of its types
 SIZE = 64, 96
 UNTRAINED: dict[str, Any] = {"encoder_weights": None}
-TINY = transformers.ConvNextConfig(
-    depths=[1, 1, 2, 1], hidden_sizes=[8, 16, 24, 32], out_features=["stage1", "stage2", "stage3", "stage4"]
-)
+STAGES: dict[str, Any] = {"out_features": ["stage1", "stage2", "stage3", "stage4"]}
+TINY = transformers.ConvNextConfig(depths=[1, 1, 2, 1], hidden_sizes=[8, 16, 24, 32], **STAGES)
 SEGFORMER = transformers.SegformerConfig(depths=[1, 1, 1, 1], hidden_sizes=[8, 16, 32, 64], decoder_hidden_size=16)
 FOREIGN: dict[str, Callable[[], nn.Module]] = {
     "torchvision resnet18": lambda: models.resnet18(weights=None),
@@ -58,7 +58,6 @@ FOREIGN: dict[str, Callable[[], nn.Module]] = {
     "monai segresnet": lambda: monai.SegResNet(2, 8, 3, 2),
     "monai attention unet": lambda: monai.AttentionUnet(2, 3, 2, (8, 16, 32, 64), (2, 2, 2)),
 }
-SMP_DECODER = {f"decoder.blocks.{number}" for number in range(4)}
 # Network, and the layer that each one it lands on gets over a skip: as the libraries document their structure.
 U_NETS: dict[str, tuple[Callable[[], nn.Module], dict[str, str]]] = {
     "smp resnet34": (
@@ -285,6 +284,35 @@ def test_a_box_opens_down_to_single_modules_and_operations() -> None:
     assert figure.opened == ("layer1", "layer1.0", "layer1.0.conv1–relu")
     assert not figure.stage("layer1.0.conv1").opens
     assert pickle.loads(pickle.dumps(figure)) == figure
+
+
+def test_what_is_in_a_box_can_be_drawn_within_it() -> None:
+    figure = with_inside(*drawn(models.resnet18(weights=None)))
+    inside = {stage.label: stage.inside for stage in figure.stages}
+    assert inside["fc"] == () == inside["maxpool"]
+    assert [(one.label, one.row, one.column, one.inputs) for one in inside["conv1–relu"]] == [
+        ("conv1", 0, 0, ()),
+        ("bn1", 0, 1, ("conv1",)),  # what comes after them is what the box itself shows
+    ]
+    network = Segmenter("unet")
+    trace = trace_network(network.network, torch.rand(1, 3, *SIZE))
+    (decoder,) = (stage for stage in with_inside(trace, network.figure).stages if stage.label == "Decoder 3")
+    assert [(one.label, one.inputs, one.skips) for one in decoder.inside] == [
+        ("up2.up", (), ()),
+        ("up2.join", ("up2.up",), ()),
+        ("up2.conv", ("up2.join",), ()),
+    ]
+
+
+@pytest.mark.parametrize("name", ["monai segresnet", "timm hrnet", "transformers segformer"])
+def test_boxes_within_boxes_have_labels_and_layers_of_their_own(name: str) -> None:
+    figure = with_inside(*drawn(FOREIGN[name]()))
+    every = [one for stage in figure.stages for one in (stage, *stage.inside)]
+    assert len({one.label for one in every}) == len({one.layer for one in every}) == len(every)
+    for stage in figure.stages:
+        labels = {one.label for one in stage.inside}
+        assert all(set(one.inputs + one.skips) <= labels for one in stage.inside)
+        assert len({(one.row, one.column) for one in stage.inside}) == len(stage.inside)
 
 
 def everything(trace: Trace, figure: Figure, most: int = 60) -> Figure:

@@ -167,9 +167,8 @@ class _Recorder(Listener):
     def __init__(self, network: nn.Module, batch: Tensor) -> None:
         self._makers = WeakIdKeyDictionary()  # of the tensors of the pass
         self._own = WeakIdKeyDictionary()  # tensors that belong to the network
-        for module in network.modules():
-            for _, tensor in leaves([dict(module._parameters), dict(module._buffers), list(vars(module).values())]):
-                self._own[tensor] = _CONSTANT
+        for tensor in (*network.parameters(), *network.buffers(), *_kept(network)):
+            self._own[tensor] = _CONSTANT
         self._makers[batch] = INPUT
         self._odd = [name for name, _ in network.named_modules(remove_duplicate=False) if ":" in name or "[" in name]
         self._nodes: list[Node] = []
@@ -272,6 +271,14 @@ class _Recorder(Listener):
     def _aliases(self, tensor: Tensor) -> list[Tensor]:
         """Return the tensors of the pass that a write into one changed as well."""
         return [one for one in list(self._makers) if one is not tensor and _overlap(one, tensor)]
+
+
+def _kept(network: nn.Module) -> Iterator[Tensor]:
+    """Yield the tensors that modules keep as plain attributes."""
+    for module in network.modules():
+        for name, value in list(vars(module).items()):
+            if isinstance(value, Tensor | list | tuple | dict) and not name.startswith("_"):
+                yield from (tensor for _, tensor in leaves(value))
 
 
 def _overlap(one: Tensor, other: Tensor) -> bool:

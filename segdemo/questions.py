@@ -8,19 +8,22 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from segdemo import ambient
-from segdemo.activations import capture, run_until, short_key, trace
+from segdemo.activations import capture, run_until
+from segdemo.boxes import operations_between
 from segdemo.checkpoints import card_of, measured_of, shipped
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
+from segdemo.figure import Figure, figure_of
 from segdemo.images import Placement, place, whole
 from segdemo.networks import DEFAULT as DEFAULT
-from segdemo.networks import Network, find
+from segdemo.networks import Network, Preprocessing, find
 from segdemo.predictions import predict
 from segdemo.results import LayerInfo, Measured, NetworkFacts, Result, maps_of
 from segdemo.summaries import Preview, Summary, preview, summarise
+from segdemo.trace import Trace, trace_network
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,9 @@ class ChannelScores(Question):
 
 @dataclass(frozen=True)
 class Layers(Question):
-    """Ask for every module call of a network in the order in which they finish; nothing is computed for it.
+    """Ask for every module call of a network, and the operations between modules, in the order in which they finish.
+
+    Nothing is computed for it.
 
     Args:
         network: its name.
@@ -198,9 +203,59 @@ class Layers(Question):
         width, height = place(self.picture_size or (bench.size, bench.size), spec.preprocessing, bench.size).padded
         with ambient.plain(), torch.device("meta"):
             hollow = spec.build(len(spec.classes)).eval()
-            calls = trace(hollow, torch.empty(1, spec.preprocessing.channels, height, width))
-        names = [name for name, _ in hollow.named_modules() if name]
-        return tuple(LayerInfo(short_key(key, names), kind, shape[1:]) for key, kind, shape in calls)
+            trace = trace_network(hollow, torch.empty(1, spec.preprocessing.channels, height, width))
+        modules = (
+            (call.last, LayerInfo(key, call.kind, shape[1:])) for call in trace.modules() for key, shape in call.shapes
+        )
+        nodes = ((place + 1, trace.nodes[place]) for place in operations_between(trace))
+        operations = ((end, LayerInfo(node.layer, node.function, node.shape[1:], "operation")) for end, node in nodes)
+        return tuple(info for _, info in sorted((*operations, *modules), key=lambda ended: ended[0]))
+
+
+@dataclass(frozen=True)
+class Traced(Question):
+    """Ask what feeds what in a network: one pass of a small batch, not square where the network allows it.
+
+    Args:
+        network: its name.
+        step: of the training, for networks with snapshots; None is its end.
+    """
+
+    network: str
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> Trace:
+        """Trace the network."""
+        rule, module = bench.spec.preprocessing, bench.module
+        side = min(rule.sizes)
+        try:
+            return trace_network(module, _grey(module, rule, (side, side * 4 // 5)))
+        except Exception:  # of a stranger's network, which may take squares alone
+            return trace_network(module, _grey(module, rule, (side, side)))
+
+
+@dataclass(frozen=True)
+class Drawing(Question):
+    """Ask for a network as a figure: its stages, where they stand, and what feeds them.
+
+    Args:
+        network: its name.
+        opened: labels of the boxes to open one level deeper, one after the other.
+        step: of the training, for networks with snapshots; None is its end.
+    """
+
+    network: str
+    opened: tuple[str, ...] = ()
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> Figure:
+        """Draw the network from its trace, with the labels that its author chose if there are any.
+
+        Raises:
+            InputError: ``unknown_box`` or ``box_closed``, something of ``opened`` cannot be opened.
+        """
+        labels = {stage.layer: stage.label for stage in bench.spec.stages}
+        return figure_of(bench.answer(Traced(self.network, self.step)), labels or None, self.opened)
 
 
 @dataclass(frozen=True)
@@ -267,6 +322,12 @@ def channel_of(values: np.ndarray, channel: int, layer: str) -> np.ndarray:
             last=len(maps) - 1,
         )
     return maps[number].copy()
+
+
+def _grey(module: nn.Module, rule: Preprocessing, size: tuple[int, int]) -> Tensor:
+    """Return a grey batch of the size that a picture of a size, (width, height), would have."""
+    width, height = place(size, rule, min(rule.sizes)).padded
+    return torch.full((1, rule.channels, height, width), 0.5, device=ambient.device_of(module))
 
 
 def _summarised(placement: Placement, tensor: Tensor) -> Summary:

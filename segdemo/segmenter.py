@@ -10,11 +10,12 @@ from torch import nn
 
 from segdemo import checkpoints
 from segdemo.engine import LocalEngine, Question, ShouldContinue, always
+from segdemo.figure import Figure
 from segdemo.images import check_input_size, whole
 from segdemo.networks import DEFAULT, NETWORKS, Network, find
 from segdemo.opened import Opened, fingerprint_of
 from segdemo.pictures import PictureSource
-from segdemo.questions import Activation, Layers, LayerSummary, Run, channel_of
+from segdemo.questions import Activation, Drawing, Layers, LayerSummary, Run, channel_of
 from segdemo.results import LayerInfo, Result
 from segdemo.summaries import Summary
 
@@ -50,6 +51,11 @@ class Segmenter:
     @network.setter
     def network(self, module: nn.Module) -> None:
         self._engine.adopt(replace(self._opened(), module=module, fingerprint=fingerprint_of(module)))
+
+    @property
+    def figure(self) -> Figure:
+        """The network as a figure, drawn from one traced pass: its stages, in order, and what feeds them."""
+        return self._ask(Drawing(self.spec.name, step=self.step))
 
     def run(
         self, picture: PictureSource, size: int | None = None, *, should_continue: ShouldContinue = always
@@ -115,7 +121,8 @@ class Segmenter:
             size: input size in pixels; None takes the network's own.
             picture_size: (width, height) in pixels of a picture, which decides the shapes; None stands for a square.
         """
-        return self._ask(Layers(self.spec.name, self._size(size), picture_size, self.step))
+        listed = self._ask(Layers(self.spec.name, self._size(size), picture_size, self.step))
+        return tuple(info for info in listed if info.kind == "module")
 
     def layer_of(self, layer: str | nn.Module) -> str:
         """Return the dotted name for a stage's label, or for itself if it is one, as :meth:`layers` writes it.

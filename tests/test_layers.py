@@ -17,6 +17,7 @@ CORE = (
     FREE
     | PICTURES
     | {"activations", "checkpoints", "results", "opened", "engine", "predictions", "questions", "segmenter"}
+    | {"calls", "trace", "levels", "boxes", "figure"}
 )
 ABOVE = CORE | {"archives", "class_maps", "evaluation", "labelled", "masks", "pairing"}
 # part of the package: what it may import from segdemo, and from others
@@ -33,21 +34,37 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "ambient": ({"errors"}, {"torch"}),
     "leaves": (set(), {"torch"}),
     "hooks": ({"errors"}, {"torch"}),
-    "activations": ({"errors", "hooks", "leaves"}, {"torch"}),
+    "calls": ({"hooks", "leaves"}, {"torch"}),
+    "activations": ({"calls", "errors", "hooks", "leaves"}, {"torch"}),
+    "trace": ({"calls", "errors", "leaves"}, {"torch"}),
+    "levels": (set(), set()),
+    "boxes": ({"levels", "trace"}, set()),
+    "figure": ({"boxes", "errors", "levels", "networks.network", "trace"}, set()),
     "summaries": ({"errors"}, {"torch", "numpy"}),
     "weights": ({"errors"}, {"torch", "numpy", "safetensors"}),
     "checkpoints": ({"errors", "networks.network", "weights"}, {"torch", "safetensors"}),
     "results": ({"ambient", "cache", "errors", "images", "networks", "summaries"}, {"torch", "PIL", "numpy"}),
-    "opened": ({"activations", "ambient", "checkpoints", "errors", "hooks", "leaves", "networks"}, {"torch"}),
+    "opened": ({"activations", "ambient", "calls", "checkpoints", "errors", "hooks", "leaves", "networks"}, {"torch"}),
     "engine": ({"ambient", "cache", "errors", "images", "networks", "opened", "pictures"}, {"torch", "PIL"}),
     "predictions": ({"ambient", "images", "networks", "results", "summaries"}, {"torch", "PIL"}),
     "questions": (
         {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
-        | {"summaries"},
+        | {"boxes", "figure", "summaries", "trace"},
         {"torch", "numpy"},
     ),
     "segmenter": (
-        {"checkpoints", "engine", "images", "networks", "opened", "pictures", "questions", "results", "summaries"},
+        {
+            "checkpoints",
+            "engine",
+            "figure",
+            "images",
+            "networks",
+            "opened",
+            "pictures",
+            "questions",
+            "results",
+            "summaries",
+        },
         {"torch", "numpy"},
     ),
     "examples": ({"errors"}, {"skimage"}),

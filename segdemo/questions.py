@@ -18,7 +18,7 @@ from segdemo.errors import InputError
 from segdemo.images import Placement, place, whole
 from segdemo.networks import DEFAULT as DEFAULT
 from segdemo.networks import Network, find
-from segdemo.predictions import predict
+from segdemo.predictions import predict, reading_of
 from segdemo.results import LayerInfo, Measured, NetworkFacts, Result, maps_of
 from segdemo.summaries import Preview, Summary, preview, summarise
 
@@ -59,13 +59,13 @@ class Run(Question):
             capture(bench.module, outer, reduce=partial(_summarised, placement), before=before) as layers,
             capture(bench.module, inner, reduce=partial(_previewed, placement)) as previews,
         ):
-            prediction = predict(bench.module, spec.preprocessing, picture, self.size)
+            prediction = predict(bench.module, spec.preprocessing, picture, self.size, reading=reading_of(spec))
         return prediction.result(
             spec,
             trained=bench.opened.trained,
             step=self.step,
-            layers={label: layers[layer] for layer, label in outer.items()},
-            previews={label: previews[layer] for layer, label in inner.items()},
+            layers={label: layers[layer] for layer, label in outer.items() if layer in layers},
+            previews={label: previews[layer] for layer, label in inner.items() if layer in previews},
         )
 
 

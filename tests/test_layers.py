@@ -16,7 +16,7 @@ PICTURES = {"encoded", "pixels", "pictures", "images", "examples"}
 CORE = (
     FREE
     | PICTURES
-    | {"activations", "checkpoints", "results", "opened", "engine", "predictions", "questions", "segmenter"}
+    | {"activations", "checkpoints", "outputs", "results", "opened", "engine", "predictions", "questions", "segmenter"}
 )
 ABOVE = CORE | {"archives", "class_maps", "evaluation", "labelled", "masks", "pairing"}
 # part of the package: what it may import from segdemo, and from others
@@ -37,10 +37,14 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "summaries": ({"errors"}, {"torch", "numpy"}),
     "weights": ({"errors"}, {"torch", "numpy", "safetensors"}),
     "checkpoints": ({"errors", "networks.network", "weights"}, {"torch", "safetensors"}),
-    "results": ({"ambient", "cache", "errors", "images", "networks", "summaries"}, {"torch", "PIL", "numpy"}),
+    "results": ({"ambient", "cache", "errors", "images", "networks", "notes", "summaries"}, {"torch", "PIL", "numpy"}),
     "opened": ({"activations", "ambient", "checkpoints", "errors", "hooks", "leaves", "networks"}, {"torch"}),
     "engine": ({"ambient", "cache", "errors", "images", "networks", "opened", "pictures"}, {"torch", "PIL"}),
-    "predictions": ({"ambient", "images", "networks", "results", "summaries"}, {"torch", "PIL"}),
+    "outputs": ({"errors", "leaves"}, {"torch"}),
+    "predictions": (
+        {"ambient", "images", "networks", "notes", "outputs", "results", "summaries"},
+        {"torch", "PIL"},
+    ),
     "questions": (
         {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
         | {"summaries"},

@@ -51,9 +51,15 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"torch", "numpy"},
     ),
     "segmenter": (
-        {"checkpoints", "engine", "images", "networks", "opened", "pictures", "questions", "results", "summaries"},
+        {"checkpoints", "engine", "images", "networks", "opened", "pictures", "questions", "results", "sources"}
+        | {"summaries"},
         {"torch", "numpy"},
     ),
+    "sources": (
+        {"activations", "ambient", "errors", "images", "leaves", "networks", "outputs", "sources"},
+        {"torch", "PIL", "numpy", "torchvision", "timm"},
+    ),
+    "exploring": (CORE | {"sources", "ui"}, {"torch"}),
     "examples": ({"errors"}, {"skimage"}),
     "containers": ({"errors"}, set()),
     "pairing": ({"errors"}, set()),
@@ -74,8 +80,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         | {"cache", "examples"},
         {"gradio", "PIL", "numpy", "starlette", "fastapi"},
     ),
-    "__init__": (CORE, set()),
-    "commands": (ABOVE | {"commands", "training", "ui"}, {"PIL", "numpy", "torch", "tqdm"}),
+    "__init__": (CORE | {"exploring"}, set()),
+    "commands": (ABOVE | {"commands", "exploring", "sources", "training", "ui"}, {"PIL", "numpy", "torch", "tqdm"}),
     "__main__": ({"commands", "errors"}, set()),
     "app": ({"ui"}, set()),
 }

@@ -78,7 +78,7 @@ class Network:
         weights: ``"checkpoint"``: those of its checkpoint; ``"given"``: the module comes with its own, and ``build``
             returns it; ``"random"``: there are none to load.
         ending: ``"shares"`` where the module ends in a softmax or sigmoid of its own, else ``"logits"``.
-        guesses: what of all this was guessed: ``"classes"``, ``"normalisation"``, ``"size"``, ``"output"``, ``"weights"``.
+        guesses: what of all this was guessed: ``"classes"``, ``"normalisation"``, ``"size"``, ``"output"``.
     """
 
     name: str

@@ -17,12 +17,15 @@ class Stage:
 
     Args:
         label: what people read, unique in its network, also used in addresses: ``"Encoder 1"``.
-        layer: the module whose output is looked at, by dotted name: ``"down1"``. It runs once per pass.
+        layer: the module or operation whose output is looked at, by name: ``"down1"``, ``"relu:2"``, ``"up1.cat"``.
         row: depth in the figure, 0 at the top; deeper rows are lower in resolution.
         column: place from left to right, 0 first.
-        inputs: labels of the stages it takes its input from.
+        inputs: labels of the stages it takes its input from; in a traced figure ``"input"`` is the batch.
         skips: labels of the stages that reach it over a skip connection.
         inside: smaller stages within this one, drawn inside its box; rows and columns count within the box.
+        kind: whether the layer is a module or an operation between modules.
+        shape: of what it put out when it was traced, without the batch; () where nobody traced it.
+        opens: whether it consists of smaller stages that :func:`segdemo.figure.opened` can show.
     """
 
     label: str
@@ -32,6 +35,9 @@ class Stage:
     inputs: tuple[str, ...] = ()
     skips: tuple[str, ...] = ()
     inside: tuple[Stage, ...] = ()
+    kind: Literal["module", "operation"] = "module"
+    shape: tuple[int, ...] = ()
+    opens: bool = False
 
 
 @dataclass(frozen=True)

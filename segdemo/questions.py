@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -16,8 +17,11 @@ from segdemo.checkpoints import card_of, measured_of, shipped
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
 from segdemo.images import Placement, place, whole
+from segdemo.leaves import parse
 from segdemo.networks import DEFAULT as DEFAULT
 from segdemo.networks import Network, find
+from segdemo.opened import hollow_copy
+from segdemo.outputs import forwarding
 from segdemo.predictions import predict, reading_of
 from segdemo.results import LayerInfo, Measured, NetworkFacts, Result, maps_of
 from segdemo.summaries import Preview, Summary, preview, summarise
@@ -45,6 +49,7 @@ class Run(Question):
             return bench.answer(replace(self, size=bench.size))
         spec, picture = bench.spec, bench.picture
         placement = place(picture.size, spec.preprocessing, self.size)
+        names = [name for name, _ in bench.module.named_modules() if name]
         outer = {stage.layer: stage.label for stage in spec.stages}
         inner = {stage.layer: stage.label for stage in spec.every_stage() if stage.layer not in outer}
         total, done = sum(1 for _ in bench.module.modules()), 0
@@ -56,8 +61,10 @@ class Run(Question):
             bench.report(min(done, total), total)
 
         with (
-            capture(bench.module, outer, reduce=partial(_summarised, placement), before=before) as layers,
-            capture(bench.module, inner, reduce=partial(_previewed, placement)) as previews,
+            capture(
+                bench.module, _modules(outer, names), reduce=partial(_summarised, placement), before=before
+            ) as layers,
+            capture(bench.module, _modules(inner, names), reduce=partial(_previewed, placement)) as previews,
         ):
             prediction = predict(bench.module, spec.preprocessing, picture, self.size, reading=reading_of(spec))
         return prediction.result(
@@ -96,7 +103,9 @@ class Activation(Question):
             return channel_of(bench.answer(asked), self.channel, self.layer)
         if asked != self:
             return bench.answer(asked)
-        return run_until(bench.module, bench.batch, self.layer, bench.check)[0].float().contiguous().cpu().numpy()
+        with forwarding(bench.module, bench.batch, bench.spec.title):
+            values = run_until(bench.module, bench.batch, self.layer, bench.check)
+        return values[0].float().contiguous().cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -196,10 +205,14 @@ class Layers(Question):
         """Trace the network on PyTorch's meta device."""
         spec = bench.spec
         width, height = place(self.picture_size or (bench.size, bench.size), spec.preprocessing, bench.size).padded
-        with ambient.plain(), torch.device("meta"):
-            hollow = spec.build(len(spec.classes)).eval()
-            calls = trace(hollow, torch.empty(1, spec.preprocessing.channels, height, width))
-        names = [name for name, _ in hollow.named_modules() if name]
+        shape = 1, spec.preprocessing.channels, height, width
+        if spec.weights == "given":
+            calls, module = _calls(bench, shape), bench.module
+        else:
+            with ambient.plain(), torch.device("meta"):
+                module = spec.build(len(spec.classes)).eval()
+                calls = trace(module, torch.empty(shape))
+        names = [name for name, _ in module.named_modules() if name]
         return tuple(LayerInfo(short_key(key, names), kind, shape[1:]) for key, kind, shape in calls)
 
 
@@ -210,6 +223,26 @@ class Catalogue(Question):
     def answer(self, bench: Bench) -> tuple[NetworkFacts, ...]:
         """Describe every network of the engine, in the order of its table."""
         return tuple(_facts(spec) for spec in bench.networks.values())
+
+
+def _modules(layers: Iterable[str], names: Sequence[str]) -> list[str]:
+    """Return the modules that stages are of; an operation between modules is none."""
+    keys = (parse(layer, names) for layer in layers)
+    return [key.name for key in keys if key is not None]
+
+
+def _calls(bench: Bench, shape: tuple[int, ...]) -> list[tuple[str, str, tuple[int, ...]]]:
+    """List the module calls of a network that was given, computing nothing where it can be copied without values."""
+    hollow = hollow_copy(bench.module)
+    if hollow is not None:
+        with ambient.passing_hollow():
+            try:
+                return trace(hollow, torch.empty(shape, device="meta"))
+            except Exception:  # code of a stranger, which may ask for values
+                pass
+    batch = torch.zeros(shape, device=ambient.device_of(bench.module))
+    with forwarding(bench.module, batch, bench.spec.title):
+        return trace(bench.module, batch)
 
 
 def facts_of(engine: Engine, network: str) -> NetworkFacts:
@@ -238,10 +271,11 @@ def _facts(spec: Network) -> NetworkFacts:
         sizes=spec.preprocessing.sizes,
         steps=tuple(there.snapshots),
         stages=spec.stages,
-        trained=bool(there.sha256),
+        trained=bool(there.sha256) or spec.weights == "given",
         source=spec.source,
         card=card_of(spec),
         measured=Measured(**measured) if measured else None,
+        guesses=spec.guesses,
     )
 
 

@@ -115,6 +115,7 @@ class NetworkFacts:
         source: address of the paper.
         card: the model card, Markdown; empty where there is none.
         measured: its score, time and size, None where it was not measured.
+        guesses: what of all this nobody told: ``"classes"``, ``"normalisation"``, ``"size"``, ``"output"``.
     """
 
     name: str
@@ -129,6 +130,7 @@ class NetworkFacts:
     source: str
     card: str
     measured: Measured | None = None
+    guesses: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

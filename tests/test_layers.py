@@ -47,16 +47,27 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "questions": (
         {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
-        | {"summaries"},
+        | {"leaves", "opened", "outputs", "summaries"},
         {"torch", "numpy"},
     ),
     "segmenter": (
-        {"checkpoints", "engine", "images", "networks", "opened", "pictures", "questions", "results", "sources"}
+        {
+            "checkpoints",
+            "engine",
+            "errors",
+            "images",
+            "networks",
+            "opened",
+            "pictures",
+            "questions",
+            "results",
+            "sources",
+        }
         | {"summaries"},
         {"torch", "numpy"},
     ),
     "sources": (
-        {"activations", "ambient", "errors", "images", "leaves", "networks", "outputs", "sources"},
+        {"ambient", "errors", "figure", "images", "leaves", "networks", "opened", "outputs", "sources", "trace"},
         {"torch", "PIL", "numpy", "torchvision", "timm"},
     ),
     "exploring": (CORE | {"sources", "ui"}, {"torch"}),

@@ -21,7 +21,7 @@ from segdemo.outputs import ClassScores, Grid
 from segdemo.sources import module as any_module
 from segdemo.sources import smp, timm, torchvision, transformers, ultralytics
 from segdemo.sources.known import Known, three
-from segdemo.sources.stages import stages_of
+from segdemo.sources.stages import figure_for
 
 Classes = Sequence[str | ClassInfo]
 
@@ -95,7 +95,7 @@ def network_of(
         task="classification" if isinstance(trial.output, ClassScores) else "segmentation",
         build=Given(module),
         classes=names,
-        stages=stages_of(module, trial.batch, title),
+        stages=figure_for(module, trial.batch, title)[1],
         preprocessing=trial.preprocessing,
         source=known.source,
         weights="given",

@@ -1,66 +1,73 @@
-"""The viewing points of a network that nobody has described: its parts, in the order in which they run."""
+"""The figure of a network that nobody has described: a traced pass of it, on the meta device if that works."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from segdemo import ambient
-from segdemo.activations import capture, short_key
 from segdemo.errors import InputError
+from segdemo.figure import BATCH, Figure, figure_of
+from segdemo.leaves import spell
 from segdemo.networks.network import Stage
+from segdemo.opened import hollow_copy
 from segdemo.outputs import forwarding
+from segdemo.trace import Trace, trace_network
 
-FEWEST, MOST = 4, 30  # boxes of a figure
+TELLING = (256, 320)  # height, width: proportions that tell maps, tokens and channels apart
 
 
-def stages_of(module: nn.Module, batch: Tensor, title: str) -> tuple[Stage, ...]:
-    """Return the parts of a network that run, as a chain.
+def figure_for(module: nn.Module, batch: Tensor, title: str) -> tuple[Figure, tuple[Stage, ...]]:
+    """Draw a network, and find what is to be looked at in it.
 
     Args:
         module: the network.
-        batch: what it is given.
+        batch: what it takes.
         title: of the network, for sentences.
+
+    Returns:
+        The figure; and its stages, as the page draws and captures them.
 
     Raises:
         InputError: ``network_empty``: there is nothing to look at in it.
     """
-    names = _parts(module)
-    with (
-        ambient.passing(module),
-        capture(module, names, reduce=lambda tensor: tuple(tensor.shape)) as seen,
-        forwarding(module, batch, title),
-    ):
-        module(batch)
-    every = [name for name, _ in module.named_modules() if name]
-    shapes = {short_key(key, every): shape for key, shape in seen.items() if len(shape) in (2, 3, 4)}
-    if not shapes:
+    trace = _trace(module, batch, title)
+    if len(trace.calls) < 2 or not trace.nodes:
         raise InputError(
             "network_empty",
             "{network} has no parts that run as modules: there is nothing to look at inside it. Build it of "
             "torch.nn.Module parts.",
             network=title,
         )
-    side = max(batch.shape[2:])
-    stages: list[Stage] = []
-    for layer, shape in list(shapes.items())[:MOST]:
-        reduction = max(1, side / max(shape[2:])) if len(shape) == 4 else 2 ** (stages[-1].row if stages else 0)
-        inputs = (stages[-1].label,) if stages else ()
-        stages.append(Stage(layer, layer, round(math.log2(reduction)), len(stages), inputs))
-    return tuple(stages)
+    figure = figure_of(trace)
+    every = [name for name, _ in module.named_modules() if name]
+    return figure, tuple(_to_look_at(stage, trace, every) for stage in figure.stages)
 
 
-def _parts(module: nn.Module) -> list[str]:
-    """Return the names of a network's parts, opened from the top until there are enough of them."""
-    names = [name for name, _ in module.named_children()]
-    while 0 < len(names) < FEWEST:
-        opened = [
-            part
-            for name in names
-            for part in [f"{name}.{inner}" for inner, _ in module.get_submodule(name).named_children()] or [name]
-        ]
-        if opened == names or len(opened) > MOST:
-            break
-        names = opened
-    return names[:MOST]
+def _trace(module: nn.Module, batch: Tensor, title: str) -> Trace:
+    """Trace on a copy without values, which costs nothing; a network that computes on values is run as it is."""
+    hollow = hollow_copy(module)
+    if hollow is not None:
+        for size in (TELLING, tuple(batch.shape[2:])):
+            with ambient.passing_hollow():
+                try:
+                    return trace_network(hollow, torch.empty(1, batch.shape[1], *size, device="meta"))
+                except Exception:  # code of a stranger, which may ask for values
+                    continue
+    with ambient.passing(module), forwarding(module, batch, title):
+        return trace_network(module, batch)
+
+
+def _to_look_at(stage: Stage, trace: Trace, names: list[str]) -> Stage:
+    """Name the one tensor to look at where a module puts out several, and leave out the arrow from the batch."""
+    inputs = tuple(name for name in stage.inputs if name != BATCH)
+    skips = tuple(name for name in stage.skips if name != BATCH)
+    layer = stage.layer
+    shapes = next((call.shapes for call in trace.calls[1:] if call.layer == layer), ())
+    if len(shapes) > 1 or (shapes and shapes[0][0]):
+        leaf = max(shapes, key=lambda one: torch.Size(one[1]).numel())[0]
+        name, _, number = layer.rpartition(":") if layer not in names else (layer, "", "1")
+        layer = spell(name, int(number), leaf, names)
+    return replace(stage, layer=layer, inputs=inputs, skips=skips)

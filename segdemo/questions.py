@@ -24,6 +24,7 @@ from segdemo.opened import hollow_copy
 from segdemo.outputs import forwarding
 from segdemo.predictions import predict, reading_of
 from segdemo.results import LayerInfo, Measured, NetworkFacts, Result, maps_of
+from segdemo.sources import OFFERED as OFFERED
 from segdemo.summaries import Preview, Summary, preview, summarise
 
 

@@ -47,7 +47,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "questions": (
         {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
-        | {"leaves", "opened", "outputs", "summaries"},
+        | {"leaves", "opened", "outputs", "sources", "summaries"},
         {"torch", "numpy"},
     ),
     "segmenter": (

@@ -44,6 +44,8 @@ SOURCES: dict[str, Source] = {
     "ultralytics": ultralytics,
     "module": any_module,  # takes what no other does
 }
+# What a page offers: beside ours torchvision's, with random weights. None is imported or built before it is asked for.
+OFFERED: dict[str, Network] = {**NETWORKS, **{name: torchvision.untrained(name) for name in torchvision.SEGMENTATION}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +130,9 @@ def _usable(module: object) -> nn.Module:
     if isinstance(module, any_module.Scripted):
         raise InputError(
             "network_scripted",
-            "{network} is TorchScript, which runs without letting anybody look inside. Give the network that it was "
-            "made from.",
-            network=getattr(module, "original_name", type(module).__name__),
+            "The network is TorchScript ({kind}), which does not tell what happens inside it. Give the module that it "
+            "was made from.",
+            kind=type(module).__name__,
         )
     return module
 
@@ -204,4 +206,4 @@ def _slug(title: str) -> str:
     return f"{name}_given" if name in NETWORKS or name in torchvision.SEGMENTATION else name
 
 
-__all__ = ["SOURCES", "Given", "network_of"]
+__all__ = ["OFFERED", "SOURCES", "Given", "network_of"]

@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import nn
 
-from segdemo.networks.classes import declare
+from segdemo.networks.classes import VOC
 from segdemo.networks.network import Network, Preprocessing, Stage
 from segdemo.sources.known import Known, comes_from, three
 
@@ -18,6 +18,7 @@ SEGMENTATION = (
     "fcn_resnet50",
     "fcn_resnet101",
 )
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of `weights.transforms()`, as a test says
 SOURCE = "https://pytorch.org/vision/stable/models.html"
 
 
@@ -82,21 +83,15 @@ def untrained(name: str) -> Network:
     Args:
         name: as torchvision calls it.
     """
-    from torchvision.models import get_model_weights
-
-    weights = get_model_weights(name).DEFAULT
-    preset = weights.transforms()
-    mean, std = three(preset.mean), three(preset.std)
-    assert mean is not None and std is not None
     return Network(
         name=name,
         title=TITLES[name],
         task="segmentation",
         build=partial(build, name),
-        classes=declare(_names(weights.meta["categories"])),
+        classes=VOC,
         stages=_stages(name),
-        preprocessing=Preprocessing(size=320, sizes=(256, 320, 384, 520), stride=8, mean=mean, std=std),
-        source=weights.meta.get("docs", SOURCE),
+        preprocessing=Preprocessing(size=320, sizes=(256, 320, 384, 520), stride=8, mean=MEAN, std=STD),
+        source=SOURCE,
         weights="random",
     )
 
@@ -128,13 +123,13 @@ def _stages(name: str) -> tuple[Stage, ...]:
         ]
     else:
         rows = (1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4)
-        body = [(f"Block {number}", f"backbone.{number}", rows[number]) for number in (0, 1, 3, 6, 10, 12, 15, 16)]
+        body = [(f"Block {number}", f"backbone.{number}", rows[number]) for number in (0, 1, 3, 4, 7, 10, 13, 16)]
     if name.startswith("lraspp"):
         return (
             *_chain(*body),
             Stage("1×1 branch", "classifier.cbr", 4, len(body), (body[-1][0],)),
             Stage("Scale branch", "classifier.scale", 5, len(body), (body[-1][0],)),
-            Stage("Low logits", "classifier.low_classifier", 3, len(body) + 1, (), ("Block 6",)),
+            Stage("Low logits", "classifier.low_classifier", 3, len(body) + 1, (), ("Block 4",)),
             Stage("High logits", "classifier.high_classifier", 4, len(body) + 1, ("1×1 branch", "Scale branch")),
         )
     if name.startswith("deeplabv3"):

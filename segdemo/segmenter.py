@@ -141,6 +141,10 @@ class Segmenter:
         """Forget what was answered, to have it worked out anew."""
         self._engine.forget_answers()
 
+    def opened_as(self, spec: Network) -> Opened:
+        """Return the network with its weights, for another engine, under another specification."""
+        return replace(self._opened(), spec=spec)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle name and step if the network is as it was loaded, the network too if not."""
         opened = self._opened()

@@ -1,4 +1,4 @@
-"""What named modules put out, exactly and at every call; and what they shall put out instead."""
+"""What named modules and operations put out, exactly and at every call; and what modules shall put out instead."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from segdemo.calls import Operation, computes_again, operation_of, recording, unwatched
 from segdemo.errors import InputError
 from segdemo.hooks import hooked, refuse_hookless, runs_eagerly, why_silent
 from segdemo.leaves import Key, described, leaves, parse, spell
@@ -114,7 +115,9 @@ def capture(
 
     Args:
         network: the network; only its hooks are touched, and only meanwhile. Copies made meanwhile have none of them.
-        layers: dotted module names, or the modules themselves, one or many; ``""`` is the network itself.
+        layers: dotted module names, or the modules themselves, one or many; ``""`` is the network itself. Operations
+            between modules have names too: ``"up1.cat"`` is ``torch.cat`` in the module ``up1``, ``"add"`` a sum in the
+            network itself; all spellings of a function (``+``, ``+=``, ``add_``) have one name.
         reduce: what to keep of each tensor; by default an exact copy.
         before: called before every module of the network runs; may raise to stop the pass.
         after: called with each key right after its recording; may raise to stop the pass.
@@ -126,10 +129,14 @@ def capture(
         InputError: the network has no such module, or PyTorch runs it without hooks.
     """
     modules = dict(network.named_modules(remove_duplicate=False))
-    wanted = names_of(modules, layers)
-    for name in wanted:
-        refuse_hookless(modules, name)
-    seen = Seen({name: why_silent(modules, name) for name in wanted}, modules)
+    points = names_of(modules, layers, operations=True)
+    wanted, operations = [name for name in points if name in modules], {name for name in points if name not in modules}
+    for name in points:
+        refuse_hookless(modules, name if name in modules else name.rpartition(".")[0])
+    silent = {name: why_silent(modules, name) for name in wanted} | dict.fromkeys(
+        operations, "did not run in the block"
+    )
+    seen = Seen(silent, [*modules, *operations])
     calls: Counter[str] = Counter()
 
     def record(name: str, output: object) -> None:
@@ -143,6 +150,10 @@ def capture(
     def hook_for(name: str) -> Callable[..., None]:
         return lambda module, inputs, output: record(name, output)  # a hook that returned more would change it
 
+    def told(operation: Operation) -> None:
+        if operation.name in operations:
+            record(operation.name, operation.output)
+
     def announce(module: nn.Module, inputs: Any) -> None:
         if before is not None:
             before()
@@ -153,6 +164,8 @@ def capture(
             for module in network.modules():
                 if not isinstance(module, torch.jit.ScriptModule):  # takes no hooks
                     hooks.enter_context(hooked(module, module.register_forward_pre_hook, announce))
+        if operations:
+            hooks.enter_context(recording(network, told))
         for name in wanted:
             hooks.enter_context(hooked(modules[name], modules[name].register_forward_hook, hook_for(name)))
         yield seen
@@ -164,7 +177,7 @@ def _recorded(seen: Seen, name: str, call: int, output: object, reduce: Callable
     try:
         for leaf, tensor in leaves(output):
             found = True
-            with _own_graph(tensor):
+            with unwatched(), _own_graph(tensor):
                 value = reduce(tensor)
             yield seen._keep(name, call, leaf, value)
         if not found:
@@ -179,11 +192,6 @@ def _own_graph(tensor: Tensor) -> AbstractContextManager[object]:
     if not (torch.is_grad_enabled() and tensor.requires_grad):
         return nullcontext()
     return torch.autograd.graph.saved_tensors_hooks(lambda saved: saved, lambda saved: saved)
-
-
-def computes_again() -> bool:
-    """Whether a gradient is being computed: a module that runs now is run once more by activation checkpointing."""
-    return torch._C._current_graph_task_id() != -1
 
 
 @contextmanager
@@ -283,12 +291,15 @@ def _made(label: str, instead: Replacement, output: Any) -> Any:
     return value.clone() if isinstance(value, Tensor) and value is not output else value
 
 
-def names_of(modules: Mapping[str, nn.Module], layers: str | nn.Module | Iterable[str | nn.Module]) -> list[str]:
+def names_of(
+    modules: Mapping[str, nn.Module], layers: str | nn.Module | Iterable[str | nn.Module], *, operations: bool = False
+) -> list[str]:
     """Return the dotted names of layers, each once, in their order.
 
     Args:
         modules: the network's modules by dotted name.
         layers: names or modules, one or many.
+        operations: whether names of operations between modules are among them.
 
     Raises:
         InputError: the network has no such module, or something else came.
@@ -310,7 +321,9 @@ def names_of(modules: Mapping[str, nn.Module], layers: str | nn.Module | Iterabl
                 )
             names.append(name)
         elif isinstance(layer, str):
-            check_layer(modules, layer)
+            operation = operation_of(layer, modules) if operations and layer not in modules else None
+            if operation is None or operation.name != layer:
+                check_layer(modules, layer)
             names.append(layer)
         else:
             raise _no_layer(layer)
@@ -354,7 +367,8 @@ def run_until(network: nn.Module, batch: Tensor, layer: str, before: Callable[[]
     Args:
         network: the network.
         batch: (B, 3, H, W) float32.
-        layer: ``"name"`` (its first call), ``"name:call"``, or with a leaf as in :class:`Seen`.
+        layer: ``"name"`` of a module or an operation (its first call), ``"name:call"``, or with a leaf as in
+            :class:`Seen`.
         before: as in :func:`capture`.
 
     Returns:
@@ -363,8 +377,8 @@ def run_until(network: nn.Module, batch: Tensor, layer: str, before: Callable[[]
     Raises:
         InputError: no such layer, or it does not run, or not that often, for this batch.
     """
-    names = [name for name, _ in network.named_modules(remove_duplicate=False)]
-    asked = parse(layer, names) or Key(layer, None, "")
+    modules = dict(network.named_modules(remove_duplicate=False))
+    asked = parse(layer, modules) or operation_of(layer, modules) or Key(layer, None, "")
     wanted = asked._replace(call=1 if asked.call is None else asked.call)
     reached: list[str] = []
 
@@ -384,23 +398,6 @@ def run_until(network: nn.Module, batch: Tensor, layer: str, before: Callable[[]
         layer=layer,
         recorded=", ".join(seen) or f"nothing of it: it {seen._silent[wanted.name]}",
     )
-
-
-def trace(network: nn.Module, batch: Tensor) -> list[tuple[str, str, tuple[int, ...]]]:
-    """List every module call in order of finishing, with the shape of what it put out.
-
-    Args:
-        network: the network, also one on the meta device, which computes nothing.
-        batch: (B, 3, H, W), on the same device.
-
-    Returns:
-        (key as in :class:`Seen`, type of the module, shape) for each tensor put out.
-    """
-    modules = dict(network.named_modules())
-    names = [name for name, module in modules.items() if name and not isinstance(module, torch.jit.ScriptModule)]
-    with torch.no_grad(), capture(network, names, reduce=lambda tensor: tuple(tensor.shape)) as seen:
-        network(batch)
-    return [(key, type(modules[seen._spoken[key].name]).__name__, shape) for key, shape in seen.items()]
 
 
 def short_key(key: str, names: Iterable[str]) -> str:

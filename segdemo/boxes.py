@@ -10,6 +10,7 @@ from segdemo.levels import level_of
 from segdemo.trace import INPUT, Trace
 
 FEWEST, MOST = 8, 34  # boxes to aim for
+_TINY = 5  # boxes: fewer are no figure
 _LARGE = 0.4  # share of all operations that no box may hide
 _FAR = 2  # levels between what goes into a box and what comes out
 
@@ -163,10 +164,15 @@ def boxes_of(trace: Trace) -> list[Box]:
 
 def opened(part: Part) -> tuple[Part, ...]:
     """Return what is in a part, gone through as far as there is only one thing in it; the part if nothing is."""
-    parts = part.inside
-    while len(parts) == 1 and parts[0].inside:
-        parts = parts[0].inside
+    parts = _worth(part)
+    while len(parts) == 1 and parts[0].call >= 0:
+        parts = _worth(parts[0])
     return parts if len(parts) > 1 else (part,)
+
+
+def _worth(part: Part) -> tuple[Part, ...]:
+    """Leave out of what is in a part what only lays values out differently."""
+    return tuple(one for one in part.inside if not one.is_layout)
 
 
 def _replaced(cut: Sequence[Part], part: Part, by: Iterable[Part]) -> list[Part]:
@@ -183,7 +189,7 @@ def _open_large(trace: Trace, cut: list[Part]) -> list[Part]:
             return cut
         part = max(wanted, key=lambda part: part.last - part.first)
         longer = _replaced(cut, part, opened(part))
-        if len(_shown(merged(trace, longer))) <= MOST or len(_shown(merged(trace, cut))) < 5:
+        if len(grouped(merged(trace, longer))) <= MOST or len(merged(trace, cut)) < _TINY:
             cut = longer
         else:
             refused.add(part)
@@ -211,7 +217,7 @@ def _open_deep(trace: Trace, cut: list[Part]) -> list[Part]:
     while True:
         deep = [part for part in cut if len(opened(part)) > 1 and _is_deep(part)]
         longer = [one for part in cut for one in (opened(part) if part in deep else (part,))]
-        if not deep or len(_shown(merged(trace, longer))) > MOST:
+        if not deep or len(merged(trace, longer)) > MOST:
             return cut
         cut = longer
 
@@ -259,22 +265,41 @@ def _begins(part: Part) -> bool:
     )
 
 
-def _shown(boxes: Iterable[Box]) -> list[Box]:
-    return [box for box in boxes if not (len(box.parts) == 1 and box.parts[0].is_layout)]
+def grouped(boxes: list[Box], most: int = MOST) -> list[Box]:
+    """Put blocks of one kind that follow each other into groups of equal length, if there are too many boxes."""
+    runs: list[list[Box]] = []
+    for box in boxes:
+        if runs and _alike(runs[-1][-1], box):
+            runs[-1].append(box)
+        else:
+            runs.append([box])
+    longest = max(map(len, runs), default=1)
+    for length in range(1, longest + 1):
+        shorter = [run[place : place + length] for run in runs for place in range(0, len(run), length)]
+        if len(shorter) <= most:
+            break
+    return [Box(tuple(part for box in group for part in box.parts)) for group in shorter] if boxes else boxes
 
 
-def shortened(trace: Trace, boxes: list[Box], most: int = MOST) -> list[Box]:
-    """Put neighbours of one resolution into one box until there are few enough, the smallest first."""
-    while len(_shown(boxes)) > most:
-        pairs = [(boxes[place], boxes[place + 1]) for place in range(len(boxes) - 1)]
-        best = min(pairs, key=_cost)
-        place = boxes.index(best[0])
-        boxes = [*boxes[:place], Box((*best[0].parts, *best[1].parts)), *boxes[place + 2 :]]
+def _alike(one: Box, other: Box) -> bool:
+    mine, theirs = one.parts[-1], other.parts[-1]
+    if len(one.parts) > 1 or len(other.parts) > 1 or mine.call < 0 or theirs.call < 0:
+        return False
+    calls = mine.trace.calls
+    same = calls[mine.call].parent == calls[theirs.call].parent and mine.kind == theirs.kind
+    return same and mine.levels == theirs.levels and bool(mine.inside) and mine.kind not in _CONVOLUTIONS
+
+
+def shortened(trace: Trace, boxes: list[Box]) -> list[Box]:
+    """Put neighbours into one box until there are few enough: blocks alike, then the smallest of one resolution."""
+    boxes = grouped(boxes)
+    while len(boxes) > MOST:
+        place = min(range(len(boxes) - 1), key=lambda one: _cost(boxes[one], boxes[one + 1]))
+        boxes = [*boxes[:place], Box((*boxes[place].parts, *boxes[place + 1].parts)), *boxes[place + 2 :]]
     return boxes
 
 
-def _cost(pair: tuple[Box, Box]) -> tuple[int, int, int]:
-    one, other = pair
+def _cost(one: Box, other: Box) -> tuple[bool, bool, int]:
     mine, theirs = one.parts[-1].levels, other.parts[-1].levels
     fed = any(one.first <= source < one.last for part in other.parts for source in part.sources)
     return (mine != theirs, not fed, other.last - one.first)

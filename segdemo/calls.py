@@ -121,6 +121,8 @@ class _Calls:
 
     def enter(self, module: nn.Module, arguments: Any, named: Any) -> None:
         if not computes_again():
+            if module is self.open[0].module:
+                del self.open[1:]  # a pass before raised
             self._calls[module] += 1
             self.open.append(Frame(module, self._path(module), self._calls[module]))
             with unwatched():

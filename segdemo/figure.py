@@ -132,14 +132,13 @@ def _with_open(trace: Trace, boxes: Sequence[Box], label: str, labels: Mapping[s
 
 
 def _drawn(trace: Trace, boxes: Sequence[Box]) -> list[Box]:
-    """Leave out what only lays values out differently, and operations that nobody takes from."""
+    """Leave out what only lays values out differently, and what nobody takes from."""
     shown = [box for box in boxes if not (len(box.parts) == 1 and box.parts[0].is_layout)]
     useful = [False] * len(trace.nodes)
     for place in range(len(trace.nodes) - 1, -1, -1):
         takers = trace.takers.get(place, ())
         useful[place] = place in trace.outputs or any(useful[one] for one in takers)
-    kept = [box for box in shown if box.parts[0].call >= 0 or any(useful[box.first : box.last])]
-    return kept or list(boxes)
+    return [box for box in shown if any(useful[box.first : box.last])] or list(boxes)
 
 
 def _feeds(trace: Trace, boxes: Sequence[Box]) -> list[tuple[int, ...]]:
@@ -231,13 +230,13 @@ def _lengths(feeds: Sequence[tuple[int, ...]]) -> list[int]:
 
 
 def _deepest(rows: Sequence[int], feeds: Sequence[tuple[int, ...]]) -> int:
-    """Return the last of the deepest boxes on the longest path."""
-    lengths = _lengths(feeds)
-    place = max(range(len(rows)), key=lambda one: (lengths[one], one))
-    path = [place]
-    while any(one != INPUT for one in feeds[path[-1]]):
-        path.append(max((one for one in feeds[path[-1]] if one != INPUT), key=lambda one: (lengths[one], one)))
-    return max(path, key=lambda one: (rows[one], one))
+    """Return, of the boxes in the deepest row, the one that the longest path goes through, the last if several."""
+    before, after = _lengths(feeds), [0] * len(rows)
+    for place in range(len(rows) - 1, -1, -1):
+        for one in feeds[place]:
+            if one != INPUT:
+                after[one] = max(after[one], after[place] + 1)
+    return max(range(len(rows)), key=lambda one: (rows[one], before[one] + after[one], one))
 
 
 def _descendants(start: int, feeds: Sequence[tuple[int, ...]]) -> set[int]:

@@ -17,6 +17,7 @@ _NO_MAPS = {
 }
 _BY_CHANNEL_LAST = {"linear", "layer_norm", "permute", "roll"}  # of four dimensions, they leave or put channels last
 _EXTRA = (0, 1, 2, 5)  # tokens beside those of places: of the class, of distillation, four registers
+_FEW = 12  # tokens: fewer may be anything
 _NEAR = 0.15  # proportions that differ by this factor (log2) are equal
 _FAR = 0.8  # those of maps that lost a border to convolutions without padding
 
@@ -77,7 +78,7 @@ def _rounded(way: Sequence[int], sides: Sequence[int]) -> bool:
 def _of_places(count: int, sides: tuple[int, ...]) -> float | None:
     """Read a number of tokens as rows times columns of the picture's proportions."""
     for extra in _EXTRA:
-        if count - extra < 4:
+        if count - extra < _FEW:
             continue
         ratio = math.sqrt(math.prod(sides) / (count - extra))
         rows, columns = (round(side / ratio) for side in sides)

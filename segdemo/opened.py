@@ -11,6 +11,7 @@ from torch import nn
 
 from segdemo import ambient, checkpoints
 from segdemo.activations import names_of, short_key
+from segdemo.calls import operation_of
 from segdemo.errors import InputError
 from segdemo.hooks import foreign_hooks, is_changed
 from segdemo.leaves import parse
@@ -51,10 +52,10 @@ class Opened:
         """Return the dotted name for a stage's label, or for itself if it is one, as questions name layers.
 
         Args:
-            layer: label, dotted name, or the module itself.
+            layer: label, dotted name, name of an operation such as ``"up1.cat"``, or the module itself.
 
         Raises:
-            InputError: neither a stage nor a module of this network; the text names the nearest.
+            InputError: none of them in this network; the text names the nearest.
         """
         stages = {stage.label: stage.layer for stage in self.spec.every_stage()}
         if isinstance(layer, str) and layer in stages:
@@ -63,6 +64,9 @@ class Opened:
         modules = [name for name, _ in network.named_modules() if name]
         if isinstance(layer, nn.Module):
             (layer,) = names_of(dict(network.named_modules()), layer)
+        operation = operation_of(layer, dict(network.named_modules())) if isinstance(layer, str) else None
+        if isinstance(layer, str) and operation is not None and parse(layer, modules) is None:
+            return short_key(layer, [*modules, operation.name])
         if not isinstance(layer, str) or parse(layer, modules) is None:
             nearest = get_close_matches(str(layer), [*stages, *modules], n=4, cutoff=0.3)
             raise InputError(

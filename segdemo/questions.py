@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from segdemo import ambient
-from segdemo.activations import capture, run_until, short_key, trace
+from segdemo.activations import capture, run_until
+from segdemo.calls import operation_of
 from segdemo.checkpoints import card_of, measured_of, shipped
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
+from segdemo.figure import Figure, figure_of
 from segdemo.images import Placement, place, whole
 from segdemo.leaves import parse
 from segdemo.networks import DEFAULT as DEFAULT
-from segdemo.networks import Network, find
+from segdemo.networks import Network, Preprocessing, find
 from segdemo.opened import hollow_copy
 from segdemo.outputs import forwarding
 from segdemo.predictions import predict, reading_of
 from segdemo.results import LayerInfo, Measured, NetworkFacts, Result, maps_of
 from segdemo.sources import OFFERED as OFFERED
 from segdemo.summaries import Preview, Summary, preview, summarise
+from segdemo.trace import Trace, trace_network
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,6 @@ class Run(Question):
             return bench.answer(replace(self, size=bench.size))
         spec, picture = bench.spec, bench.picture
         placement = place(picture.size, spec.preprocessing, self.size)
-        names = [name for name, _ in bench.module.named_modules() if name]
         outer = {stage.layer: stage.label for stage in spec.stages}
         inner = {stage.layer: stage.label for stage in spec.every_stage() if stage.layer not in outer}
         total, done = sum(1 for _ in bench.module.modules()), 0
@@ -63,17 +65,17 @@ class Run(Question):
 
         with (
             capture(
-                bench.module, _modules(outer, names), reduce=partial(_summarised, placement), before=before
+                bench.module, _points(bench, outer), reduce=partial(_summarised, placement), before=before
             ) as layers,
-            capture(bench.module, _modules(inner, names), reduce=partial(_previewed, placement)) as previews,
+            capture(bench.module, _points(bench, inner), reduce=partial(_previewed, placement)) as previews,
         ):
             prediction = predict(bench.module, spec.preprocessing, picture, self.size, reading=reading_of(spec))
         return prediction.result(
             spec,
             trained=bench.opened.trained,
             step=self.step,
-            layers={label: layers[layer] for layer, label in outer.items() if layer in layers},
-            previews={label: previews[layer] for layer, label in inner.items() if layer in previews},
+            layers=_by_label(layers, outer),
+            previews=_by_label(previews, inner),
         )
 
 
@@ -208,13 +210,61 @@ class Layers(Question):
         width, height = place(self.picture_size or (bench.size, bench.size), spec.preprocessing, bench.size).padded
         shape = 1, spec.preprocessing.channels, height, width
         if spec.weights == "given":
-            calls, module = _calls(bench, shape), bench.module
+            found = _trace(bench, shape)
         else:
             with ambient.plain(), torch.device("meta"):
-                module = spec.build(len(spec.classes)).eval()
-                calls = trace(module, torch.empty(shape))
-        names = [name for name, _ in module.named_modules() if name]
-        return tuple(LayerInfo(short_key(key, names), kind, shape[1:]) for key, kind, shape in calls)
+                found = trace_network(spec.build(len(spec.classes)).eval(), torch.empty(shape))
+        layers = [LayerInfo(key, call.kind, shape[1:]) for call in found.modules() for key, shape in call.shapes]
+        between = {stage.layer for stage in spec.every_stage() if stage.kind == "operation"}
+        nodes = [LayerInfo(node.layer, node.function, node.shape[1:]) for node in found.nodes if node.layer in between]
+        return (*layers, *nodes)
+
+
+@dataclass(frozen=True)
+class Traced(Question):
+    """Ask what feeds what in a network: one pass of a small batch, not square where the network allows it.
+
+    Args:
+        network: its name.
+        step: of the training, for networks with snapshots; None is its end.
+    """
+
+    network: str
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> Trace:
+        """Trace the network."""
+        rule, module = bench.spec.preprocessing, bench.module
+        side = min(rule.sizes)
+        try:
+            return trace_network(module, _grey(module, rule, (side, side * 4 // 5)))
+        except Exception:  # of a stranger's network, which may take squares alone
+            return trace_network(module, _grey(module, rule, (side, side)))
+
+
+@dataclass(frozen=True)
+class Drawing(Question):
+    """Ask for a network as a figure: its stages, where they stand, and what feeds them.
+
+    Args:
+        network: its name.
+        opened: labels of the boxes to open one level deeper, one after the other.
+        step: of the training, for networks with snapshots; None is its end.
+    """
+
+    network: str
+    opened: tuple[str, ...] = ()
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> Figure:
+        """Draw the network from its trace, with the labels that its author chose if there are any.
+
+        Raises:
+            InputError: ``unknown_box`` or ``box_closed``, something of ``opened`` cannot be opened.
+        """
+        given = bench.spec.weights == "given"  # then nobody but the trace has named anything
+        labels = {} if given else {stage.layer: stage.label for stage in bench.spec.stages}
+        return figure_of(bench.answer(Traced(self.network, self.step)), labels or None, self.opened)
 
 
 @dataclass(frozen=True)
@@ -226,24 +276,31 @@ class Catalogue(Question):
         return tuple(_facts(spec) for spec in bench.networks.values())
 
 
-def _modules(layers: Iterable[str], names: Sequence[str]) -> list[str]:
-    """Return the modules that stages are of; an operation between modules is none."""
-    keys = (parse(layer, names) for layer in layers)
+def _points(bench: Bench, layers: Iterable[str]) -> list[str]:
+    """Return the modules and operations that stages are of, of which a stage may be one call or one tensor."""
+    modules = dict(bench.module.named_modules())
+    keys = (parse(layer, modules) or operation_of(layer, modules) for layer in layers)
     return [key.name for key in keys if key is not None]
 
 
-def _calls(bench: Bench, shape: tuple[int, ...]) -> list[tuple[str, str, tuple[int, ...]]]:
-    """List the module calls of a network that was given, computing nothing where it can be copied without values."""
+def _by_label(seen: Mapping[str, Any], stages: Mapping[str, str]) -> dict[str, Any]:
+    """Return what was recorded of stages, layer → label; a layer without a number is its first call."""
+    found = {label: layer if layer in seen else f"{layer}:1" for layer, label in stages.items()}
+    return {label: seen[key] for label, key in found.items() if key in seen}  # not every stage runs in every pass
+
+
+def _trace(bench: Bench, shape: tuple[int, ...]) -> Trace:
+    """Trace a network that was given, computing nothing where it can be copied without values."""
     hollow = hollow_copy(bench.module)
     if hollow is not None:
         with ambient.passing_hollow():
             try:
-                return trace(hollow, torch.empty(shape, device="meta"))
+                return trace_network(hollow, torch.empty(shape, device="meta"))
             except Exception:  # code of a stranger, which may ask for values
                 pass
     batch = torch.zeros(shape, device=ambient.device_of(bench.module))
     with forwarding(bench.module, batch, bench.spec.title):
-        return trace(bench.module, batch)
+        return trace_network(bench.module, batch)
 
 
 def facts_of(engine: Engine, network: str) -> NetworkFacts:
@@ -302,6 +359,12 @@ def channel_of(values: np.ndarray, channel: int, layer: str) -> np.ndarray:
             last=len(maps) - 1,
         )
     return maps[number].copy()
+
+
+def _grey(module: nn.Module, rule: Preprocessing, size: tuple[int, int]) -> Tensor:
+    """Return a grey batch of the size that a picture of a size, (width, height), would have."""
+    width, height = place(size, rule, min(rule.sizes)).padded
+    return torch.full((1, rule.channels, height, width), 0.5, device=ambient.device_of(module))
 
 
 def _summarised(placement: Placement, tensor: Tensor) -> Summary:

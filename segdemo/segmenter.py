@@ -11,11 +11,12 @@ from torch import nn
 from segdemo import checkpoints
 from segdemo.engine import LocalEngine, Question, ShouldContinue, always
 from segdemo.errors import InputError
+from segdemo.figure import Figure
 from segdemo.images import check_input_size, whole
 from segdemo.networks import DEFAULT, NETWORKS, Network, find
 from segdemo.opened import Opened, fingerprint_of
 from segdemo.pictures import PictureSource
-from segdemo.questions import Activation, Layers, LayerSummary, Run, channel_of
+from segdemo.questions import Activation, Drawing, Layers, LayerSummary, Run, channel_of
 from segdemo.results import LayerInfo, Result
 from segdemo.sources import Classes, network_of
 from segdemo.summaries import Summary
@@ -62,6 +63,11 @@ class Segmenter:
     @network.setter
     def network(self, module: nn.Module) -> None:
         self._engine.adopt(replace(self._opened(), module=module, fingerprint=fingerprint_of(module)))
+
+    @property
+    def figure(self) -> Figure:
+        """The network as a figure, drawn from one traced pass: its stages, in order, and what feeds them."""
+        return self._ask(Drawing(self.spec.name, step=self.step))
 
     def run(
         self, picture: PictureSource, size: int | None = None, *, should_continue: ShouldContinue = always

@@ -13,7 +13,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from segdemo.calls import Frame, Listener, Operation, watched
 from segdemo.errors import InputError
-from segdemo.leaves import leaves
+from segdemo.leaves import leaves, spell
 
 INPUT = -1  # in place of the number of a node: the batch
 _CONSTANT = -2  # depends on nothing that came in
@@ -51,7 +51,7 @@ class Call:
         parent: place in ``calls`` of the call it was made in, -1 for the network itself.
         first: place in ``nodes`` of the first operation in it…
         last: …and of the first one after it; calls without operations have both equal.
-        shapes: way to each tensor it put out, as in keys of :func:`segdemo.activations.capture`, and its shape.
+        shapes: name of each tensor it put out as a viewing point, ``layer`` or ``"layer:1[0]"``, and its shape.
         opaque: what happens in it was not seen: TorchScript, C++ or NumPy.
         finished: how many calls had ended before.
     """
@@ -171,6 +171,7 @@ class _Recorder(Listener):
             for _, tensor in leaves([dict(module._parameters), dict(module._buffers), list(vars(module).values())]):
                 self._own[tensor] = _CONSTANT
         self._makers[batch] = INPUT
+        self._odd = [name for name, _ in network.named_modules(remove_duplicate=False) if ":" in name or "[" in name]
         self._nodes: list[Node] = []
         self._calls: list[Call | None] = []
         self._open: list[_Opened] = []
@@ -184,13 +185,13 @@ class _Recorder(Listener):
     def entered(self, frame: Frame, given: object) -> None:
         """Note that a module is called."""
         sources = self._sources(tensor for _, tensor in leaves(given))
-        layer = f"{frame.path}:{frame.number}" if frame.number > 1 else frame.path
+        layer = self._name(frame.path, frame.number)
         self._open.append(_Opened(len(self._calls), layer, sources, len(self._nodes)))
         self._calls.append(None)
 
     def left(self, frame: Frame, output: object) -> None:
         """Note what a module put out; where nobody in it made that, it is opaque."""
-        layer = f"{frame.path}:{frame.number}" if frame.number > 1 else frame.path
+        layer = self._name(frame.path, frame.number)
         while self._open[-1].layer != layer:  # these raised, and somebody caught it
             self._close(self._open.pop(), "", (), opaque=False)
         call, found = self._open[-1], list(leaves(output))
@@ -200,7 +201,7 @@ class _Recorder(Listener):
         for tensor in orphans if not call.given else ():
             self._makers[tensor] = _CONSTANT
         self._open.pop()
-        shapes = tuple((leaf, tuple(tensor.shape)) for leaf, tensor in found)
+        shapes = tuple((self._name(frame.path, frame.number, leaf), tuple(tensor.shape)) for leaf, tensor in found)
         self._close(call, type(frame.module).__name__, shapes, opaque=bool(orphans and call.given))
         if not self._open:
             self._outputs = tuple(sorted(self._sources(tensor for _, tensor in found) - {INPUT}))
@@ -233,8 +234,11 @@ class _Recorder(Listener):
                 aliases = self._aliases(one)
                 sources |= self._sources(aliases)
                 made += [one, *aliases]
-            layer = operation.name if operation.number == 1 else f"{operation.name}:{operation.number}"
-            self._add(layer, operation.function, sources, made)
+            self._add(self._name(operation.name, operation.number), operation.function, sources, made)
+
+    def _name(self, name: str, number: int, leaf: str = "") -> str:
+        """Return what a call is as a viewing point."""
+        return name if number == 1 and not leaf else spell(name, number, leaf, self._odd)
 
     def _add(self, layer: str, function: str, sources: set[int], made: list[Tensor]) -> None:
         shape = _largest(tuple(tensor.shape) for tensor in made)

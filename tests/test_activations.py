@@ -18,7 +18,7 @@ from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer
 
 from segdemo import InputError, capture, replace
-from segdemo.activations import run_until, trace
+from segdemo.activations import run_until
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "resnet18": lambda: models.resnet18(weights=None),
@@ -215,15 +215,6 @@ def test_a_call_that_never_comes_is_refused(two_layers: nn.Module) -> None:
     with pytest.raises(InputError, match=r"'conv:2' put out no tensor in this pass, which recorded conv:1"):
         run_until(two_layers, torch.rand(1, 3, 8, 8), "conv:2")
     assert hooks_left(two_layers) == 0
-
-
-def test_trace_lists_calls_in_order_of_finishing_without_computing() -> None:
-    with torch.device("meta"):
-        network = models.resnet18(weights=None).eval()
-        calls = trace(network, torch.empty(1, 3, 64, 64))
-    assert calls[:2] == [("conv1:1", "Conv2d", (1, 64, 32, 32)), ("bn1:1", "BatchNorm2d", (1, 64, 32, 32))]
-    assert ("layer1.0.relu:2", "ReLU", (1, 64, 16, 16)) in calls
-    assert calls[-1] == ("fc:1", "Linear", (1, 1000))
 
 
 class Branches(nn.Module):

@@ -17,6 +17,7 @@ CORE = (
     FREE
     | PICTURES
     | {"activations", "checkpoints", "outputs", "results", "opened", "engine", "predictions", "questions", "segmenter"}
+    | {"calls", "trace", "levels", "boxes", "figure"}
 )
 ABOVE = CORE | {"archives", "class_maps", "evaluation", "labelled", "masks", "pairing"}
 # part of the package: what it may import from segdemo, and from others
@@ -33,12 +34,17 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "ambient": ({"errors"}, {"torch"}),
     "leaves": (set(), {"torch"}),
     "hooks": ({"errors"}, {"torch"}),
-    "activations": ({"errors", "hooks", "leaves"}, {"torch"}),
+    "calls": ({"hooks", "leaves"}, {"torch"}),
+    "activations": ({"calls", "errors", "hooks", "leaves"}, {"torch"}),
+    "trace": ({"calls", "errors", "leaves"}, {"torch"}),
+    "levels": (set(), set()),
+    "boxes": ({"levels", "trace"}, set()),
+    "figure": ({"boxes", "errors", "levels", "networks.network", "trace"}, set()),
     "summaries": ({"errors"}, {"torch", "numpy"}),
     "weights": ({"errors"}, {"torch", "numpy", "safetensors"}),
     "checkpoints": ({"errors", "networks.network", "weights"}, {"torch", "safetensors"}),
     "results": ({"ambient", "cache", "errors", "images", "networks", "notes", "summaries"}, {"torch", "PIL", "numpy"}),
-    "opened": ({"activations", "ambient", "checkpoints", "errors", "hooks", "leaves", "networks"}, {"torch"}),
+    "opened": ({"activations", "ambient", "calls", "checkpoints", "errors", "hooks", "leaves", "networks"}, {"torch"}),
     "engine": ({"ambient", "cache", "errors", "images", "networks", "opened", "pictures"}, {"torch", "PIL"}),
     "outputs": ({"errors", "leaves"}, {"torch"}),
     "predictions": (
@@ -47,7 +53,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "questions": (
         {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
-        | {"leaves", "opened", "outputs", "sources", "summaries"},
+        | {"calls", "figure", "leaves", "opened", "outputs", "sources", "summaries", "trace"},
         {"torch", "numpy"},
     ),
     "segmenter": (
@@ -55,6 +61,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "checkpoints",
             "engine",
             "errors",
+            "figure",
             "images",
             "networks",
             "opened",
@@ -62,8 +69,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "questions",
             "results",
             "sources",
-        }
-        | {"summaries"},
+            "summaries",
+        },
         {"torch", "numpy"},
     ),
     "sources": (

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from segdemo import ambient
 from segdemo.errors import InputError
 from segdemo.figure import BATCH, Figure, figure_of
-from segdemo.leaves import spell
 from segdemo.networks.network import Stage
 from segdemo.opened import hollow_copy
 from segdemo.outputs import forwarding
@@ -42,8 +41,7 @@ def figure_for(module: nn.Module, batch: Tensor, title: str) -> tuple[Figure, tu
             network=title,
         )
     figure = figure_of(trace)
-    every = [name for name, _ in module.named_modules() if name]
-    return figure, tuple(_to_look_at(stage, trace, every) for stage in figure.stages)
+    return figure, tuple(_to_look_at(stage, trace) for stage in figure.stages)
 
 
 def _trace(module: nn.Module, batch: Tensor, title: str) -> Trace:
@@ -60,14 +58,12 @@ def _trace(module: nn.Module, batch: Tensor, title: str) -> Trace:
         return trace_network(module, batch)
 
 
-def _to_look_at(stage: Stage, trace: Trace, names: list[str]) -> Stage:
+def _to_look_at(stage: Stage, trace: Trace) -> Stage:
     """Name the one tensor to look at where a module puts out several, and leave out the arrow from the batch."""
     inputs = tuple(name for name in stage.inputs if name != BATCH)
     skips = tuple(name for name in stage.skips if name != BATCH)
     layer = stage.layer
     shapes = next((call.shapes for call in trace.calls[1:] if call.layer == layer), ())
-    if len(shapes) > 1 or (shapes and shapes[0][0]):
-        leaf = max(shapes, key=lambda one: torch.Size(one[1]).numel())[0]
-        name, _, number = layer.rpartition(":") if layer not in names else (layer, "", "1")
-        layer = spell(name, int(number), leaf, names)
+    if shapes:
+        layer = max(shapes, key=lambda one: torch.Size(one[1]).numel())[0]
     return replace(stage, layer=layer, inputs=inputs, skips=skips)

@@ -128,12 +128,13 @@ def keep(pictures: Sequence[PictureSource]) -> tuple[str, ...]:
     names = []
     for number, picture in enumerate(pictures, 1):
         read = read_picture(picture)  # refuses what is none
-        stem = Path(picture).stem if isinstance(picture, str | os.PathLike) else f"picture-{number}"
+        file = Path(os.fsdecode(picture)) if isinstance(picture, str | os.PathLike) else None
+        stem = f"picture-{number}" if file is None else file.stem
         name = re.sub(r"[^\w-]+", "-", stem).strip("-")[:60] or f"picture-{number}"
         while name in EXAMPLES or name in names:
             name = f"{name}-{number}"
-        if isinstance(picture, str | os.PathLike) and Path(picture).suffix.lower() in SHOWN:
-            path = Path(shutil.copyfile(picture, folder / f"{name}{Path(picture).suffix.lower()}"))
+        if file is not None and file.suffix.lower() in SHOWN:
+            path = Path(shutil.copyfile(file, folder / f"{name}{file.suffix.lower()}"))
         else:
             path = folder / f"{name}.png"
             read.picture.save(path, compress_level=1)

@@ -261,18 +261,20 @@ def _of_boxes(output: object, size: tuple[int, int]) -> SegmentationMap | None:
 def _kept(corners: Tensor, best: Tensor, kind: Tensor) -> list[int]:
     """Return which boxes are kept, the most certain first: certain enough, and not over a better one of their class."""
     kept: list[int] = []
-    for index in best.argsort(descending=True).tolist()[: 10 * MOST_BOXES]:
-        if best[index] <= CONFIDENCE or len(kept) == MOST_BOXES:
-            break
-        if all(kind[index] != kind[other] or _overlap(corners[index], corners[other]) <= OVERLAP for other in kept):
-            kept.append(index)
+    left = best.argsort(descending=True)
+    left = left[best[left] > CONFIDENCE]
+    while len(left) and len(kept) < MOST_BOXES:
+        first, rest = left[0], left[1:]
+        kept.append(int(first))
+        left = rest[(kind[rest] != kind[first]) | (_overlap(corners[first], corners[rest]) <= OVERLAP)]
     return kept
 
 
-def _overlap(a: Tensor, b: Tensor) -> float:
-    """Return the intersection of two boxes over their union."""
-    both = (torch.minimum(a[2:], b[2:]) - torch.maximum(a[:2], b[:2])).clamp_(min=0).prod()
-    return float(both / ((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - both + 1e-9))
+def _overlap(box: Tensor, others: Tensor) -> Tensor:
+    """Return the intersection of a box with each of others over their union, (N,)."""
+    sides = torch.minimum(box[2:], others[:, 2:]) - torch.maximum(box[:2], others[:, :2])
+    both = sides.clamp_(min=0).prod(1)
+    return both / ((box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1) - both + 1e-9)
 
 
 def _in_cells(box: Tensor, cells: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int, int, int]:

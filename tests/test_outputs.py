@@ -74,8 +74,6 @@ def result_of(network: nn.Module, preprocessing: Preprocessing, picture: Image.I
         lambda maps: maps.permute(0, 2, 3, 1),
         lambda maps: maps.double(),
     ],
-    ids="tensor|aux, out|out, aux|dataclass|named tuple|object|scales|deep supervision|nested|no batch dimension|"
-    "channels last|double".split("|"),
 )
 def test_the_maps_are_found_wherever_they_lie(output: Any) -> None:
     maps = torch.randn(1, 3, *SIZE)

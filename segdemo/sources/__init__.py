@@ -141,7 +141,10 @@ def _told(given: Any, known: Known) -> Preprocessing | None:
     """Read a preprocessing in whatever form a person has it."""
     if given is None or isinstance(given, Preprocessing):
         return given
-    part = given.get if isinstance(given, Mapping) else lambda name: getattr(given, name, None)
+
+    def part(name: str) -> Any:
+        return given.get(name) if isinstance(given, Mapping) else getattr(given, name, None)
+
     mean, std = (three(part(name) or part(f"image_{name}")) for name in ("mean", "std"))
     size = _size(part("input_size") or part("crop_size") or part("resize_size") or part("size"))
     if mean is None or std is None:
@@ -160,8 +163,11 @@ def _told(given: Any, known: Known) -> Preprocessing | None:
 
 def _size(told: Any) -> int | None:
     """Return an input size in pixels from a number, a list of sides, or a mapping of them; None where there is none."""
+    sides = ("longest_edge", "shortest_edge", "height")
     if isinstance(told, Mapping):
-        told = next((told[name] for name in ("longest_edge", "shortest_edge", "height") if name in told), None)
+        told = next((told[name] for name in sides if told.get(name)), None)
+    elif told is not None and not isinstance(told, int | Sequence):
+        told = next((getattr(told, name) for name in sides if getattr(told, name, None)), None)
     if isinstance(told, Sequence) and told:
         told = told[-1]
     return told if isinstance(told, int) and told > 0 else None

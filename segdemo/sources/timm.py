@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from torch import nn
@@ -16,11 +17,11 @@ def recognises(module: nn.Module) -> bool:
 
 def known(module: nn.Module) -> Known:
     """Return mean, deviation and size as timm resolves them, and ImageNet's classes."""
-    from timm.data import ImageNetInfo, resolve_model_data_config
+    data: Any = import_module("timm.data")
 
     carried: dict[str, Any] = dict(getattr(module, "pretrained_cfg", None) or {})
-    settings = resolve_model_data_config(module)
-    names = ImageNetInfo()
+    settings = data.resolve_model_data_config(module)
+    names = data.ImageNetInfo()
     size = int(settings["input_size"][-1])
     return Known(
         title=str(carried.get("architecture") or ""),

@@ -173,7 +173,6 @@ def scripted() -> Any:
         (lambda: Small().half(), "weights_changed"),
         (lambda: Small().to("meta"), "weights_changed"),
     ],
-    ids="two inputs|raises|nothing|five channels|one layer|empty|identity|class|list|name|half|meta".split("|"),
 )
 def test_a_network_that_cannot_be_looked_into_is_refused_in_one_sentence(module: Any, code: str) -> None:
     with pytest.raises(InputError) as caught:

@@ -54,5 +54,7 @@ def test_the_stride_is_the_encoders() -> None:
     ids=["one logit", "sigmoid", "softmax", "label beside the mask"],
 )
 def test_every_ending_of_the_library_is_read(settings: dict[str, Any], names: tuple[str, ...], ending: str) -> None:
-    network = network_of(made(smp.Unet, "resnet18", encoder_weights=None, **settings))
+    network = network_of(
+        made(smp.Unet, "resnet18", encoder_depth=3, encoder_weights=None, decoder_channels=(16, 8, 8), **settings)
+    )
     assert network.names == names and network.ending == ending and network.task == "segmentation"

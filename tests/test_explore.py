@@ -57,7 +57,8 @@ def check_page(page: Any, picture: Image.Image) -> Any:
     assert set(result.layers) == {stage.label for stage in facts.stages}
     layers = {info.name: info for info in engine.answer(Layers(facts.name, run.size, picture.size))}
     assert len(_choices(facts, layers)) == len(layers)
-    for info in layers.values():
+    stages = {stage.layer for stage in facts.stages}
+    for info in [info for place, info in enumerate(layers.values()) if info.name in stages or place % 8 == 0]:
         assert engine.answer(LayerSummary(facts.name, kept, info.name, run.size)).shape
         values = engine.answer(Activation(facts.name, kept, info.name, size=run.size))
         assert values.size == np.prod(info.shape)

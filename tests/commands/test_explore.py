@@ -103,13 +103,11 @@ def test_one_of_our_networks_opens_by_its_name(given: list[Any]) -> None:
         ("mine.net:raises", "OSError: no disk"),
         ("mine.net:build --classes nix.txt", "nix.txt"),
         ("mine.net:build --weights nix.pth", "nix.pth"),
-        ("mine.net:build --pictures nix", "nix"),
     ],
 )
 def test_what_cannot_be_used_gets_one_sentence(
-    given: list[Any], words: str, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    given: list[Any], words: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.undo() if "--pictures" in words else None
     assert main(["explore", *words.split()]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1 and not given

@@ -31,6 +31,7 @@ _LAYOUT = {
         "constant_pad_nd",
     ),
 }
+_SAMPLING = ("conv", "max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool")  # how these functions begin
 _CONVOLUTIONS = {"Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Linear"}
 _FOLLOWERS = {
     *("BatchNorm", "InstanceNorm", "GroupNorm", "LayerNorm", "SyncBatchNorm", "FrozenBatchNorm", "ReLU", "LeakyReLU"),
@@ -162,6 +163,22 @@ def boxes_of(trace: Trace) -> list[Box]:
     return shortened(trace, boxes)
 
 
+def operations_between(trace: Trace) -> list[int]:
+    """Return the places of the nodes that are worth looking at and no module's own.
+
+    Operations that only lay values out differently, and those that are all there is in a module, are left out.
+
+    Args:
+        trace: one pass of the network.
+    """
+    found: list[int] = []
+    for place, call in enumerate(trace.calls):
+        worth = _worth(Part(trace, place, call.first, call.last))
+        if len(worth) > 1 or not place:
+            found += [part.first for part in worth if part.call < 0 and part.kind not in ("opaque", "unseen")]
+    return sorted(found)
+
+
 def opened(part: Part) -> tuple[Part, ...]:
     """Return what is in a part, gone through as far as there is only one thing in it; the part if nothing is."""
     parts = _worth(part)
@@ -225,7 +242,9 @@ def _open_deep(trace: Trace, cut: list[Part]) -> list[Part]:
 def _is_deep(part: Part) -> bool:
     outside = {level_of_node(part.trace, one) for one in part.sources} | part.levels
     known = [level for level in outside if level is not None]
-    inside = [level_of_node(part.trace, one) for one in range(part.first, part.last)]
+    nodes = part.trace.nodes
+    sampled = [one for one in range(part.first, part.last) if nodes[one].function.startswith(_SAMPLING)]
+    inside = [level_of_node(part.trace, one) for one in sampled]
     return bool(known) and max((level for level in inside if level is not None), default=0) > max(known) + 0.6
 
 

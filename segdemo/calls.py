@@ -100,7 +100,7 @@ def watched(network: nn.Module, listener: Listener) -> Iterator[None]:
         for module in network.modules():
             before = partial(nn.Module.register_forward_pre_hook, module, prepend=True, with_kwargs=True)
             stack.enter_context(hooked(module, before, calls.enter))
-            after = partial(nn.Module.register_forward_hook, module)  # a ScriptModule hides its own
+            after = partial(nn.Module.register_forward_hook, module, always_call=True)  # a ScriptModule hides its own
             stack.enter_context(hooked(module, after, calls.leave))
         stack.enter_context(_Functions(calls))
         yield
@@ -246,6 +246,9 @@ def _is_function(name: str) -> bool:
 
 def recording(network: nn.Module, told: Callable[[Operation], None]) -> AbstractContextManager[None]:
     """Tell a function of every operation of a network, as long as the block lasts."""
-    listener = Listener()
-    listener.ran = told  # type: ignore[method-assign]
-    return watched(network, listener)
+
+    class Told(Listener):
+        def ran(self, operation: Operation) -> None:
+            told(operation)
+
+    return watched(network, Told())

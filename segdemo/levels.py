@@ -18,6 +18,7 @@ _NO_MAPS = {
 _BY_CHANNEL_LAST = {"linear", "layer_norm", "permute", "roll"}  # of four dimensions, they leave or put channels last
 _EXTRA = (0, 1, 2, 5)  # tokens beside those of places: of the class, of distillation, four registers
 _FEW = 12  # tokens: fewer may be anything
+_OFF = 0.3  # rows and columns may be this far from whole numbers
 _NEAR = 0.15  # proportions that differ by this factor (log2) are equal
 _FAR = 0.8  # those of maps that lost a border to convolutions without padding
 
@@ -41,10 +42,9 @@ def level_of(shape: Sequence[int], batch: Sequence[int], function: str = "") -> 
     if len(sides) != 2:
         return None
     if shape[0] == batch[0] and len(shape) == 3:
-        level = _of_places(shape[1], sides)
-        return _of_places(shape[2], sides) if level is None else level
+        return _of_places((shape[1], shape[2]), sides)
     if shape[0] > batch[0] and shape[0] % batch[0] == 0:  # windows, each a batch of its own
-        return _of_places(shape[0] // batch[0] * math.prod(shape[1:-1]), sides)
+        return _of_places((shape[0] // batch[0] * math.prod(shape[1:-1]),), sides)
     return None
 
 
@@ -75,13 +75,14 @@ def _rounded(way: Sequence[int], sides: Sequence[int]) -> bool:
     return all(abs(mine - side / ratio) < 1 for side, mine in zip(sides, way, strict=True)) and min(way) > 1
 
 
-def _of_places(count: int, sides: tuple[int, ...]) -> float | None:
-    """Read a number of tokens as rows times columns of the picture's proportions."""
-    for extra in _EXTRA:
-        if count - extra < _FEW:
-            continue
-        ratio = math.sqrt(math.prod(sides) / (count - extra))
-        rows, columns = (round(side / ratio) for side in sides)
-        if rows * columns == count - extra and all(abs(side / ratio - round(side / ratio)) < 0.3 for side in sides):
-            return math.log2(ratio)
-    return None
+def _of_places(counts: tuple[int, ...], sides: tuple[int, ...]) -> float | None:
+    """Read one of some numbers of tokens as rows times columns of the picture's proportions, the one that fits best."""
+    found: list[tuple[float, float]] = []
+    for count in counts:
+        for extra in _EXTRA:
+            ratio = math.sqrt(math.prod(sides) / max(count - extra, 1))
+            exact = [side / ratio for side in sides]
+            error = max(abs(side - round(side)) for side in exact)
+            if count - extra >= _FEW and math.prod(map(round, exact)) == count - extra and error < _OFF:
+                found.append((error, math.log2(ratio)))
+    return min(found, key=lambda one: one[0])[1] if found else None

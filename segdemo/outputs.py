@@ -33,6 +33,7 @@ MASK2FORMER = (384, 384)  # height, width to which its own post-processing bring
 CONFIDENCE = 0.25  # of a box, below which ultralytics leaves it out
 OVERLAP = 0.7  # of two boxes of one class, above which ultralytics leaves the less certain out
 MOST_BOXES = 300
+EXTRA = (0, 1, 2, 5)  # tokens beside those of places: of the class, of distillation, four registers
 SAID = 240  # characters quoted of what a network raised
 
 
@@ -204,12 +205,37 @@ def _of_indices(values: Tensor, reading: Reading) -> SegmentationMap:
     return SegmentationMap(functional.one_hot(mask, count).permute(2, 0, 1).float(), "shares")
 
 
+def laid_out(tensor: Tensor, size: tuple[int, int]) -> Tensor:
+    """See what a layer put out as maps (1, C, h, w): a table of tokens (1, N, C), or maps (1, h, w, C), by proportions.
+
+    Args:
+        tensor: batch first.
+        size: (height, width) of the batch, pixels.
+
+    Returns:
+        The maps, without tokens that have no place in the picture; the tensor itself where it is neither.
+    """
+    if tensor.dim() == 3 and len(tensor) == 1 and tensor.is_floating_point():
+        grid = _of_tokens(tensor[0], size)
+        return tensor if grid is None else grid.values[None]
+    if tensor.dim() == 4 and len(tensor) == 1 and min(tensor.shape) > 0:
+        _, first, middle, last = tensor.shape
+        if not _spans((middle, last), size) and _spans((first, middle), size):
+            return tensor.permute(0, 3, 1, 2)
+    return tensor
+
+
+def laid_out_shape(shape: tuple[int, ...], size: tuple[int, int]) -> tuple[int, ...]:
+    """Return the shape, without the batch dimension, in which :func:`laid_out` shows a tensor of a shape."""
+    return tuple(laid_out(torch.empty(shape, device="meta"), size).shape[1:])
+
+
 def _of_tokens(table: Tensor, size: tuple[int, int]) -> Grid | None:
     """Lay a table of tokens (N, C) out as maps where N, or N less some leading tokens, has the batch's proportions."""
-    for extra in range(6):
+    for extra in EXTRA:
         count = len(table) - extra
         height = round((count * size[0] / size[1]) ** 0.5) if count > 0 else 0
-        if height and count % height == 0 and count > 3 and _spans((height, count // height), size):
+        if height > 1 and count % height == 0 and _spans((height, count // height), size):
             return Grid(table[extra:].T.reshape(-1, height, count // height))
     return None
 

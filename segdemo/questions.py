@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from segdemo import ambient
 from segdemo.activations import capture, run_until
+from segdemo.boxes import operations_between
 from segdemo.calls import operation_of
 from segdemo.checkpoints import card_of, measured_of, shipped
 from segdemo.engine import Bench, Engine, Question
@@ -23,7 +24,7 @@ from segdemo.leaves import parse
 from segdemo.networks import DEFAULT as DEFAULT
 from segdemo.networks import Network, Preprocessing, find
 from segdemo.opened import hollow_copy
-from segdemo.outputs import forwarding
+from segdemo.outputs import forwarding, laid_out, laid_out_shape
 from segdemo.predictions import predict, reading_of
 from segdemo.results import LayerInfo, Measured, NetworkFacts, Result, maps_of
 from segdemo.sources import OFFERED as OFFERED
@@ -65,9 +66,9 @@ class Run(Question):
 
         with (
             capture(
-                bench.module, _points(bench, outer), reduce=partial(_summarised, placement), before=before
+                bench.module, _points(bench, outer), reduce=partial(_summarised, placement, spec), before=before
             ) as layers,
-            capture(bench.module, _points(bench, inner), reduce=partial(_previewed, placement)) as previews,
+            capture(bench.module, _points(bench, inner), reduce=partial(_previewed, placement, spec)) as previews,
         ):
             prediction = predict(bench.module, spec.preprocessing, picture, self.size, reading=reading_of(spec))
         return prediction.result(
@@ -90,6 +91,8 @@ class Activation(Question):
         channel: one channel, or None for all.
         size: input size in pixels; None takes the network's own.
         step: of the training, for networks with snapshots; None is its end.
+        maps: of a network that was given, see tokens (N, C), and maps with channels last, as (C, h, w), without tokens
+            that have no place in the picture.
     """
 
     network: str
@@ -98,12 +101,16 @@ class Activation(Question):
     channel: int | None = None
     size: int | None = None
     step: int | None = None
+    maps: bool = False
 
     def answer(self, bench: Bench) -> np.ndarray:
         """Return float32, (h, w) for one channel, else the activation without the batch dimension."""
-        asked = replace(self, layer=bench.opened.layer_of(self.layer), size=bench.size, channel=None)
-        if self.channel is not None:
-            return channel_of(bench.answer(asked), self.channel, self.layer)
+        asked = replace(self, layer=bench.opened.layer_of(self.layer), size=bench.size, channel=None, maps=False)
+        if self.channel is not None or self.maps:
+            values = bench.answer(asked)
+            if self.maps and bench.spec.weights == "given":
+                values = laid_out(torch.from_numpy(values.copy())[None], _sides(bench.placement))[0].numpy()
+            return values if self.channel is None else channel_of(values, self.channel, self.layer)
         if asked != self:
             return bench.answer(asked)
         with forwarding(bench.module, bench.batch, bench.spec.title):
@@ -132,7 +139,7 @@ class LayerSummary(Question):
     def answer(self, bench: Bench) -> Summary:
         """Summarise the layer's activation."""
         values = bench.answer(Activation(self.network, self.picture, self.layer, None, self.size, self.step))
-        return _summarised(bench.placement, torch.from_numpy(values.copy())[None])
+        return _summarised(bench.placement, bench.spec, torch.from_numpy(values.copy())[None])
 
 
 @dataclass(frozen=True)
@@ -166,7 +173,8 @@ class ChannelScores(Question):
         Raises:
             InputError: ``point_outside``; ``class_everywhere`` where there is nothing to compare a class with.
         """
-        maps = maps_of(bench.answer(Activation(self.network, self.picture, self.layer, None, self.size, self.step)))
+        asked = Activation(self.network, self.picture, self.layer, None, self.size, self.step, maps=True)
+        maps = maps_of(bench.answer(asked))
         result = bench.answer(Run(self.network, self.picture, bench.size, self.step))
         size = maps.shape[2], maps.shape[1]
         index = result.class_at(self.point)
@@ -190,7 +198,9 @@ class ChannelScores(Question):
 
 @dataclass(frozen=True)
 class Layers(Question):
-    """Ask for every module call of a network in the order in which they finish; nothing is computed for it.
+    """Ask for every module call of a network, and the operations between modules, in the order in which they finish.
+
+    Nothing is computed for it.
 
     Args:
         network: its name.
@@ -209,15 +219,24 @@ class Layers(Question):
         spec = bench.spec
         width, height = place(self.picture_size or (bench.size, bench.size), spec.preprocessing, bench.size).padded
         shape = 1, spec.preprocessing.channels, height, width
-        if spec.weights == "given":
-            found = _trace(bench, shape)
+        given = spec.weights == "given"
+        if given:
+            trace = _trace(bench, shape)
         else:
             with ambient.plain(), torch.device("meta"):
-                found = trace_network(spec.build(len(spec.classes)).eval(), torch.empty(shape))
-        layers = [LayerInfo(key, call.kind, shape[1:]) for call in found.modules() for key, shape in call.shapes]
-        between = {stage.layer for stage in spec.every_stage() if stage.kind == "operation"}
-        nodes = [LayerInfo(node.layer, node.function, node.shape[1:]) for node in found.nodes if node.layer in between]
-        return (*layers, *nodes)
+                trace = trace_network(spec.build(len(spec.classes)).eval(), torch.empty(shape))
+
+        def seen(shape: tuple[int, ...]) -> tuple[int, ...]:
+            return laid_out_shape(shape, (height, width)) if given else shape[1:]
+
+        modules = (
+            (call.last, LayerInfo(key, call.kind, seen(shape)))
+            for call in trace.modules()
+            for key, shape in call.shapes
+        )
+        nodes = ((place + 1, trace.nodes[place]) for place in operations_between(trace))
+        operations = ((end, LayerInfo(node.layer, node.function, seen(node.shape), "operation")) for end, node in nodes)
+        return tuple(info for _, info in sorted((*operations, *modules), key=lambda ended: ended[0]))
 
 
 @dataclass(frozen=True)
@@ -367,13 +386,20 @@ def _grey(module: nn.Module, rule: Preprocessing, size: tuple[int, int]) -> Tens
     return torch.full((1, rule.channels, height, width), 0.5, device=ambient.device_of(module))
 
 
-def _summarised(placement: Placement, tensor: Tensor) -> Summary:
+def _summarised(placement: Placement, spec: Network, tensor: Tensor) -> Summary:
     """Summarise what a layer put out, on whatever device."""
+    tensor = laid_out(tensor, _sides(placement)) if spec.weights == "given" else tensor
     return summarise(tensor.float().cpu(), _part(placement, tensor))
 
 
-def _previewed(placement: Placement, tensor: Tensor) -> Preview:
+def _previewed(placement: Placement, spec: Network, tensor: Tensor) -> Preview:
+    tensor = laid_out(tensor, _sides(placement)) if spec.weights == "given" else tensor
     return preview(tensor.float().cpu(), _part(placement, tensor))
+
+
+def _sides(placement: Placement) -> tuple[int, int]:
+    """Return (height, width) of the batch, pixels."""
+    return placement.padded[1], placement.padded[0]
 
 
 def _part(placement: Placement, tensor: Tensor) -> tuple[int, int] | None:

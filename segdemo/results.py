@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -60,17 +60,19 @@ class ClassShare:
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """One call of one module.
+    """One call of one module, or one operation between modules.
 
     Args:
         name: dotted name, with ``:2`` and so on from the second call, and ``[leaf]`` for one tensor of several.
-        type: the module's class, for example ``"Conv2d"``.
+        type: the module's class, for example ``"Conv2d"``, or the function, ``"add"``.
         shape: of what it puts out, without the batch dimension.
+        kind: which of the two it is.
     """
 
     name: str
     type: str
     shape: tuple[int, ...]
+    kind: Literal["module", "operation"] = "module"
 
 
 @dataclass(frozen=True)

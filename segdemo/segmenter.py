@@ -133,7 +133,8 @@ class Segmenter:
             size: input size in pixels; None takes the network's own.
             picture_size: (width, height) in pixels of a picture, which decides the shapes; None stands for a square.
         """
-        return self._ask(Layers(self.spec.name, self._size(size), picture_size, self.step))
+        listed = self._ask(Layers(self.spec.name, self._size(size), picture_size, self.step))
+        return tuple(info for info in listed if info.kind == "module")
 
     def layer_of(self, layer: str | nn.Module) -> str:
         """Return the dotted name for a stage's label, or for itself if it is one, as :meth:`layers` writes it.

@@ -285,9 +285,9 @@ def _overlap(one: Tensor, other: Tensor) -> bool:
 
 
 def _span(tensor: Tensor) -> tuple[int, int]:
-    start = tensor.storage_offset()
+    start = int(tensor.storage_offset())
     steps = (max(size - 1, 0) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
-    return start, start + sum(steps) + 1
+    return start, start + int(sum(steps)) + 1
 
 
 def _largest(shapes: Iterable[tuple[int, ...]]) -> tuple[int, ...]:

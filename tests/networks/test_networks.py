@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from torch import Tensor, nn
 import segdemo.networks
 from segdemo import checkpoints
 from segdemo.errors import InputError
+from segdemo.figure import figure_of, links
 from segdemo.networks import DEFAULT, NETWORKS, Network, Stage, find
 from segdemo.networks.classes import COLOURS, VOC, declare
+from segdemo.trace import trace_network
 
 # How people without red, green or blue cones see colours: matrices for linear RGB at severity 1.0.
 # Source: Machado, Oliveira, Fernandes 2009, "A Physiologically-based Model for Simulation of Color Vision Deficiency",
@@ -154,6 +157,52 @@ def test_stages_of_the_figure_run_in_the_order_of_their_inputs(spec: Network) ->
     for stage in spec.every_stage():
         for earlier in stage.inputs + stage.skips:
             assert order.index(earlier) < order.index(stage.label), f"{earlier} runs after {stage.label}"
+
+
+def untrue_edges(spec: Network) -> list[str]:
+    """Say where the declared figure differs from what a traced pass of the network shows."""
+    side = spec.preprocessing.sizes[0]
+    trace = trace_network(build(spec), torch.zeros(1, spec.preprocessing.channels, side, side))
+    outer = {stage.layer: stage.label for stage in spec.stages}
+    drawn = {stage.label: stage for stage in figure_of(trace, outer).stages}
+    wrong = [
+        f"{stage.label}: {kind} {declared}, traced {traced}"
+        for stage in spec.stages
+        for kind, declared, traced in (
+            ("inputs", stage.inputs, tuple(one for one in drawn[stage.label].inputs if one != "input")),
+            ("skips", stage.skips, drawn[stage.label].skips),
+        )
+        if set(declared) != set(traced)
+    ]
+    for parent in spec.stages:
+        inside = {stage.layer: stage.label for stage in parent.inside}
+        traced_inside = links(trace, {**outer, **inside}.keys() - {parent.layer})
+        for stage in parent.inside:
+            fed_by = {inside.get(one) for one in traced_inside[stage.layer]}
+            wrong += [f"{stage.label}: from {one}" for one in stage.inputs + stage.skips if one not in fed_by]
+    return wrong
+
+
+@every
+def test_every_arrow_of_the_declared_figure_is_one_of_the_network(spec: Network) -> None:
+    assert untrue_edges(spec) == []
+
+
+def test_arrows_that_the_network_does_not_have_are_found() -> None:
+    unet = find("unet")
+    first = tuple(replace(stage, skips=("Encoder 1",) if stage.skips else ()) for stage in unet.stages)
+    assert len(untrue_edges(replace(unet, stages=first))) == 3  # but for Decoder 1, whose skip it is
+    swapped = tuple(replace(stage, inputs=stage.skips, skips=stage.inputs) for stage in unet.stages[5:9])
+    assert len(untrue_edges(replace(unet, stages=unet.stages[:5] + swapped + unet.stages[9:]))) == 8
+    astray = [
+        replace(stage, inside=tuple(replace(one, inputs=(stage.inside[-1].label,)) for one in stage.inside[:1]))
+        for stage in unet.stages
+        if stage.inside
+    ]
+    for stage in astray[:4]:
+        assert untrue_edges(
+            replace(unet, stages=tuple(stage if one.label == stage.label else one for one in unet.stages))
+        )
 
 
 @every

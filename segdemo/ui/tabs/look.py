@@ -115,11 +115,15 @@ class Look:
 
 
 def _choices(facts: NetworkFacts, layers: dict[str, LayerInfo]) -> list[tuple[str, str]]:
-    """Return (what is read, label or dotted name) for the stages and then for every other module call."""
+    """Return (what is read, label or dotted name) for the stages and then for every other module call.
+
+    Operations that are no stage are left to the figure: there are many, and their place says what they are.
+    """
 
     def words(name: str) -> str:
         return f"{layers[name].type} · {' × '.join(map(str, layers[name].shape))}"
 
     stages = {stage.layer: stage.label for stage in facts.every_stage()}
     labelled = [(f"{label} — {layer} · {words(layer)}", label) for layer, label in stages.items()]
-    return labelled + [(f"{name} · {words(name)}", name) for name in layers if name not in stages]
+    others = [name for name, info in layers.items() if name not in stages and info.kind == "module"]
+    return labelled + [(f"{name} · {words(name)}", name) for name in others]

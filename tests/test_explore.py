@@ -51,7 +51,8 @@ def check_page(page: Any, picture: Image.Image) -> Any:
     engine = page.engine
     facts = engine.answer(Catalogue())[0]
     kept = engine.keep(picture)
-    run = Run(facts.name, kept, SIDE if SIDE in facts.sizes else facts.size)
+    side = SIDE if SIDE in facts.sizes else facts.size
+    run = Run(facts.name, kept, side)
     result = engine.answer(run)
     assert result.mask.shape == picture.size[::-1] and not result.notes
     assert set(result.layers) == {stage.label for stage in facts.stages}
@@ -62,7 +63,7 @@ def check_page(page: Any, picture: Image.Image) -> Any:
         assert engine.answer(LayerSummary(facts.name, kept, info.name, run.size)).shape
         values = engine.answer(Activation(facts.name, kept, info.name, size=run.size))
         assert values.size == np.prod(info.shape)
-    drawn = payload(engine, Figure(facts.name, run.size, None, run, None), lambda content, name: name)
+    drawn = payload(engine, Figure(facts.name, side, None, run, None), lambda content, name: name)
     assert all(box["thumbnail"] for box in drawn["boxes"])
     return facts
 

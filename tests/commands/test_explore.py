@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ number = 3
 
 
 @pytest.fixture
-def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[tuple[tuple[Any, ...], dict[str, Any]]]]:
     """What the page was opened with; the code is in the folder that is worked in."""
     calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
     monkeypatch.setattr(exploring, "explore", lambda *arguments, **settings: calls.append((arguments, settings)))
@@ -50,7 +51,7 @@ def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[tuple[A
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "__init__.py").touch()
     (tmp_path / "mine" / "net.py").write_text(CODE, "utf-8")
-    yield calls  # type: ignore[misc]
+    yield calls
     for name in ("mine", "mine.net", "net"):
         sys.modules.pop(name, None)
 

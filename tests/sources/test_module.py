@@ -66,7 +66,7 @@ def test_a_network_that_takes_one_square_alone_is_given_that(noise: Image.Image)
 
 
 def test_the_module_is_left_as_it_came() -> None:
-    module = Small().train()
+    module: Any = Small().train()
     hooked: list[int] = []
     module.down.register_forward_hook(lambda *_: hooked.append(1))
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
@@ -78,7 +78,8 @@ def test_the_module_is_left_as_it_came() -> None:
 
 
 def test_answers_of_a_network_with_hooks_of_its_authors_own_are_remembered(noise: Image.Image) -> None:
-    module, passes = made(Small), []
+    module: Any = made(Small)
+    passes: list[int] = []
     module.register_forward_hook(lambda *_: passes.append(1))
     segmenter = Segmenter(module)
     first = segmenter.run(noise, 64)

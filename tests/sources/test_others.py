@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from types import ModuleType
@@ -19,9 +20,8 @@ from tests.sources.conftest import made
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 def test_a_unet_of_monai_is_taken_for_any_module(noise: Image.Image) -> None:
-    from monai.networks.nets import BasicUNet
-
-    segmenter = Segmenter(made(BasicUNet, spatial_dims=2, in_channels=1, out_channels=2, features=(4, 4, 8, 8, 16, 4)))
+    unet: Any = importlib.import_module("monai.networks.nets").BasicUNet
+    segmenter = Segmenter(made(unet, spatial_dims=2, in_channels=1, out_channels=2, features=(4, 4, 8, 8, 16, 4)))
     assert segmenter.spec.preprocessing.channels == 1 and segmenter.run(noise, 64).mask.shape == (50, 70)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import numpy as np
 import timm
 import torch
@@ -16,7 +19,7 @@ from tests.sources.conftest import made
 def test_a_classifier_is_fed_as_its_configuration_says(noise: Image.Image) -> None:
     module = made(timm.create_model, "test_resnet", pretrained=False)
     segmenter = Segmenter(module)
-    rule, told = segmenter.spec.preprocessing, timm.data.resolve_model_data_config(module)
+    rule, told = segmenter.spec.preprocessing, import_module("timm.data").resolve_model_data_config(module)
     assert (rule.mean, rule.std, rule.size) == (told["mean"], told["std"], told["input_size"][-1])
     assert segmenter.spec.title == "test_resnet" and segmenter.spec.guesses == ()
     answer = segmenter.run(noise).answer
@@ -30,7 +33,7 @@ def test_a_transformer_is_given_its_one_size() -> None:
 
 
 def test_a_list_of_features_is_shown_by_its_largest_map() -> None:
-    module = made(timm.create_model, "test_resnet", pretrained=False, features_only=True)
+    module: Any = made(timm.create_model, "test_resnet", pretrained=False, features_only=True)
     largest = module.feature_info.channels()[0]
     network = network_of(module)
     assert len(network.classes) == largest and "classes" in network.guesses

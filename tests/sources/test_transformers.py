@@ -35,7 +35,8 @@ def segformer(**settings: Any) -> torch.nn.Module:
 
 
 def swin() -> Any:
-    return T.SwinConfig(
+    config: Any = T.SwinConfig
+    return config(
         image_size=64,
         embed_dim=8,
         depths=[1, 1, 1, 1],

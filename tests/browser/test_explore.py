@@ -34,7 +34,7 @@ def test_the_page_opens_on_a_module_and_shows_every_box_its_channels_and_its_gue
     page = new_page()
     opened = segdemo.explore(Ladder(), ["sea", "land", "sky"], block=False)
     try:
-        page.goto(opened.local_url)
+        page.goto(str(opened.local_url))
         expect(page.locator("#status")).to_contain_text("Ladder at 320 px", timeout=2 * PATIENCE)
         boxes = page.locator("#figure .node[data-label]")
         expect(boxes.first).to_be_visible()
@@ -42,7 +42,7 @@ def test_the_page_opens_on_a_module_and_shows_every_box_its_channels_and_its_gue
         expect(page.locator("#segmentation")).to_contain_text("land")
         for label in boxes.evaluate_all("nodes => nodes.map((node) => node.dataset.label)"):
             page.locator(f'#figure .node[data-label="{label}"]').click()
-            expect(page.locator("#channels h3").first).to_contain_text(label)
+            expect(page.locator("#channels .sheet-card")).to_contain_text(label)
         assert page.locator("#figure .node image").count() or page.locator("#figure image").count()
     finally:
         opened.close()

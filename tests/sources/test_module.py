@@ -66,15 +66,17 @@ def test_a_network_that_takes_one_square_alone_is_given_that(noise: Image.Image)
 
 
 def test_the_module_is_left_as_it_came() -> None:
-    module: Any = Small().train()
+    module = Small().train()
+    down: Any = module.down
+    deep: Any = module.deep
     hooked: list[int] = []
-    module.down.register_forward_hook(lambda *_: hooked.append(1))
+    down.register_forward_hook(lambda *_: hooked.append(1))
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     segmenter = Segmenter(module)
     segmenter.run(Image.new("RGB", (40, 30)), 64)
-    assert segmenter.network is module and module.training and module.down.training
+    assert segmenter.network is module and module.training and down.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
-    assert len(module.down._forward_hooks) == 1 and not module.deep._forward_hooks and hooked
+    assert len(down._forward_hooks) == 1 and not deep._forward_hooks and hooked
 
 
 def test_answers_of_a_network_with_hooks_of_its_authors_own_are_remembered(noise: Image.Image) -> None:

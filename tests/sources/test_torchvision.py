@@ -9,7 +9,7 @@ import torchvision
 from PIL import Image
 from torch.nn import functional as F
 
-from segdemo import InputError, LocalEngine, Segmenter
+from segdemo import LocalEngine, Segmenter
 from segdemo.images import to_batch
 from segdemo.questions import Catalogue, Layers, Run
 from segdemo.sources import OFFERED, network_of
@@ -86,11 +86,3 @@ def test_what_is_offered_untrained_is_built_only_when_asked_for(
         ]
     finally:
         engine.close()
-
-
-def test_a_detector_is_refused_by_what_it_returns() -> None:
-    module = made(
-        torchvision.models.detection.ssdlite320_mobilenet_v3_large, weights=None, weights_backbone=None, num_classes=3
-    )
-    with pytest.raises(InputError, match="boxes"):
-        network_of(module)

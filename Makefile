@@ -66,11 +66,11 @@ $(VENV)/.app: requirements.txt | $(BIN)/python
 	@echo "Installing requirements.txt into $(VENV); the first time this takes some minutes."
 	@$(PIP) --quiet -r $< && touch $@
 
-$(VENV)/.dev: requirements-dev.txt $(VENV)/.app
-	@echo "Installing requirements-dev.txt into $(VENV)."
-	@$(PIP) --quiet -r $< && touch $@
+$(VENV)/.dev: requirements-dev.txt requirements-sources.txt $(VENV)/.app
+	@echo "Installing requirements-dev.txt and requirements-sources.txt into $(VENV)."
+	@$(PIP) --quiet -r requirements-dev.txt -r requirements-sources.txt && touch $@
 
 # ">=1.2" becomes "==1.2" for what the app needs; what the tests need stays as it is.
-$(VENV)-oldest/.dev: requirements.txt requirements-dev.txt | $(VENV)-oldest/bin/python
+$(VENV)-oldest/.dev: requirements.txt requirements-dev.txt requirements-sources.txt | $(VENV)-oldest/bin/python
 	@sed -nE 's/^([a-z-]+)>=([0-9.]+).*/\1==\2/p' requirements.txt > $(@D)/oldest.txt
-	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet --no-input -r requirements-dev.txt -c $(@D)/oldest.txt && touch $@
+	@$(@D)/bin/python -m pip --disable-pip-version-check install --quiet --no-input -r requirements-dev.txt -r requirements-sources.txt -c $(@D)/oldest.txt && touch $@

@@ -4,7 +4,8 @@
 safely, ``pictures`` reads any picture and ``images`` turns it into a batch, ``activations`` records what layers put out
 and ``summaries`` reduces it to figures and thumbnails. An ``engine`` answers ``questions`` about all this, with
 ``results`` that are complete without a page; ``segmenter`` is its friendly face. ``rendering`` draws arrays honestly,
-``evaluation`` measures, and ``ui`` is the page.
+``evaluation`` measures, and ``ui`` is the page. ``sources`` takes networks from elsewhere, ``outputs`` reads whatever
+they return, and ``exploring`` opens the page on one.
 """
 
 from __future__ import annotations
@@ -16,16 +17,30 @@ if TYPE_CHECKING:
     from segdemo.activations import capture, replace
     from segdemo.engine import Cancelled, LocalEngine
     from segdemo.errors import InputError
-    from segdemo.networks import NETWORKS
+    from segdemo.exploring import explore
+    from segdemo.networks import NETWORKS, Preprocessing
     from segdemo.results import Result
     from segdemo.segmenter import Segmenter
 
 __version__ = "0.1.0"
-__all__ = ["NETWORKS", "Cancelled", "InputError", "LocalEngine", "Result", "Segmenter", "capture", "replace"]
+__all__ = [
+    "NETWORKS",
+    "Cancelled",
+    "InputError",
+    "LocalEngine",
+    "Preprocessing",
+    "Result",
+    "Segmenter",
+    "capture",
+    "explore",
+    "replace",
+]
 
 _HOMES = {
     "NETWORKS": "networks",
+    "Preprocessing": "networks",
     "InputError": "errors",
+    "explore": "exploring",
     "Result": "results",
     "Segmenter": "segmenter",
     "Cancelled": "engine",

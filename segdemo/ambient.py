@@ -69,6 +69,13 @@ def passing(network: nn.Module, *, grad: bool = False) -> Iterator[None]:
                 module.training = True
 
 
+@contextmanager
+def passing_hollow() -> Iterator[None]:
+    """Hold still what decides the shapes of a pass on PyTorch's meta device, which computes nothing."""
+    with plain(), alone_after_fork(), torch.no_grad():
+        yield
+
+
 def check_weights(network: nn.Module) -> None:
     """Refuse a network whose weights are not float32 numbers.
 

@@ -65,7 +65,7 @@ def path_of(spec: Network, step: int | None = None) -> Path:
 def card_of(spec: Network) -> str:
     """Return the model card of a network, Markdown, without its pictures; empty where there is none."""
     path = folder() / f"{spec.name}.md"
-    if not path.is_file():
+    if spec.weights != "checkpoint" or not path.is_file():
         return ""
     return "\n".join(line for line in path.read_text("utf-8").splitlines() if not line.startswith("!["))
 
@@ -89,6 +89,8 @@ def shipped(spec: Network) -> Shipped:
     Raises:
         InputError: ``manifest_unreadable``, when there is no such file, or it is damaged.
     """
+    if spec.weights != "checkpoint":
+        return Shipped()
     path = folder() / MANIFEST
     try:
         entry = json.loads(path.read_text("utf-8")).get(spec.name)

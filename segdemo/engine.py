@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from segdemo import ambient
 from segdemo.cache import Cache, freeze, size_of
+from segdemo.errors import Cancelled as Cancelled
 from segdemo.errors import InputError
 from segdemo.images import Placement, check_input_size, to_batch
 from segdemo.networks import NETWORKS, Network, find
@@ -38,10 +39,6 @@ BAND = 256  # rows of a picture hashed at a time
 POLL = 0.05  # seconds between two looks at whether an answer is still wanted
 
 ShouldContinue = Callable[[], bool]
-
-
-class Cancelled(Exception):
-    """The answer was no longer wanted, and the work on it stopped before its end."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The one error whose text is meant for a person."""
+"""The one error whose text is meant for a person, and the end of work that nobody waits for."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ class InputError(ValueError):
         """Pickle the finished text; a process pool waits for ever for an error that cannot be unpickled."""
         state = {**self.__dict__, "values": {name: _portable(value) for name, value in self.values.items()}}
         return _restored, (type(self), str(self)), state
+
+
+class Cancelled(Exception):
+    """The answer was no longer wanted, and the work on it stopped before its end."""
 
 
 def _restored(kind: type[InputError], text: str) -> InputError:

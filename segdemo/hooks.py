@@ -86,10 +86,21 @@ def _without_ours(module: nn.Module, protocol: Any) -> Any:
     return (*reduced[:2], state, *reduced[3:])
 
 
-def is_changed(network: nn.Module) -> bool:
-    """Whether hooks other than those that only record hang on a network: then it may put out anything."""
+def is_changed(network: nn.Module, known: frozenset[int] = frozenset()) -> bool:
+    """Whether hooks other than those that only record hang on a network: then it may put out anything.
+
+    Args:
+        network: the network.
+        known: hooks that belong to it, as :func:`foreign_hooks` found them.
+    """
+    ours = (hook for module in network.modules() for hook in _hooks_of(module) if isinstance(hook, Hook))
+    return any(hook.changes for hook in ours) or not foreign_hooks(network) <= known
+
+
+def foreign_hooks(network: nn.Module) -> frozenset[int]:
+    """Return what tells the hooks on a network that are none of ours from others."""
     hooks = (hook for module in network.modules() for hook in _hooks_of(module))
-    return any(not isinstance(hook, Hook) or hook.changes for hook in hooks)
+    return frozenset(id(hook) for hook in hooks if not isinstance(hook, Hook))
 
 
 @contextmanager

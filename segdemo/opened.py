@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -12,7 +13,7 @@ from segdemo import ambient, checkpoints
 from segdemo.activations import names_of, short_key
 from segdemo.calls import operation_of
 from segdemo.errors import InputError
-from segdemo.hooks import is_changed
+from segdemo.hooks import foreign_hooks, is_changed
 from segdemo.leaves import parse
 from segdemo.networks import Network
 
@@ -27,6 +28,7 @@ class Opened:
         module: in evaluation mode, unless somebody changed it.
         trained: False when the weights are random.
         fingerprint: of the module as it was made; see :meth:`changed`.
+        hooks: those that its author had hung on it before.
     """
 
     spec: Network
@@ -34,6 +36,7 @@ class Opened:
     module: nn.Module
     trained: bool
     fingerprint: tuple[object, ...] = ()
+    hooks: frozenset[int] = frozenset()
 
     @property
     def nbytes(self) -> int:
@@ -43,7 +46,7 @@ class Opened:
     @property
     def changed(self) -> bool:
         """Whether somebody changed modules or weights, or hung something on it that changes what it puts out."""
-        return self.fingerprint != fingerprint_of(self.module) or is_changed(bare(self.module))
+        return self.fingerprint != fingerprint_of(self.module) or is_changed(bare(self.module), self.hooks)
 
     def layer_of(self, layer: str | nn.Module) -> str:
         """Return the dotted name for a stage's label, or for itself if it is one, as questions name layers.
@@ -86,6 +89,10 @@ def open_network(spec: Network, step: int | None = None) -> Opened:
     Raises:
         InputError: no such step, or its checkpoint is missing or altered.
     """
+    if spec.weights == "given":  # somebody else's: it is left as it is
+        checkpoints.sha256_of(spec, step)
+        module = spec.build(len(spec.classes))
+        return Opened(spec, step, module, True, fingerprint_of(module), foreign_hooks(bare(module)))
     with ambient.making():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # an untrained network, too, shows everybody the same
@@ -99,6 +106,22 @@ def bare(network: nn.Module) -> nn.Module:
     """Return the network that was compiled, if one was: to look inside, it has to run as it was."""
     inner = getattr(network, "_orig_mod", network)
     return inner if isinstance(inner, nn.Module) else network
+
+
+def hollow_copy(network: nn.Module) -> nn.Module | None:
+    """Return a copy whose weights have no values and take no memory, None of a network that cannot be copied."""
+    network = bare(network)
+    with torch.inference_mode(False), torch.no_grad():
+        hollow: dict[int, object] = {
+            id(tensor): nn.Parameter(torch.empty_like(tensor, device="meta"), tensor.requires_grad)
+            for tensor in network.parameters()
+        }
+        hollow |= {id(tensor): torch.empty_like(tensor, device="meta") for tensor in network.buffers()}
+        try:
+            copied: nn.Module = copy.deepcopy(network, hollow)
+        except Exception:  # code of a stranger
+            return None
+    return copied.eval()
 
 
 def fingerprint_of(network: nn.Module) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ from torch import Tensor, nn
 from segdemo import ambient
 from segdemo.images import Placement, check_input_size, to_batch, to_picture
 from segdemo.networks.network import Network, Preprocessing
+from segdemo.notes import Note
+from segdemo.outputs import ClassScores, Ending, Output, Reading, forwarding, read
 from segdemo.results import Result
-from segdemo.summaries import Preview, Summary, as_maps
+from segdemo.summaries import Preview, Summary
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Prediction:
         placement: where the picture lies in the batch.
         size: input size, pixels.
         seconds: duration of the forward pass.
+        extent: (columns, rows) of the logits that the picture takes where these are no whole numbers; None is all.
+        ending: ``"shares"`` where the values are in proportion to the probabilities, and no logits.
     """
 
     logits: Tensor
@@ -34,6 +39,8 @@ class Prediction:
     placement: Placement
     size: int
     seconds: float
+    extent: tuple[float, float] | None = None
+    ending: Ending = "logits"
 
     def result(
         self,
@@ -67,11 +74,28 @@ class Prediction:
             previews=previews or {},
             seconds=self.seconds,
             task=spec.task,
+            extent=self.extent,
+            ending=self.ending,
+            notes=notes_on(self.logits),
         )
+
+    @property
+    def probabilities(self) -> Tensor:
+        """The probability of each class, (K, h, w) float32 in [0, 1], at the size that the picture has in the batch."""
+        values = self.logits
+        if self.extent is not None:  # the whole map, enlarged to the batch, less the padding
+            width, height = self.placement.resized
+            values = _sampled(values, self.extent, (width, height))
+        return values.softmax(0) if self.ending == "logits" else values / values.sum(0).clamp_min(1e-12)
 
 
 def predict(
-    module: nn.Module, preprocessing: Preprocessing, picture: Image.Image, size: int | None = None
+    module: nn.Module,
+    preprocessing: Preprocessing,
+    picture: Image.Image,
+    size: int | None = None,
+    *,
+    reading: Reading | None = None,
 ) -> Prediction:
     """Run a network on a picture, in the modes and with the gradients that the caller has set.
 
@@ -80,19 +104,82 @@ def predict(
         preprocessing: its preprocessing.
         picture: PIL, RGB, 8 bits.
         size: input size in pixels; None takes the preprocessing's own.
+        reading: how its output is to be read.
 
     Raises:
-        InputError: the input size does not suit the network.
+        InputError: the input size does not suit the network; it raises, or what it returns cannot be read.
     """
+    reading = reading or Reading()
     batch, placement = to_batch(picture, preprocessing, size)
     batch = batch.to(ambient.device_of(module))
     started = time.perf_counter()
-    logits: Tensor = module(batch)
+    with forwarding(module, batch, reading.title):
+        returned = module(batch)
     seconds = time.perf_counter() - started
-    width, height = placement.resized
-    return Prediction(
-        as_maps(logits)[:, :height, :width].float(), batch, placement, check_input_size(preprocessing, size), seconds
+    output = read(returned, (batch.shape[2], batch.shape[3]), reading)
+    logits, extent = _on_picture(output, placement)
+    return Prediction(logits, batch, placement, check_input_size(preprocessing, size), seconds, extent, output.ending)
+
+
+def reading_of(spec: Network) -> Reading:
+    """Return how the output of a network is to be read."""
+    return Reading(spec.title, len(spec.classes), spec.ending)
+
+
+def notes_on(logits: Tensor) -> tuple[Note, ...]:
+    """Say what should be known of an output that can be shown, but not trusted."""
+    share = 1 - float(logits.isfinite().float().mean())
+    if not share:
+        return ()
+    return (
+        Note(
+            "output_not_finite",
+            "{percent} % of what the network returned is NaN or infinite: the answer means nothing there. The layer in "
+            "which it begins is marked in the figure.",
+            {"percent": f"{100 * share:.3g}"},
+        ),
     )
+
+
+def _on_picture(output: Output, placement: Placement) -> tuple[Tensor, tuple[float, float] | None]:
+    """Return the part of an output that the picture takes, and how much of that it takes where that is not all.
+
+    A map in a resolution of its own is not resized here: results do so once, from its own values to the picture.
+    """
+    if isinstance(output, ClassScores):
+        return output.values.reshape(-1, 1, 1), None
+    values = output.values
+    if (values.shape[2], values.shape[1]) == placement.padded:
+        return values[:, : placement.resized[1], : placement.resized[0]], None
+    if placement.padded == placement.resized:
+        return values, None
+    columns, rows = (
+        cells * share for cells, share in zip((values.shape[2], values.shape[1]), placement.valid, strict=True)
+    )
+    return values[:, : math.ceil(rows) + 1, : math.ceil(columns) + 1], (columns, rows)
+
+
+def _sampled(values: Tensor, extent: tuple[float, float], size: tuple[int, int]) -> Tensor:
+    """Interpolate the part of maps (K, h, w) that ``extent`` says, bilinear with half-pixel centres, to a size.
+
+    Args:
+        values: the maps.
+        extent: (columns, rows) from the top left.
+        size: (width, height) wanted.
+    """
+    for axis, cells, length in ((2, extent[0], size[0]), (1, extent[1], size[1])):
+        last = values.shape[axis] - 1
+        places = (torch.arange(length, device=values.device) + 0.5) * (cells / length) - 0.5
+        places = places.clamp_(0, last)
+        first = places.long()
+        shape = [1, 1, 1]
+        shape[axis] = length
+        values = torch.lerp(
+            values.index_select(axis, first),
+            values.index_select(axis, (first + 1).clamp_(max=last)),
+            (places - first).view(shape),
+        )
+    return values
 
 
 class Predictor:
@@ -120,5 +207,7 @@ class Predictor:
             ambient.passing(self._module),
             torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16),
         ):
-            prediction = predict(self._module, self._spec.preprocessing, picture, self._size)
+            prediction = predict(
+                self._module, self._spec.preprocessing, picture, self._size, reading=reading_of(self._spec)
+            )
         return prediction.result(self._spec)

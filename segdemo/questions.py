@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,15 +14,20 @@ from torch import Tensor, nn
 from segdemo import ambient
 from segdemo.activations import capture, run_until
 from segdemo.boxes import operations_between
+from segdemo.calls import operation_of
 from segdemo.checkpoints import card_of, measured_of, shipped
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
 from segdemo.figure import Figure, figure_of
 from segdemo.images import Placement, place, whole
+from segdemo.leaves import parse
 from segdemo.networks import DEFAULT as DEFAULT
 from segdemo.networks import Network, Preprocessing, find
-from segdemo.predictions import predict
+from segdemo.opened import hollow_copy
+from segdemo.outputs import forwarding, laid_out, laid_out_shape
+from segdemo.predictions import predict, reading_of
 from segdemo.results import LayerInfo, Measured, NetworkFacts, Result, maps_of
+from segdemo.sources import OFFERED as OFFERED
 from segdemo.summaries import Preview, Summary, preview, summarise
 from segdemo.trace import Trace, trace_network
 
@@ -59,16 +65,18 @@ class Run(Question):
             bench.report(min(done, total), total)
 
         with (
-            capture(bench.module, outer, reduce=partial(_summarised, placement), before=before) as layers,
-            capture(bench.module, inner, reduce=partial(_previewed, placement)) as previews,
+            capture(
+                bench.module, _points(bench, outer), reduce=partial(_summarised, placement, spec), before=before
+            ) as layers,
+            capture(bench.module, _points(bench, inner), reduce=partial(_previewed, placement, spec)) as previews,
         ):
-            prediction = predict(bench.module, spec.preprocessing, picture, self.size)
+            prediction = predict(bench.module, spec.preprocessing, picture, self.size, reading=reading_of(spec))
         return prediction.result(
             spec,
             trained=bench.opened.trained,
             step=self.step,
-            layers={label: layers[layer] for layer, label in outer.items()},
-            previews={label: previews[layer] for layer, label in inner.items()},
+            layers=_by_label(layers, outer),
+            previews=_by_label(previews, inner),
         )
 
 
@@ -83,6 +91,8 @@ class Activation(Question):
         channel: one channel, or None for all.
         size: input size in pixels; None takes the network's own.
         step: of the training, for networks with snapshots; None is its end.
+        maps: of a network that was given, see tokens (N, C), and maps with channels last, as (C, h, w), without tokens
+            that have no place in the picture.
     """
 
     network: str
@@ -91,15 +101,21 @@ class Activation(Question):
     channel: int | None = None
     size: int | None = None
     step: int | None = None
+    maps: bool = False
 
     def answer(self, bench: Bench) -> np.ndarray:
         """Return float32, (h, w) for one channel, else the activation without the batch dimension."""
-        asked = replace(self, layer=bench.opened.layer_of(self.layer), size=bench.size, channel=None)
-        if self.channel is not None:
-            return channel_of(bench.answer(asked), self.channel, self.layer)
+        asked = replace(self, layer=bench.opened.layer_of(self.layer), size=bench.size, channel=None, maps=False)
+        if self.channel is not None or self.maps:
+            values = bench.answer(asked)
+            if self.maps and bench.spec.weights == "given":
+                values = laid_out(torch.from_numpy(values.copy())[None], _sides(bench.placement))[0].numpy()
+            return values if self.channel is None else channel_of(values, self.channel, self.layer)
         if asked != self:
             return bench.answer(asked)
-        return run_until(bench.module, bench.batch, self.layer, bench.check)[0].float().contiguous().cpu().numpy()
+        with forwarding(bench.module, bench.batch, bench.spec.title):
+            values = run_until(bench.module, bench.batch, self.layer, bench.check)
+        return values[0].float().contiguous().cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -123,7 +139,7 @@ class LayerSummary(Question):
     def answer(self, bench: Bench) -> Summary:
         """Summarise the layer's activation."""
         values = bench.answer(Activation(self.network, self.picture, self.layer, None, self.size, self.step))
-        return _summarised(bench.placement, torch.from_numpy(values.copy())[None])
+        return _summarised(bench.placement, bench.spec, torch.from_numpy(values.copy())[None])
 
 
 @dataclass(frozen=True)
@@ -157,7 +173,8 @@ class ChannelScores(Question):
         Raises:
             InputError: ``point_outside``; ``class_everywhere`` where there is nothing to compare a class with.
         """
-        maps = maps_of(bench.answer(Activation(self.network, self.picture, self.layer, None, self.size, self.step)))
+        asked = Activation(self.network, self.picture, self.layer, None, self.size, self.step, maps=True)
+        maps = maps_of(bench.answer(asked))
         result = bench.answer(Run(self.network, self.picture, bench.size, self.step))
         size = maps.shape[2], maps.shape[1]
         index = result.class_at(self.point)
@@ -201,14 +218,24 @@ class Layers(Question):
         """Trace the network on PyTorch's meta device."""
         spec = bench.spec
         width, height = place(self.picture_size or (bench.size, bench.size), spec.preprocessing, bench.size).padded
-        with ambient.plain(), torch.device("meta"):
-            hollow = spec.build(len(spec.classes)).eval()
-            trace = trace_network(hollow, torch.empty(1, spec.preprocessing.channels, height, width))
+        shape = 1, spec.preprocessing.channels, height, width
+        given = spec.weights == "given"
+        if given:
+            trace = _trace(bench, shape)
+        else:
+            with ambient.plain(), torch.device("meta"):
+                trace = trace_network(spec.build(len(spec.classes)).eval(), torch.empty(shape))
+
+        def seen(shape: tuple[int, ...]) -> tuple[int, ...]:
+            return laid_out_shape(shape, (height, width)) if given else shape[1:]
+
         modules = (
-            (call.last, LayerInfo(key, call.kind, shape[1:])) for call in trace.modules() for key, shape in call.shapes
+            (call.last, LayerInfo(key, call.kind, seen(shape)))
+            for call in trace.modules()
+            for key, shape in call.shapes
         )
         nodes = ((place + 1, trace.nodes[place]) for place in operations_between(trace))
-        operations = ((end, LayerInfo(node.layer, node.function, node.shape[1:], "operation")) for end, node in nodes)
+        operations = ((end, LayerInfo(node.layer, node.function, seen(node.shape), "operation")) for end, node in nodes)
         return tuple(info for _, info in sorted((*operations, *modules), key=lambda ended: ended[0]))
 
 
@@ -254,7 +281,8 @@ class Drawing(Question):
         Raises:
             InputError: ``unknown_box`` or ``box_closed``, something of ``opened`` cannot be opened.
         """
-        labels = {stage.layer: stage.label for stage in bench.spec.stages}
+        given = bench.spec.weights == "given"  # then nobody but the trace has named anything
+        labels = {} if given else {stage.layer: stage.label for stage in bench.spec.stages}
         return figure_of(bench.answer(Traced(self.network, self.step)), labels or None, self.opened)
 
 
@@ -265,6 +293,33 @@ class Catalogue(Question):
     def answer(self, bench: Bench) -> tuple[NetworkFacts, ...]:
         """Describe every network of the engine, in the order of its table."""
         return tuple(_facts(spec) for spec in bench.networks.values())
+
+
+def _points(bench: Bench, layers: Iterable[str]) -> list[str]:
+    """Return the modules and operations that stages are of, of which a stage may be one call or one tensor."""
+    modules = dict(bench.module.named_modules())
+    keys = (parse(layer, modules) or operation_of(layer, modules) for layer in layers)
+    return [key.name for key in keys if key is not None]
+
+
+def _by_label(seen: Mapping[str, Any], stages: Mapping[str, str]) -> dict[str, Any]:
+    """Return what was recorded of stages, layer → label; a layer without a number is its first call."""
+    found = {label: layer if layer in seen else f"{layer}:1" for layer, label in stages.items()}
+    return {label: seen[key] for label, key in found.items() if key in seen}  # not every stage runs in every pass
+
+
+def _trace(bench: Bench, shape: tuple[int, ...]) -> Trace:
+    """Trace a network that was given, computing nothing where it can be copied without values."""
+    hollow = hollow_copy(bench.module)
+    if hollow is not None:
+        with ambient.passing_hollow():
+            try:
+                return trace_network(hollow, torch.empty(shape, device="meta"))
+            except Exception:  # code of a stranger, which may ask for values
+                pass
+    batch = torch.zeros(shape, device=ambient.device_of(bench.module))
+    with forwarding(bench.module, batch, bench.spec.title):
+        return trace_network(bench.module, batch)
 
 
 def facts_of(engine: Engine, network: str) -> NetworkFacts:
@@ -293,10 +348,11 @@ def _facts(spec: Network) -> NetworkFacts:
         sizes=spec.preprocessing.sizes,
         steps=tuple(there.snapshots),
         stages=spec.stages,
-        trained=bool(there.sha256),
+        trained=bool(there.sha256) or spec.weights == "given",
         source=spec.source,
         card=card_of(spec),
         measured=Measured(**measured) if measured else None,
+        guesses=spec.guesses,
     )
 
 
@@ -330,13 +386,20 @@ def _grey(module: nn.Module, rule: Preprocessing, size: tuple[int, int]) -> Tens
     return torch.full((1, rule.channels, height, width), 0.5, device=ambient.device_of(module))
 
 
-def _summarised(placement: Placement, tensor: Tensor) -> Summary:
+def _summarised(placement: Placement, spec: Network, tensor: Tensor) -> Summary:
     """Summarise what a layer put out, on whatever device."""
+    tensor = laid_out(tensor, _sides(placement)) if spec.weights == "given" else tensor
     return summarise(tensor.float().cpu(), _part(placement, tensor))
 
 
-def _previewed(placement: Placement, tensor: Tensor) -> Preview:
+def _previewed(placement: Placement, spec: Network, tensor: Tensor) -> Preview:
+    tensor = laid_out(tensor, _sides(placement)) if spec.weights == "given" else tensor
     return preview(tensor.float().cpu(), _part(placement, tensor))
+
+
+def _sides(placement: Placement) -> tuple[int, int]:
+    """Return (height, width) of the batch, pixels."""
+    return placement.padded[1], placement.padded[0]
 
 
 def _part(placement: Placement, tensor: Tensor) -> tuple[int, int] | None:

@@ -20,6 +20,7 @@ from segdemo.errors import InputError
 from segdemo.images import Placement
 from segdemo.networks.classes import ClassInfo
 from segdemo.networks.network import Stage as Stage
+from segdemo.notes import Note
 from segdemo.summaries import Preview, Summary
 
 BAND = 1 << 22  # logits worked on at a time: 16 MB
@@ -116,6 +117,7 @@ class NetworkFacts:
         source: address of the paper.
         card: the model card, Markdown; empty where there is none.
         measured: its score, time and size, None where it was not measured.
+        guesses: what of all this nobody told: ``"classes"``, ``"normalisation"``, ``"size"``, ``"output"``.
     """
 
     name: str
@@ -130,6 +132,7 @@ class NetworkFacts:
     source: str
     card: str
     measured: Measured | None = None
+    guesses: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -227,6 +230,9 @@ class Result:
         previews: label → one thinned-out channel, for the stages inside others.
         seconds: duration of the forward pass, summaries included.
         task: of the network; with "classification" one answer holds for the whole picture and all maps are even.
+        extent: (columns, rows) of the logits that the picture takes where these are no whole numbers; None is all.
+        ending: ``"shares"`` where the values are in proportion to the probabilities, at least 0, and no logits.
+        notes: what should be known of the output.
     """
 
     network: str
@@ -245,6 +251,9 @@ class Result:
     previews: Mapping[str, Preview]
     seconds: float
     task: str = "segmentation"
+    extent: tuple[float, float] | None = None
+    ending: str = "logits"
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         """Make what is shared read-only; an array that came stays writable in the hands it came from."""
@@ -313,7 +322,7 @@ class Result:
                 names=", ".join(self.names),
             )
         index = self.names.index(name)
-        return self._map(lambda logits: logits.softmax(0)[index])
+        return self._map(lambda logits: self._shares(logits)[index])
 
     def probabilities_at(self, point: tuple[int, int]) -> np.ndarray:
         """Return the probability of every class at one pixel, (K,) float32, in index order.
@@ -327,7 +336,7 @@ class Result:
         x, y = self._inside(point)
         with alone_after_fork():
             _, logits = next(self._bands(y, y + 1))
-            return logits[:, 0, x].softmax(0).numpy()
+            return self._shares(logits[:, 0, x]).numpy()
 
     def class_at(self, point: tuple[int, int]) -> int:
         """Return the index of the most probable class at one pixel; takes and raises what ``probabilities_at`` does."""
@@ -352,12 +361,14 @@ class Result:
         """What a classifier answers: the probability of each class, in [0, 1], in index order. Empty for others."""
         if self.task != "classification":
             return {}
-        probabilities = self._tensor().flatten().softmax(0)
+        probabilities = self._shares(self._tensor().flatten())
         return dict(zip(self.names, probabilities.tolist(), strict=True))
 
     @property
     def confidence(self) -> np.ndarray:
         """The probability of the most probable class, (H, W) float32 in [1/K, 1]."""
+        if self.ending == "shares":
+            return self._map(lambda values: self._shares(values).amax(0))
         return self._map(lambda logits: (logits.amax(0) - logits.logsumexp(0)).exp())
 
     @property
@@ -365,7 +376,7 @@ class Result:
         """The entropy of the probabilities in bits, (H, W) float32 in [0, log2 K]."""
 
         def bits(logits: Tensor) -> Tensor:
-            logs = logits.log_softmax(0)
+            logs = logits.log_softmax(0) if self.ending == "logits" else self._shares(logits).clamp_(1e-30).log()
             return (-(logs.exp() * logs).sum(0) / np.log(2)).clamp_(0, np.log2(len(self.names)))
 
         return self._map(bits)
@@ -380,6 +391,10 @@ class Result:
     def _tensor(self) -> Tensor:
         """Return the logits as a tensor of their own, (K, h, w): PyTorch knows no read-only memory."""
         return torch.from_numpy(self.logits.copy())
+
+    def _shares(self, values: Tensor) -> Tensor:
+        """Return the probabilities, (K, …), that sum to 1 over the classes."""
+        return values.softmax(0) if self.ending == "logits" else values / values.sum(0).clamp_min(1e-12)
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
         values = np.empty(self.size[::-1], dtype=np.float32)
@@ -399,19 +414,22 @@ class Result:
         """
         logits = self._tensor()
         classes, height_in, width_in = logits.shape
+        columns, rows_taken = self.extent or (width_in, height_in)
         width, height = self.size
         end = height if end is None else end
-        if (width, height) == (width_in, height_in):
+        if (width, height) == (columns, rows_taken):
             yield slice(first, end), logits[:, first:end]
             return
         step = max(1, BAND // (classes * max(width, width_in)))
         for top in range(first, end, step):
             rows = torch.arange(top, min(top + step, end), dtype=torch.float32, device="cpu")
-            source = ((rows + 0.5) * (height_in / height) - 0.5).clamp_(0, height_in - 1)  # half-pixel centres
+            source = ((rows + 0.5) * (rows_taken / height) - 0.5).clamp_(0, height_in - 1)  # half-pixel centres
             above = source.long()
             below = (above + 1).clamp_(max=height_in - 1)
             mixed = torch.lerp(logits[:, above], logits[:, below], (source - above)[None, :, None])
-            if width != width_in:
+            if self.extent is not None:
+                mixed = _columns(mixed, columns, width)
+            elif width != width_in:
                 mixed = F.interpolate(mixed[None], (len(rows), width), mode="bilinear", align_corners=False)[0]
             yield slice(top, top + len(rows)), mixed
 
@@ -427,6 +445,14 @@ def maps_of(values: np.ndarray) -> np.ndarray:
     if values.ndim == 2:
         return values[None]
     return values.reshape(values.shape[0], -1, values.shape[-1])
+
+
+def _columns(logits: Tensor, columns: float, width: int) -> Tensor:
+    """Interpolate the first ``columns`` of (K, h, w) to a width, linearly between the middles."""
+    last = logits.shape[2] - 1
+    source = ((torch.arange(width, dtype=torch.float32, device="cpu") + 0.5) * (columns / width) - 0.5).clamp_(0, last)
+    left = source.long()
+    return torch.lerp(logits[:, :, left], logits[:, :, (left + 1).clamp_(max=last)], source - left)
 
 
 def _greatest(logits: Tensor) -> Tensor:

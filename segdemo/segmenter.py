@@ -10,6 +10,7 @@ from torch import nn
 
 from segdemo import checkpoints
 from segdemo.engine import LocalEngine, Question, ShouldContinue, always
+from segdemo.errors import InputError
 from segdemo.figure import Figure
 from segdemo.images import check_input_size, whole
 from segdemo.networks import DEFAULT, NETWORKS, Network, find
@@ -17,6 +18,7 @@ from segdemo.opened import Opened, fingerprint_of
 from segdemo.pictures import PictureSource
 from segdemo.questions import Activation, Drawing, Layers, LayerSummary, Run, channel_of
 from segdemo.results import LayerInfo, Result
+from segdemo.sources import Classes, network_of
 from segdemo.summaries import Summary
 
 
@@ -27,15 +29,25 @@ class Segmenter:
     copied it is its name and step; a network that was changed or put in its place goes along.
 
     Args:
-        network: name in ``NETWORKS``, or a specification of your own.
+        network: name in ``NETWORKS``, a specification of your own, or any ``nn.Module``, which stays as it is.
         step: take the weights as they were at this step of the training, for networks with snapshots.
+        classes: of a module: names of what it tells apart, in index order; None takes what its library knows.
+        preprocessing: of a module: as for :func:`segdemo.sources.network_of`; None takes what its library knows, or
+            guesses. ``spec.guesses`` says what was guessed.
 
     Raises:
-        InputError: no such network or step, or its checkpoint is missing or altered.
+        InputError: no such network or step, or its checkpoint is missing or altered; a module cannot be looked into.
     """
 
-    def __init__(self, network: str | Network = DEFAULT, step: int | None = None) -> None:
-        self.spec = network if isinstance(network, Network) else find(network)
+    def __init__(
+        self,
+        network: str | Network | nn.Module = DEFAULT,
+        step: int | None = None,
+        *,
+        classes: Classes | None = None,
+        preprocessing: Any = None,
+    ) -> None:
+        self.spec = _spec_of(network, classes, preprocessing)
         number = whole(step)
         self.step = step if number is None else number
         checkpoints.sha256_of(self.spec, self.step)  # refuses what is no step of its training
@@ -136,6 +148,10 @@ class Segmenter:
         """Forget what was answered, to have it worked out anew."""
         self._engine.forget_answers()
 
+    def opened_as(self, spec: Network) -> Opened:
+        """Return the network with its weights, for another engine, under another specification."""
+        return replace(self._opened(), spec=spec)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle name and step if the network is as it was loaded, the network too if not."""
         opened = self._opened()
@@ -151,6 +167,19 @@ class Segmenter:
 
     def _size(self, size: int | None) -> int:
         return check_input_size(self.spec.preprocessing, size)
+
+
+def _spec_of(network: str | Network | nn.Module, classes: Classes | None, preprocessing: Any) -> Network:
+    """Return what is known of a network, by whatever it is given."""
+    if isinstance(network, str | Network):
+        if classes is not None or preprocessing is not None:
+            raise InputError(
+                "network_described",
+                "{network} says itself which classes and which preprocessing it has. Leave both out, or give a module.",
+                network=network if isinstance(network, str) else network.name,
+            )
+        return find(network) if isinstance(network, str) else network
+    return network_of(network, classes, preprocessing)
 
 
 def _with(spec: Network, step: int | None, module: nn.Module, trained: bool) -> Segmenter:

@@ -16,7 +16,7 @@ PICTURES = {"encoded", "pixels", "pictures", "images", "examples"}
 CORE = (
     FREE
     | PICTURES
-    | {"activations", "checkpoints", "results", "opened", "engine", "predictions", "questions", "segmenter"}
+    | {"activations", "checkpoints", "outputs", "results", "opened", "engine", "predictions", "questions", "segmenter"}
     | {"calls", "trace", "levels", "boxes", "figure"}
 )
 ABOVE = CORE | {"archives", "class_maps", "evaluation", "labelled", "masks", "pairing"}
@@ -43,19 +43,24 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "summaries": ({"errors"}, {"torch", "numpy"}),
     "weights": ({"errors"}, {"torch", "numpy", "safetensors"}),
     "checkpoints": ({"errors", "networks.network", "weights"}, {"torch", "safetensors"}),
-    "results": ({"ambient", "cache", "errors", "images", "networks", "summaries"}, {"torch", "PIL", "numpy"}),
+    "results": ({"ambient", "cache", "errors", "images", "networks", "notes", "summaries"}, {"torch", "PIL", "numpy"}),
     "opened": ({"activations", "ambient", "calls", "checkpoints", "errors", "hooks", "leaves", "networks"}, {"torch"}),
     "engine": ({"ambient", "cache", "errors", "images", "networks", "opened", "pictures"}, {"torch", "PIL"}),
-    "predictions": ({"ambient", "images", "networks", "results", "summaries"}, {"torch", "PIL"}),
+    "outputs": ({"errors", "leaves"}, {"torch"}),
+    "predictions": (
+        {"ambient", "images", "networks", "notes", "outputs", "results", "summaries"},
+        {"torch", "PIL"},
+    ),
     "questions": (
         {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
-        | {"boxes", "figure", "summaries", "trace"},
+        | {"boxes", "calls", "figure", "leaves", "opened", "outputs", "sources", "summaries", "trace"},
         {"torch", "numpy"},
     ),
     "segmenter": (
         {
             "checkpoints",
             "engine",
+            "errors",
             "figure",
             "images",
             "networks",
@@ -63,10 +68,16 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "pictures",
             "questions",
             "results",
+            "sources",
             "summaries",
         },
         {"torch", "numpy"},
     ),
+    "sources": (
+        {"ambient", "errors", "figure", "images", "leaves", "networks", "opened", "outputs", "sources", "trace"},
+        {"torch", "PIL", "numpy", "torchvision", "timm"},
+    ),
+    "exploring": (CORE | {"sources", "ui"}, {"torch"}),
     "examples": ({"errors"}, {"skimage"}),
     "containers": ({"errors"}, set()),
     "pairing": ({"errors"}, set()),
@@ -87,8 +98,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         | {"cache", "examples"},
         {"gradio", "PIL", "numpy", "starlette", "fastapi"},
     ),
-    "__init__": (CORE, set()),
-    "commands": (ABOVE | {"commands", "training", "ui"}, {"PIL", "numpy", "torch", "tqdm"}),
+    "__init__": (CORE | {"exploring"}, set()),
+    "commands": (ABOVE | {"commands", "exploring", "sources", "training", "ui"}, {"PIL", "numpy", "torch", "tqdm"}),
     "__main__": ({"commands", "errors"}, set()),
     "app": ({"ui"}, set()),
 }

@@ -81,6 +81,10 @@ class Network:
         stages: viewing points in figure order.
         preprocessing: how a picture becomes a batch.
         source: address of the paper.
+        weights: ``"checkpoint"``: those of its checkpoint; ``"given"``: the module comes with its own, and ``build``
+            returns it; ``"random"``: there are none to load.
+        ending: ``"shares"`` where the module ends in a softmax or sigmoid of its own, else ``"logits"``.
+        guesses: what of all this was guessed: ``"classes"``, ``"normalisation"``, ``"size"``, ``"output"``.
     """
 
     name: str
@@ -91,6 +95,9 @@ class Network:
     stages: tuple[Stage, ...]
     preprocessing: Preprocessing
     source: str
+    weights: Literal["checkpoint", "given", "random"] = "checkpoint"
+    ending: Literal["logits", "shares"] = "logits"
+    guesses: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

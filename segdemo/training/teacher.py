@@ -19,7 +19,7 @@ from segdemo import checkpoints
 from segdemo.errors import InputError
 from segdemo.images import check_input_size
 from segdemo.networks import Network, find
-from segdemo.predictions import predict
+from segdemo.predictions import predict, reading_of
 from segdemo.training.data import Bytes, Sample, fingerprint
 from segdemo.training.state import replacing
 
@@ -63,11 +63,17 @@ class Teacher:
         """
         for picture in pictures:
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-                prediction = predict(self.network, self.spec.preprocessing, Image.fromarray(picture), self.side)
-            yield self._small(prediction.logits[None], picture.shape[:2])
+                prediction = predict(
+                    self.network,
+                    self.spec.preprocessing,
+                    Image.fromarray(picture),
+                    self.side,
+                    reading=reading_of(self.spec),
+                )
+            yield self._small(prediction.probabilities[None], picture.shape[:2])
 
-    def _small(self, logits: Tensor, size: tuple[int, ...]) -> Bytes:
-        probabilities = torch.einsum("bchw,ck->bkhw", logits.softmax(1), self.match)  # (1, K, h, w)
+    def _small(self, probabilities: Tensor, size: tuple[int, ...]) -> Bytes:
+        probabilities = torch.einsum("bchw,ck->bkhw", probabilities, self.match)  # (1, K, h, w)
         scale = min(1.0, SHORT_SIDE / min(size))
         smaller = [max(1, round(length * scale)) for length in size]
         small = functional.interpolate(probabilities, smaller, mode="bilinear", antialias=True)[0]

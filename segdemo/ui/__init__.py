@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 # Gradio reads both when it is imported; a port that is none would end it with a traceback.
@@ -13,6 +14,8 @@ if not (os.environ.get("GRADIO_SERVER_PORT") or "0").isdecimal():
 import gradio as gr
 
 from segdemo.engine import Engine, LocalEngine
+from segdemo.examples import EXAMPLES
+from segdemo.questions import OFFERED
 from segdemo.ui import api, folder, queue, server, sessions, uploads
 from segdemo.ui.guard import GuardedBlocks
 from segdemo.ui.page import Page
@@ -25,13 +28,14 @@ from segdemo.ui.wanted import WantedEngine
 __all__ = ["TABS", "build_app", "launch", "mount", "serve"]
 
 
-def build_app(engine: Engine | None = None) -> GuardedBlocks:
+def build_app(engine: Engine | None = None, pictures: Sequence[str] = EXAMPLES) -> GuardedBlocks:
     """Put the page together: the shared inputs on top, a tab for each module in ``TABS``, the endpoints.
 
     Args:
         engine: what answers its questions; None takes one of its own, in this process.
+        pictures: names of the pictures that it offers.
     """
-    engine = LocalEngine() if engine is None else engine
+    engine = LocalEngine(OFFERED) if engine is None else engine
     wanted = WantedEngine(engine)  # as each request sees it
     folder.claim()
     uploads.install()
@@ -40,7 +44,7 @@ def build_app(engine: Engine | None = None) -> GuardedBlocks:
         api.build(wanted)  # first, so that the endpoints get their names
         header = Header(elem_id="header")
         with gr.Column(elem_id="controls", min_width=0):
-            page = Page(blocks, wanted, i18n)
+            page = Page(blocks, wanted, i18n, pictures)
         with gr.Column(elem_id="tabs", min_width=0), gr.Tabs() as switch:
             page.switch = switch
             for tab in TABS:

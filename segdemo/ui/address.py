@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from segdemo.engine import Engine
 from segdemo.errors import InputError
-from segdemo.examples import EXAMPLES, FIRST, example
+from segdemo.examples import FIRST, example
 from segdemo.questions import Catalogue, Layers, facts_of
 from segdemo.results import NetworkFacts
 from segdemo.ui import checks
@@ -58,12 +58,13 @@ class View:
     page: int = 0
 
 
-def read(engine: Engine, query: Mapping[str, str]) -> View:
+def read(engine: Engine, query: Mapping[str, str], first: str = FIRST) -> View:
     """Read an address.
 
     Args:
         engine: knows which networks, sizes, steps and layers there are.
         query: its parameters.
+        first: name of the picture shown where it names none.
     """
     wrong: dict[str, InputError] = {}
 
@@ -77,7 +78,7 @@ def read(engine: Engine, query: Mapping[str, str]) -> View:
             return otherwise
 
     facts = taken("network", lambda word: facts_of(engine, word), engine.answer(Catalogue())[0])
-    name = taken("example", lambda word: word if example(word) else None, FIRST)
+    name = taken("example", lambda word: word if example(word) else None, first)
     size = taken("side", lambda word: facts.check_size(_number(word)), facts.size)
     step = taken("step", lambda word: facts.check_step(_number(word)), None)
     stage = taken("stage", lambda word: _layer(engine, facts, size, word), "")
@@ -120,7 +121,8 @@ def _point(word: str) -> str:
 def _channels(engine: Engine, facts: NetworkFacts, size: int, stage: str) -> int:
     """Return how many channels a stage or module has; of the first stage where none is named."""
     _, layer = facts.label_and_layer(stage or facts.stages[0].label)
-    shape = next(info.shape for info in engine.answer(Layers(facts.name, size)) if info.name == layer)
+    shapes = {info.name: info.shape for info in engine.answer(Layers(facts.name, size))}
+    shape = shapes.get(layer, (1,))  # an operation is no module
     return 1 if len(shape) == 2 else shape[0]  # a table is seen as one map
 
 
@@ -170,7 +172,7 @@ def _layer(engine: Engine, facts: NetworkFacts, size: int, word: str) -> str:
 
 def write_from(page: Page) -> None:
     """Keep the inputs in the page's address, without asking the server, once they are taken for what they are."""
-    names = list(EXAMPLES)
+    names = list(page.pictures)
     for event, inputs, change in (
         (page.chosen["network"], [page.network], f"{OF_ANOTHER_NETWORK}"),
         (page.chosen["size"], [page.size], "{side: value}"),

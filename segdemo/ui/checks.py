@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from segdemo.errors import InputError
-from segdemo.examples import EXAMPLES
+from segdemo.examples import EXAMPLES, GIVEN
 
 LONGEST = 200  # characters of a name
 SHOWN = 60  # characters of a wrong value in a message
@@ -169,7 +169,7 @@ INPUTS: dict[str, Check] = {
     "place": whole,
     "layer": or_none(text),
     "number": or_none(whole),  # of what the visitor did, as the page counts
-    "index": lambda name, value: whole(name, value, most=len(EXAMPLES) - 1),
+    "index": lambda name, value: whole(name, value, most=max(len(EXAMPLES), len(GIVEN)) - 1),
 }
 
 

@@ -15,7 +15,7 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
 from segdemo.errors import InputError
-from segdemo.examples import EXAMPLES, example
+from segdemo.examples import EXAMPLES, GIVEN, example
 
 DEEPEST = 32  # levels of lists and objects within each other; the page sends three
 MARK = {"_type": "gradio.FileData"}
@@ -78,7 +78,7 @@ def uploaded(path: object) -> str:
 
 def _examples() -> set[Path]:
     found = set()
-    for name in EXAMPLES:
+    for name in (*EXAMPLES, *GIVEN):
         try:
             found.add(example(name).resolve())
         except InputError:  # scikit-image is not installed

@@ -57,10 +57,12 @@ class Page:
         blocks: the Gradio page.
         engine: whom everything is asked.
         i18n: the page's texts.
+        pictures: names of the pictures that are offered; the first of a person's own, or ``FIRST``, is shown first.
     """
 
-    def __init__(self, blocks: gr.Blocks, engine: Engine, i18n: gr.I18n) -> None:
+    def __init__(self, blocks: gr.Blocks, engine: Engine, i18n: gr.I18n, pictures: Sequence[str] = EXAMPLES) -> None:
         self.blocks, self.engine, self.i18n = blocks, engine, i18n
+        self.pictures, self.first = tuple(pictures), FIRST if FIRST in pictures else pictures[0]
         self.question = gr.State(None, time_to_live=3600)  # the Run on show, None before the first
         self.view = gr.State(None, time_to_live=3600)  # the address.View that the page was opened with, or walked to
         self.applied = gr.State(
@@ -115,7 +117,7 @@ class Page:
         walked = header.select(polite(self.walk), None, [*view, header], js=BEGIN, **QUIET)
         chosen = self.network.input(polite(self.choose), [self.network, self.applied], settings, js=BEGIN, **QUIET)
         sized = self.size.input(polite(self.resize), [self.size, self.applied], self.applied, js=BEGIN, **QUIET)
-        example_picked = self.examples.click(polite(pick_example), self.examples, self.picture, js=BEGIN, **QUIET)
+        example_picked = self.examples.click(polite(self.pick_example), self.examples, self.picture, js=BEGIN, **QUIET)
         given = header.give(polite(self.give), None, self.picture, js=BEGIN, **QUIET)
         received = self.picture.input(polite(self.receive), self.picture, self.picture, js=BEGIN, **QUIET)
         self.chosen |= {"network": chosen.success, "size": sized.success, "example": example_picked.success}
@@ -188,7 +190,7 @@ class Page:
         return self._opened(dict(parse_qsl(words)), checks.field(event, "photo"), request)
 
     def _opened(self, query: dict[str, str], photo: Any, request: gr.Request) -> tuple[Any, ...]:
-        view = address.read(self.engine, query)
+        view = address.read(self.engine, query, self.first)
         for trouble in view.troubles:
             warn(trouble, request)
         networks = [(facts.title, facts.name) for facts in self.engine.answer(Catalogue())]
@@ -209,11 +211,15 @@ class Page:
             return self._shown(uploaded(photo))
         except InputError as error:
             warn(error, request)
-            return str(example(FIRST))
+            return str(example(self.first))
 
     def _shown(self, path: str) -> str:
         fingerprint = self._fingerprints.of(original_of(path))
         return shown_as(original_of(path), lambda: self.engine.picture(fingerprint).picture)
+
+    def pick_example(self, index: int) -> str:
+        """Return the file of a picture by its place in the row of those offered."""
+        return pick_example(index, self.pictures)
 
     def receive(self, picture: str | None, request: gr.Request) -> Any:
         """Read a picture that was given, and show it as a browser can.
@@ -335,7 +341,8 @@ class Page:
             return SKIP
         finally:
             visits.end(session, wanted)
-        notes = [note_text(note, request) for note in self.engine.picture(question.picture).notes]
+        remarks = (*self.engine.picture(question.picture).notes, *result.notes)
+        notes = [note_text(note, request) for note in remarks]
         return question, "\n\n".join([done(result, facts, request), *notes])
 
     def _run(
@@ -405,9 +412,9 @@ class Page:
         self.examples = gr.Dataset(
             label=self.i18n("page.examples"),
             components=[gr.Image(visible=False, type="filepath")],
-            samples=[[thumbnail(example(name))] for name in EXAMPLES],
+            samples=[[thumbnail(example(name))] for name in self.pictures],
             type="index",
-            samples_per_page=len(EXAMPLES),
+            samples_per_page=len(self.pictures),
             elem_id="examples",
         )
 
@@ -477,9 +484,16 @@ def step_range(facts: NetworkFacts, step: int | None = None) -> dict[str, Any]:
 
 
 def describe(facts: NetworkFacts, request: gr.Request | None) -> str:
-    """Say in a sentence or two what a network is good for, if the texts of the page do."""
+    """Say in a sentence or two what a network is good for, if the texts of the page do, and what of it was guessed."""
     key = f"about.{facts.name}"
-    return text(request, key) if key in TEXTS["en"] else ""
+    words = [text(request, key)] if key in TEXTS["en"] else []
+    if not words and not facts.trained:
+        words.append(text(request, "page.random"))
+    if facts.guesses:
+        comma = text(request, "page.guess_comma")
+        guessed = comma.join(text(request, f"page.guess_{guess}") for guess in facts.guesses)
+        words.append(text(request, "page.guessed", guesses=guessed))
+    return "\n\n".join(words)
 
 
 def done(result: Result, facts: NetworkFacts, request: gr.Request | None) -> str:
@@ -493,9 +507,9 @@ def unchanged() -> gr.Error:
     return gr.Error("Nothing else was chosen.", visible=False, print_exception=False)
 
 
-def pick_example(index: int) -> str:
+def pick_example(index: int, names: Sequence[str] = EXAMPLES) -> str:
     """Return the file of an example by its place in the row."""
-    return str(example(EXAMPLES[index]))
+    return str(example(names[min(index, len(names) - 1)]))
 
 
 def stop(number: int | None, request: gr.Request) -> str:

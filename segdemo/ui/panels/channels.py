@@ -139,7 +139,7 @@ def payload(engine: Engine, asked: ChannelGrid, keep: Callable[[bytes, str], Any
     kinds = {info.name: info.type for info in engine.answer(Layers(run.network, run.size, result.size))}
     enlarged: dict[str, Any] | bool = False
     if asked.channel is not None:
-        large = Activation(run.network, run.picture, layer, asked.channel, run.size, run.step)
+        large = Activation(run.network, run.picture, layer, asked.channel, run.size, run.step, maps=True)
         values = np.atleast_2d(engine.answer(large))
         enlarged = {
             "channel": asked.channel,
@@ -233,7 +233,7 @@ def values_payload(engine: Engine, asked: ChannelGrid, channels: Collection[int]
     result: Result = engine.answer(run)
     layer = facts_of(engine, run.network).label_and_layer(asked.layer)[1]
     result.class_at(point)  # refuses a point outside
-    maps = maps_of(engine.answer(Activation(run.network, run.picture, layer, None, run.size, run.step)))
+    maps = maps_of(engine.answer(Activation(run.network, run.picture, layer, None, run.size, run.step, maps=True)))
     column, row = result.placement.cell_at(point, (maps.shape[2], maps.shape[1]))
     there = maps[:, row : row + 1, column : column + 1]
     values = {channel: exact(channel_of(there, channel, asked.layer).item()) for channel in channels}

@@ -124,6 +124,6 @@ def _choices(facts: NetworkFacts, layers: dict[str, LayerInfo]) -> list[tuple[st
         return f"{layers[name].type} · {' × '.join(map(str, layers[name].shape))}"
 
     stages = {stage.layer: stage.label for stage in facts.every_stage()}
-    labelled = [(f"{label} — {layer} · {words(layer)}", label) for layer, label in stages.items()]
+    labelled = [(f"{label} — {layer} · {words(layer)}", label) for layer, label in stages.items() if layer in layers]
     others = [name for name, info in layers.items() if name not in stages and info.kind == "module"]
     return labelled + [(f"{name} · {words(name)}", name) for name in others]

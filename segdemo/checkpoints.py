@@ -159,7 +159,7 @@ def sha256_of(spec: Network, step: int | None = None) -> str:
 
 
 def load(network: nn.Module, spec: Network, step: int | None = None) -> bool:
-    """Load the embedded weights of a network, every tensor of them, after checking the file.
+    """Load the embedded weights of a network, after checking the file: all but what the network says has none.
 
     Args:
         network: changed in place.
@@ -167,7 +167,7 @@ def load(network: nn.Module, spec: Network, step: int | None = None) -> bool:
         step: of one of the network's snapshots, or None for the end of the training.
 
     Returns:
-        True when trained weights are loaded, False when the network has none and keeps its random start.
+        True when trained weights are loaded, False when the network, or a part of it, keeps its random start.
 
     Raises:
         InputError: ``checkpoint_missing``, ``checkpoint_altered`` or ``checkpoint_mismatch``, and as for
@@ -207,7 +207,8 @@ def load(network: nn.Module, spec: Network, step: int | None = None) -> bool:
         tensors = safetensors.torch.load(content)
     tensors = {name: _usable(network, name, tensor, path) for name, tensor in tensors.items()}
     report = _compare(network, tensors)
-    if report.missing or report.unexpected or report.mismatched:
+    missing = tuple(name for name in report.missing if not name.startswith(spec.untrained))
+    if missing or report.unexpected or report.mismatched:
         raise InputError(
             "checkpoint_mismatch",
             "The file {path} does not fit the network {network}: {missing} tensors are missing, {unexpected} are not "
@@ -215,13 +216,13 @@ def load(network: nn.Module, spec: Network, step: int | None = None) -> bool:
             "with the number of classes that the file was made for.",
             path=path,
             network=spec.name,
-            missing=len(report.missing),
+            missing=len(missing),
             unexpected=len(report.unexpected),
             mismatched=len(report.mismatched),
-            example=(report.mismatched + report.missing + report.unexpected)[0],
+            example=(report.mismatched + missing + report.unexpected)[0],
         )
-    network.load_state_dict(tensors, strict=True)
-    return True
+    network.load_state_dict(tensors, strict=False)
+    return not report.missing
 
 
 def load_partial(network: nn.Module, path: Path) -> Report:

@@ -238,7 +238,7 @@ def _facts(spec: Network) -> NetworkFacts:
         sizes=spec.preprocessing.sizes,
         steps=tuple(there.snapshots),
         stages=spec.stages,
-        trained=bool(there.sha256),
+        trained=bool(there.sha256) and not spec.untrained,
         source=spec.source,
         card=card_of(spec),
         measured=Measured(**measured) if measured else None,

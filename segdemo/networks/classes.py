@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -106,3 +107,6 @@ VOC = declare(
 SALIENT = declare(("background", "foreground"))
 ANIMALS = declare(("background", "person", "cat", "dog", "horse", "cow", "sheep"))
 DIGITS = declare("0123456789")
+# Source: Russakovsky et al. 2015, ImageNet Large Scale Visual Recognition Challenge, https://arxiv.org/abs/1409.0575, in
+# the order of its classes and the short names of torchvision, which tells those of the same name apart.
+IMAGENET = declare(Path(__file__).with_name("imagenet.txt").read_text("utf-8").splitlines())

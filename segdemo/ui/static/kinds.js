@@ -36,6 +36,6 @@ export const KINDS = [
   ['Decoder', /decoder|upblock/i],
   ['Encoder', /encoder|backbone|features/i],
   ['Conv2d', /conv/i],
-  ['Network', /net|deeplab|fcn|segformer|lraspp|model/i],
+  ['Network', /net|deeplab|fcn|segformer|lraspp|yolo|model/i],
   ['Block', /block|stage|layer|cell/i],
 ];

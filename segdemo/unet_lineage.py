@@ -16,6 +16,7 @@ from segdemo.networks.network import Network, Preprocessing
 from segdemo.networks.unet import UNet
 from segdemo.weights import named
 
+WIDEST = 1024  # channels of the first encoder: sixteen times those of the paper
 FIRST, LAST = "inc.double_conv.0.weight", "outc.conv.weight"
 
 
@@ -75,7 +76,7 @@ def match(state: Mapping[str, Any]) -> Network | None:
     if not isinstance(first, Tensor) or not isinstance(last, Tensor) or first.dim() != 4 or last.dim() != 4:
         return None
     width, channels, outputs = first.shape[0], first.shape[1], last.shape[0]
-    if channels not in (1, 3) or not 1 <= outputs <= 65_535 or width < 1:
+    if channels not in (1, 3) or not 1 <= outputs <= 65_535 or not 1 <= width <= WIDEST:
         return None
     bilinear = "up1.up.weight" not in values
     build = Build(channels, width, bilinear, one_logit=outputs == 1, biased="inc.double_conv.0.bias" in values)

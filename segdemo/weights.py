@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import pathlib
+import pickletools
 import re
 import stat
 import warnings
@@ -29,6 +30,7 @@ MAX_BYTES = 2 << 30  # a network of half a billion float32 weights
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "ema", "params", "model_state", "generator")
 PREFIXES = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "model.", "net.")  # of wrappers, and of people
 ASIDE = ("n_averaged",)  # tensors that averaging keeps beside the weights
+LOOKED_AT = 1 << 20  # bytes of a pickle that is not read, to say what is in it
 DEEPEST = 8  # wrappers within each other
 KNOWN_AS = {
     b"": "it is empty",
@@ -146,6 +148,8 @@ def _read(file: IO[bytes]) -> Any:
         _check_zip(file, size)
         return _load(file)
     if head[:1] == b"\x80":  # a pickle
+        if head[1:2] > b"\x02":
+            _refuse_new_pickle(file)
         return _load(file)
     if head[8:9] == b"{":
         words = "it is damaged: its header would have {length} bytes, and the file has {size}"
@@ -174,6 +178,26 @@ def _check_zip(file: IO[bytes], size: int) -> None:
         member = packed or members[0].filename
         words = "its member {member} is compressed, which torch.save never does"
         raise Unreadable(Phrase("member_compressed", words, {"member": member}))
+
+
+def _refuse_new_pickle(file: IO[bytes]) -> None:
+    """Say what is in a pickle that torch.save did not write, without making any of it."""
+    found, words = "", ["", ""]
+    with suppress(Exception):  # it may break off anywhere
+        for code, argument, _ in pickletools.genops(file.read(LOOKED_AT)):
+            if isinstance(argument, str):
+                words = [words[-1], argument]
+            if code.name in ("GLOBAL", "STACK_GLOBAL"):
+                found = ".".join(argument.split() if code.name == "GLOBAL" else words)
+                break
+    if found:
+        raise Unreadable(_holds_code(found))
+    raise Unreadable("it is a pickle that torch.save did not write")
+
+
+def _holds_code(name: str) -> Phrase:
+    words = "it holds {culprit}, which is more than plain values; making that would run code, so nothing was made"
+    return Phrase("holds_code", words, {"culprit": name})
 
 
 def _load(file: IO[bytes]) -> Any:
@@ -208,10 +232,9 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     text = _plain(error)
-    culprit = re.search(r"(?:GLOBAL|[Cc]lass|[Ff]unction|[Tt]ype) ([A-Za-z_][\w.]*\.\w+)", text)
+    culprit = re.search(r"(?:(?:GLOBAL|global) |(?:[Cc]lass|[Ff]unction|[Tt]ype) (?=\S*\.))([A-Za-z_][\w.]*\w)", text)
     if culprit:
-        words = "it holds {culprit}, which is more than plain values; making that would run code, so nothing was made"
-        return Phrase("holds_code", words, {"culprit": culprit[1]})
+        return _holds_code(culprit[1])
     if "weights_only" in text.lower().replace(" ", "_"):
         return "it is damaged, or holds more than plain values"
     return (text.splitlines() or [""])[0].strip().rstrip(".") or type(error).__name__

@@ -49,7 +49,7 @@ class Phrase(str):
 
     _phrase: str
 
-    def __getnewargs__(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def __getnewargs__(self) -> tuple[Any, ...]:
         return self.code, self._phrase, self.values
 
 

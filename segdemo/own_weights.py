@@ -1,7 +1,8 @@
 """A person's own checkpoint: read safely, matched to a network by names and shapes, loaded as far as it fits.
 
 Known are the networks of the table with any number of classes, U-Nets of the tutorial's lineage at any width with
-either decoder, and torchvision's networks for segmentation. Files are read as :mod:`segdemo.weights` reads them.
+either decoder, torchvision's networks for segmentation, and the commoner of its classifiers. Files are read as
+:mod:`segdemo.weights` reads them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segdemo import torchvision_segmentation, unet_lineage, weights
+from segdemo import torchvision_classifiers, torchvision_segmentation, unet_lineage, weights
 from segdemo.checkpoints import Report, load_fitting
 from segdemo.errors import InputError
 from segdemo.networks import NETWORKS, Network
@@ -23,6 +24,7 @@ from segdemo.networks.classes import declare
 
 MOST = 400_000_000  # bytes of a file
 ENOUGH = 0.5  # of a network's tensors that have to fit before a file counts as one for it
+NEARLY_ALL = 0.95  # of the tensors of both that fit: no other network can come nearer
 GROWTH = 4  # bytes of the network for each of the file: float16 becomes float32, and a part may be missing
 ASIDE = (*weights.ASIDE, "aux_classifier.")  # the latter helps torchvision to train, and answers nothing
 ALWAYS = 256 << 20  # bytes that a network may have whatever the file has
@@ -89,8 +91,11 @@ def match(state: Values, path: Path) -> Network:
     candidates = [_with_classes(spec, state) for spec in NETWORKS.values()]
     candidates += filter(None, (unet_lineage.match(state), torchvision_segmentation.match(state)))
     scored = [(*_overlap(spec, state), -number, spec) for number, spec in enumerate(candidates)]
-    _, of_network, _, best = max(scored, key=lambda one: one[:3])
-    if of_network >= ENOUGH:
+    of_both, _, _, best = max(scored, key=lambda one: one[:3])
+    other = torchvision_classifiers.match(state) if of_both < NEARLY_ALL else None
+    if other is not None and _overlap(other, state)[0] > of_both:
+        best = other
+    if _overlap(best, state)[1] >= ENOUGH:
         return best
     tensors = [name for name, value in state.items() if isinstance(value, Tensor)]
     raise InputError(

@@ -38,9 +38,11 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "weights": ({"errors"}, {"torch", "numpy", "safetensors"}),
     "checkpoints": ({"errors", "networks.network", "weights"}, {"torch", "safetensors"}),
     "unet_lineage": ({"networks", "weights"}, {"torch"}),
+    "torchvision_classifiers": ({"networks", "weights"}, {"torch", "torchvision"}),
     "torchvision_segmentation": ({"networks", "weights"}, {"torch", "torchvision"}),
     "own_weights": (
-        {"checkpoints", "errors", "networks", "torchvision_segmentation", "unet_lineage", "weights"},
+        {"checkpoints", "errors", "networks", "torchvision_classifiers", "torchvision_segmentation"}
+        | {"unet_lineage", "weights"},
         {"torch"},
     ),
     "results": ({"ambient", "cache", "errors", "images", "networks", "summaries"}, {"torch", "PIL", "numpy"}),

@@ -116,6 +116,21 @@ def test_torchvisions_networks_for_segmentation_answer_as_they_do_there(
         loaded.module.get_submodule(stage.layer)
 
 
+@pytest.mark.parametrize("name", ["mobilenet_v2", "squeezenet1_1"])
+def test_commoner_classifiers_of_torchvision_are_recognised_and_their_stages_run(
+    tmp_path: Path, picture: Image.Image, name: str
+) -> None:
+    theirs = getattr(torchvision.models, name)(num_classes=1000).eval()
+    segmenter = Segmenter.from_checkpoint(saved(tmp_path / "a.pth", theirs.state_dict()))
+    assert segmenter.spec.title == f"torchvision's {name}" and segmenter.trained
+    result = segmenter.run(picture, 160)
+    assert len(result.answer) == 1000
+    assert list(result.layers) == [stage.label for stage in segmenter.spec.stages]
+    batch = torch.rand(1, 3, 160, 160)
+    with torch.inference_mode():
+        torch.testing.assert_close(segmenter.network(batch), theirs(batch), rtol=1e-4, atol=1e-4)
+
+
 WRAPPINGS: dict[str, Callable[[State], Any]] = {
     "state_dict": lambda state: {"state_dict": state, "epoch": 3},
     "model": lambda state: {"model": state, "optimizer": {"state": {}, "lr": 0.1}},

@@ -147,7 +147,7 @@ def read_tflite(content: bytes) -> tuple[list[dict[str, Any]], list[Array | None
         The operations in the order in which they run, each with its ``name``, the numbers of the tensors that it takes
         and gives, and what its options say; and the value of each tensor, None where it is computed.
     """
-    import tflite
+    import tflite  # type: ignore[import-untyped]
 
     model = tflite.Model.GetRootAsModel(content, 0)
     graph = model.Subgraphs(0)

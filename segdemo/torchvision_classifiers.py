@@ -49,8 +49,8 @@ class Build:
 
         network: nn.Module = getattr(models, self.name)(weights=None, num_classes=classes)
         for module in network.modules():
-            if hasattr(module, "inplace"):
-                module.inplace = False  # so that what a layer put out can still be looked at
+            if "inplace" in vars(module):
+                vars(module)["inplace"] = False  # so that what a layer put out can still be looked at
         return network
 
 

@@ -188,7 +188,7 @@ def _refuse_new_pickle(file: IO[bytes]) -> None:
             if isinstance(argument, str):
                 words = [words[-1], argument]
             if code.name in ("GLOBAL", "STACK_GLOBAL"):
-                found = ".".join(argument.split() if code.name == "GLOBAL" else words)
+                found = ".".join(str(argument).split() if code.name == "GLOBAL" else words)
                 break
     if found:
         raise Unreadable(_holds_code(found))

@@ -61,7 +61,8 @@ class Build:
             for block in network.modules():
                 if isinstance(block, DoubleConv):
                     for conv in (block.double_conv[0], block.double_conv[3]):
-                        conv.bias = nn.Parameter(torch.zeros(len(conv.weight), device=conv.weight.device))
+                        assert isinstance(conv, nn.Conv2d)
+                        conv.bias = nn.Parameter(torch.zeros(conv.out_channels, device=conv.weight.device))
         return network
 
 

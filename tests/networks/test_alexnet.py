@@ -40,7 +40,7 @@ def test_convolutions_are_embedded_and_full_layers_stay_random() -> None:
     assert not checkpoints.load(network, NETWORK)  # not all of it
     same = {name for name, tensor in network.state_dict().items() if torch.equal(tensor, before[name])}
     assert same == {f"classifier.{number}.{part}" for number in (1, 4, 6) for part in ("weight", "bias")}
-    kernels = network.features[0].weight
+    kernels = network.state_dict()["features.0.weight"]
     assert kernels.std().item() == pytest.approx(0.117, abs=1e-3)  # a random start has 0.0742 = sqrt(2 / 363)
     assert checkpoints.path_of(NETWORK).stat().st_size < 10_000_000
 

@@ -57,6 +57,7 @@ def test_parameters_count_as_in_the_graph() -> None:
 def test_halving_pads_one_more_behind_than_before_as_tensorflow_does(kernel: int, first: int) -> None:
     layer = ConvAct(1, 1, kernel, stride=2)
     nn.init.zeros_(layer.conv.weight)
+    assert layer.conv.bias is not None
     nn.init.zeros_(layer.conv.bias)
     layer.conv.weight.data[0, 0, first, first] = 1  # the tap that lies on the first pixel
     x = torch.arange(36.0).reshape(1, 1, 6, 6)

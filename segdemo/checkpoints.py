@@ -30,12 +30,21 @@ class Report:
         missing: names of tensors of the network that the file does not have; they keep their values.
         unexpected: names in the file that the network does not have.
         mismatched: names in both, with different shapes; they keep their values.
+        aside: names in the file of what is no tensor, or no weight: what a training loop keeps beside the weights.
+        not_finite: values that are NaN or infinite among what was loaded.
     """
 
     loaded: tuple[str, ...]
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     mismatched: tuple[str, ...]
+    aside: tuple[str, ...] = ()
+    not_finite: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every tensor of the network was loaded."""
+        return not self.missing and not self.mismatched
 
 
 def folder() -> Path:
@@ -161,7 +170,7 @@ def sha256_of(spec: Network, step: int | None = None) -> str:
 
 
 def load(network: nn.Module, spec: Network, step: int | None = None) -> bool:
-    """Load the embedded weights of a network, every tensor of them, after checking the file.
+    """Load the embedded weights of a network, after checking the file: all but what the network says has none.
 
     Args:
         network: changed in place.
@@ -169,7 +178,7 @@ def load(network: nn.Module, spec: Network, step: int | None = None) -> bool:
         step: of one of the network's snapshots, or None for the end of the training.
 
     Returns:
-        True when trained weights are loaded, False when the network has none and keeps its random start.
+        True when trained weights are loaded, False when the network, or a part of it, keeps its random start.
 
     Raises:
         InputError: ``checkpoint_missing``, ``checkpoint_altered`` or ``checkpoint_mismatch``, and as for
@@ -209,7 +218,8 @@ def load(network: nn.Module, spec: Network, step: int | None = None) -> bool:
         tensors = safetensors.torch.load(content)
     tensors = {name: _usable(network, name, tensor, path) for name, tensor in tensors.items()}
     report = _compare(network, tensors)
-    if report.missing or report.unexpected or report.mismatched:
+    missing = tuple(name for name in report.missing if not name.startswith(spec.untrained))
+    if missing or report.unexpected or report.mismatched:
         raise InputError(
             "checkpoint_mismatch",
             "The file {path} does not fit the network {network}: {missing} tensors are missing, {unexpected} are not "
@@ -217,13 +227,13 @@ def load(network: nn.Module, spec: Network, step: int | None = None) -> bool:
             "with the number of classes that the file was made for.",
             path=path,
             network=spec.name,
-            missing=len(report.missing),
+            missing=len(missing),
             unexpected=len(report.unexpected),
             mismatched=len(report.mismatched),
-            example=(report.mismatched + report.missing + report.unexpected)[0],
+            example=(report.mismatched + missing + report.unexpected)[0],
         )
-    network.load_state_dict(tensors, strict=True)
-    return True
+    network.load_state_dict(tensors, strict=False)
+    return not report.missing
 
 
 def load_partial(network: nn.Module, path: Path) -> Report:
@@ -243,7 +253,23 @@ def load_partial(network: nn.Module, path: Path) -> Report:
             plain values; ``checkpoint_empty``, when no tensor in it fits; ``checkpoint_tensor`` and
             ``checkpoint_not_finite``, when one that fits cannot serve as weights. The network is unchanged.
     """
-    values = read(Path(path), network.state_dict())
+    return load_fitting(network, read(Path(path), network.state_dict()), path)
+
+
+def load_fitting(network: nn.Module, values: Mapping[str, Any], path: Path) -> Report:
+    """Load whatever fits the network by name and shape out of a state dict; leave everything else as it is.
+
+    Args:
+        network: changed in place.
+        values: tensors, and what lay beside them, by the names of the network.
+        path: of the file they are from, for the sentences.
+
+    Returns:
+        What was loaded and what was not.
+
+    Raises:
+        InputError: as :func:`load_partial`, once the file is read.
+    """
     tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
     usable = {name: _usable(network, name, tensor, path) for name, tensor in tensors.items()}
     report = _compare(network, {**values, **usable})

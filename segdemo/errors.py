@@ -33,6 +33,30 @@ class Cancelled(Exception):
     """The answer was no longer wanted, and the work on it stopped before its end."""
 
 
+class Phrase(str):
+    """A part of a sentence, such as a reason, that the page can say in another language too.
+
+    Args:
+        code: name of the phrase, for example ``"holds_code"``.
+        phrase: the English words, with ``{name}`` for each value.
+        values: what the phrase speaks of.
+    """
+
+    code: str
+    values: dict[str, object]
+
+    def __new__(cls, code: str, phrase: str, values: dict[str, object]) -> Phrase:
+        """Make the finished words, and remember what they are made of."""
+        words = super().__new__(cls, phrase.format(**values))
+        words.code, words.values, words._phrase = code, values, phrase
+        return words
+
+    _phrase: str
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return self.code, self._phrase, self.values
+
+
 def _restored(kind: type[InputError], text: str) -> InputError:
     """Make an error with its finished text; code and values follow as its state."""
     error = kind.__new__(kind, text)

@@ -60,6 +60,7 @@ class Prediction:
             layers: stage label → summary of what the stage put out.
             previews: label → one thinned-out channel.
         """
+        scores = self.logits[-len(spec.classes) :] if spec.task == "detection grid" else self.logits
         return Result(
             network=spec.name,
             known=spec.classes,
@@ -69,7 +70,7 @@ class Prediction:
             size=self.placement.picture_size,
             placement=self.placement,
             seen=to_picture(self.batch.cpu(), spec.preprocessing),
-            logits=self.logits.contiguous().cpu().numpy(),
+            logits=scores.contiguous().cpu().numpy(),
             layers=layers or {},
             previews=previews or {},
             seconds=self.seconds,

@@ -348,11 +348,12 @@ def _facts(spec: Network) -> NetworkFacts:
         sizes=spec.preprocessing.sizes,
         steps=tuple(there.snapshots),
         stages=spec.stages,
-        trained=bool(there.sha256) or spec.weights == "given",
+        trained=spec.weights == "given" or (bool(there.sha256) and not spec.untrained),
         source=spec.source,
         card=card_of(spec),
         measured=Measured(**measured) if measured else None,
         guesses=spec.guesses,
+        random=spec.untrained if there.sha256 else (),
     )
 
 

@@ -107,7 +107,7 @@ class NetworkFacts:
     Args:
         name: as questions name it.
         title: what people read.
-        task: ``"segmentation"`` or ``"classification"``.
+        task: ``"segmentation"``, ``"classification"`` or ``"detection grid"``.
         classes: in index order.
         size: input size used unless another is asked for, pixels.
         sizes: input sizes offered, pixels, ascending.
@@ -118,6 +118,7 @@ class NetworkFacts:
         card: the model card, Markdown; empty where there is none.
         measured: its score, time and size, None where it was not measured.
         guesses: what of all this nobody told: ``"classes"``, ``"normalisation"``, ``"size"``, ``"output"``.
+        random: beginnings of names of layers that stay random where the others are trained.
     """
 
     name: str
@@ -133,6 +134,7 @@ class NetworkFacts:
     card: str
     measured: Measured | None = None
     guesses: tuple[str, ...] = ()
+    random: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -142,6 +144,10 @@ class NetworkFacts:
     def trained_at(self, step: int | None) -> bool:
         """Say whether the weights of a step of the training are trained: at step 0 they are random."""
         return self.trained and step != 0
+
+    def trained_layer(self, layer: str, step: int | None) -> bool:
+        """Say whether what a layer puts out comes from trained weights alone, at a step of the training."""
+        return self.trained_at(step) or (bool(self.random) and not layer.startswith(self.random))
 
     def every_stage(self) -> Iterator[Stage]:
         """Yield all stages, those inside others right after the one they are in."""
@@ -229,7 +235,8 @@ class Result:
         layers: stage label → summary of what the stage put out, for the stages of the figure.
         previews: label → one thinned-out channel, for the stages inside others.
         seconds: duration of the forward pass, summaries included.
-        task: of the network; with "classification" one answer holds for the whole picture and all maps are even.
+        task: of the network; with "classification" one answer holds for the whole picture and all maps are even; with
+            "detection grid" the logits are the scores of the classes for each cell, and nothing lies between cells.
         extent: (columns, rows) of the logits that the picture takes where these are no whole numbers; None is all.
         ending: ``"shares"`` where the values are in proportion to the probabilities, at least 0, and no logits.
         notes: what should be known of the output.
@@ -407,6 +414,7 @@ class Result:
         """Yield the logits at ``size``, bilinear, a band of rows at a time: (rows, (K, rows, width) float32).
 
         The outcome is that of one interpolation of the whole; a 40-megapixel picture would take gigabytes at once.
+        Cells of a detection grid stay as they are.
 
         Args:
             first: row to begin with.
@@ -423,6 +431,11 @@ class Result:
         step = max(1, BAND // (classes * max(width, width_in)))
         for top in range(first, end, step):
             rows = torch.arange(top, min(top + step, end), dtype=torch.float32, device="cpu")
+            if self.task == "detection grid":
+                down = ((rows + 0.5) * (height_in / height)).long()
+                across = ((torch.arange(width) + 0.5) * (width_in / width)).long()
+                yield slice(top, top + len(rows)), logits[:, down][:, :, across]
+                continue
             source = ((rows + 0.5) * (rows_taken / height) - 0.5).clamp_(0, height_in - 1)  # half-pixel centres
             above = source.long()
             below = (above + 1).clamp_(max=height_in - 1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from segdemo import checkpoints
+from segdemo import checkpoints, own_weights
 from segdemo.engine import LocalEngine, Question, ShouldContinue, always
 from segdemo.errors import InputError
 from segdemo.figure import Figure
@@ -39,6 +40,8 @@ class Segmenter:
         InputError: no such network or step, or its checkpoint is missing or altered; a module cannot be looked into.
     """
 
+    report: checkpoints.Report | None = None  # of a checkpoint of your own
+
     def __init__(
         self,
         network: str | Network | nn.Module = DEFAULT,
@@ -54,6 +57,26 @@ class Segmenter:
         self.classes = self.spec.names
         self._engine = LocalEngine({self.spec.name: self.spec})
         self.trained = self._opened().trained
+
+    @classmethod
+    def from_checkpoint(cls, path: str | Path, network: str | Network | None = None) -> Segmenter:
+        """Take a network with weights of your own.
+
+        Args:
+            path: a .safetensors file, or what torch.save wrote; nothing in it is run.
+            network: name in ``NETWORKS``, or a specification; None finds out from names and shapes.
+
+        Returns:
+            The network with what fits; ``report`` says what became of each tensor.
+
+        Raises:
+            InputError: the file cannot be used, or fits no network.
+        """
+        wanted = find(network) if isinstance(network, str) else network
+        loaded = own_weights.load(path, wanted)
+        segmenter = _with(loaded.spec, None, loaded.module, loaded.report.complete)
+        segmenter.report = loaded.report
+        return segmenter
 
     @property
     def network(self) -> nn.Module:
@@ -143,6 +166,14 @@ class Segmenter:
             InputError: neither a stage nor a module of this network; the text names the nearest.
         """
         return self._opened().layer_of(layer)
+
+    def trained_layer(self, layer: str | nn.Module) -> bool:
+        """Say whether what a layer puts out comes from trained weights alone; of a part that is, all but the rest.
+
+        Args:
+            layer: as for :meth:`activation`.
+        """
+        return self._opened().trained_layer(self.layer_of(layer))
 
     def forget(self) -> None:
         """Forget what was answered, to have it worked out anew."""

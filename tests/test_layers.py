@@ -43,6 +43,14 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "summaries": ({"errors"}, {"torch", "numpy"}),
     "weights": ({"errors"}, {"torch", "numpy", "safetensors"}),
     "checkpoints": ({"errors", "networks.network", "weights"}, {"torch", "safetensors"}),
+    "unet_lineage": ({"networks", "weights"}, {"torch"}),
+    "torchvision_classifiers": ({"networks", "weights"}, {"torch", "torchvision"}),
+    "torchvision_segmentation": ({"networks", "weights"}, {"torch", "torchvision"}),
+    "own_weights": (
+        {"checkpoints", "errors", "networks", "torchvision_classifiers", "torchvision_segmentation"}
+        | {"unet_lineage", "weights"},
+        {"torch"},
+    ),
     "results": ({"ambient", "cache", "errors", "images", "networks", "notes", "summaries"}, {"torch", "PIL", "numpy"}),
     "opened": ({"activations", "ambient", "calls", "checkpoints", "errors", "hooks", "leaves", "networks"}, {"torch"}),
     "engine": ({"ambient", "cache", "errors", "images", "networks", "opened", "pictures"}, {"torch", "PIL"}),
@@ -65,6 +73,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "images",
             "networks",
             "opened",
+            "own_weights",
             "pictures",
             "questions",
             "results",

@@ -268,7 +268,8 @@ def test_the_table_of_networks_says_what_is_true_of_each() -> None:
         with torch.device("meta"):
             network = spec.build(len(spec.classes))
         assert parameters == f"{sum(parameter.numel() for parameter in network.parameters()):,}"
-        assert file == f"{checkpoints.path_of(spec).stat().st_size / 1e6:.1f} MB"
+        path = checkpoints.path_of(spec)
+        assert file == (f"{path.stat().st_size / 1e6:.1f} MB" if path.exists() else "–")
         assert side == f"{spec.preprocessing.size} px"
 
 

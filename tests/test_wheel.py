@@ -44,7 +44,8 @@ def test_every_checkpoint_is_inside_and_has_the_checksum_that_the_manifest_decla
     expected = {}
     for spec in NETWORKS.values():
         shipped = checkpoints.shipped(spec)
-        expected[f"{spec.name}.safetensors"] = shipped.sha256
+        if shipped.sha256:
+            expected[f"{spec.name}.safetensors"] = shipped.sha256
         expected |= {f"{spec.name}-step-{step}.safetensors": checksum for step, checksum in shipped.snapshots.items()}
     with zipfile.ZipFile(wheel) as files:
         assert "segdemo/weights/manifest.json" in files.namelist()

@@ -31,12 +31,13 @@ _LONGEST_NAME = 255  # bytes, of a file on nearly every system
 _LONGEST_ENDING = 100  # bytes kept for what is hung on the name of a picture
 
 
-def segmenter_for(network: str | None, size: int | None) -> Segmenter:
+def segmenter_for(network: str | None, size: int | None, weights: str | None = None) -> Segmenter:
     """Load the network asked for, and refuse an input size that does not suit it before any picture is read.
 
     Args:
-        network: its name; None takes the first.
+        network: its name; None takes the first, or the one that the weights are for.
         size: pixels; None takes the network's own.
+        weights: file of a person's own weights, of which is said what became of them; None takes the embedded ones.
 
     Raises:
         InputError: no such network, its checkpoint is missing or altered, or the size does not suit it.
@@ -45,9 +46,34 @@ def segmenter_for(network: str | None, size: int | None) -> Segmenter:
     from segdemo.networks import DEFAULT
     from segdemo.segmenter import Segmenter
 
-    segmenter = Segmenter(network or DEFAULT)
+    if weights is None:
+        segmenter = Segmenter(network or DEFAULT)
+    else:
+        segmenter = Segmenter.from_checkpoint(weights, network)
+        for line in _in_words(segmenter):
+            say(f"segdemo: {line}", error=True)
     check_input_size(segmenter.spec.preprocessing, size)
     return segmenter
+
+
+def _in_words(segmenter: Segmenter) -> Iterator[str]:
+    """Say what became of the tensors of a person's checkpoint, a line for each kind there is."""
+    report = segmenter.report
+    assert report is not None
+    kinds = {
+        "loaded": report.loaded,
+        "missing, random": report.missing,
+        "of another shape, random": report.mismatched,
+        "unexpected": report.unexpected,
+        "set aside": report.aside,
+    }
+    yield f"{segmenter.spec.title}: " + ", ".join(f"{len(found)} {kind}" for kind, found in kinds.items() if found)
+    for kind, found in list(kinds.items())[1:]:
+        if found:
+            more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+            yield f"{kind}: {', '.join(map(shown, found[:5]))}{more}"
+    if report.not_finite:
+        yield f"{report.not_finite} values are infinite"
 
 
 def listed(given: list[str]) -> list[Path]:

@@ -28,7 +28,7 @@ from segdemo.commands.files import (
     segmenter_for,
     writing,
 )
-from segdemo.commands.options import PICTURES, add_network, add_out, add_side
+from segdemo.commands.options import PICTURES, add_network, add_out, add_side, add_weights
 from segdemo.encoded import readable, shown
 from segdemo.errors import InputError
 
@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one colour scale for the whole layer (default), or one for each channel",
     )
     add_network(parser)
+    add_weights(parser)
     add_side(parser)
     add_out(parser)
 
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write out what one stage or layer, or every stage of the figure, puts out for a picture or a folder of them."""
     pictures = listed([arguments.picture] if arguments.picture else [])
-    segmenter = segmenter_for(arguments.network, arguments.side)
+    segmenter = segmenter_for(arguments.network, arguments.side, arguments.weights)
     wanted = [arguments.stage] if arguments.stage else [stage.label for stage in segmenter.spec.stages]
     for stage in wanted:
         segmenter.layer_of(stage)  # refuses an unknown one before anything is written
@@ -118,7 +119,7 @@ def _facts(segmenter: Segmenter, picture: Image.Image, stage: str, arguments: ar
     scale = rendering.scale_for(summary.minimum, summary.maximum)
     return {
         "network": segmenter.spec.name,
-        "trained": segmenter.trained,
+        "trained": segmenter.trained_layer(stage),
         "side": check_input_size(segmenter.spec.preprocessing, arguments.side),
         "stage": stage,
         "layer": segmenter.layer_of(stage),

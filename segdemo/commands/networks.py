@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
             [
                 spec.name,
                 spec.title,
-                ("yes" if there else "file missing") if trained else "untrained",
+                (("partly" if spec.untrained else "yes") if there else "file missing") if trained else "untrained",
                 str(len(spec.classes)),
                 f"{sum(parameter.numel() for parameter in hollow.parameters()):,}",
                 f"{path.stat().st_size / 1e6:.1f} MB" if trained and there else "-",

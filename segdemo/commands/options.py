@@ -15,6 +15,16 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--network", metavar="N", help="default: the first that `segdemo networks` lists")
 
 
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """Let a command take weights of a person's own."""
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="weights of your own, .safetensors or what torch.save wrote (up to 400 MB); which network they are for is "
+        "found out, or given by --network",
+    )
+
+
 def add_side(parser: argparse.ArgumentParser) -> None:
     """Let a command take an input size."""
     parser.add_argument("--side", type=positive, metavar="PIXELS", help="working size; default: the network's own")

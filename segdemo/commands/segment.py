@@ -24,7 +24,7 @@ from segdemo.commands.files import (
     segmenter_for,
     writing,
 )
-from segdemo.commands.options import PICTURES, add_network, add_out, add_side
+from segdemo.commands.options import PICTURES, add_network, add_out, add_side, add_weights
 from segdemo.encoded import readable, shown
 from segdemo.errors import InputError
 
@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, PICTURES
     parser.add_argument("pictures", nargs="*", metavar="PICTURE", help="a picture, or a folder of pictures")
     add_network(parser)
+    add_weights(parser)
     add_side(parser)
     add_out(parser)
 
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Segment pictures and folders of pictures; go on after one that cannot be used."""
     pictures = listed(arguments.pictures)
-    segmenter = segmenter_for(arguments.network, arguments.side)
+    segmenter = segmenter_for(arguments.network, arguments.side, arguments.weights)
     out = folder_for(arguments.out)
     code = 0
     silent = len(pictures) < 2 or sys.stderr is None

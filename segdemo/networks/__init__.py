@@ -8,14 +8,22 @@ from typing import Any, TypeVar, overload
 
 from segdemo.errors import InputError
 from segdemo.networks import (
+    alexnet,
     deeplabv3_mobilenet_v2,
     fcn_alexnet,
     lenet,
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet101,
+    resnet152,
+    selfie,
     u2netp,
     unet,
     unet_bilinear,
     unet_mobilenet_v2,
     unet_narrow,
+    yolo_v1,
 )
 from segdemo.networks.network import Network, Preprocessing, Stage
 
@@ -29,7 +37,15 @@ NETWORKS: dict[str, Network] = {
         unet,
         unet_bilinear,
         unet_narrow,
+        selfie,
         lenet,
+        alexnet,
+        resnet18,
+        resnet34,
+        resnet50,
+        resnet101,
+        resnet152,
+        yolo_v1,
     )
 }
 Entry = TypeVar("Entry")

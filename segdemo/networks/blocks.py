@@ -22,6 +22,22 @@ class Concat(nn.Module):
         return torch.cat(maps, dim=1)
 
 
+class Sum(nn.Module):
+    """Add two maps, as a module so that the sum can be looked at; it has no parameters."""
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        """Return (B, C, h, w) for two maps of that shape."""
+        return torch.add(x, other)
+
+
+class BackgroundLogit(nn.Module):
+    """Put a logit of 0 for the background in front, so that softmax over two classes is the sigmoid of the other."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, 1 + C, H, W) for (B, C, H, W)."""
+        return torch.cat([torch.zeros_like(x[:, :1]), x], dim=1)
+
+
 class Resize(nn.Module):
     """Interpolate a map to another size bilinearly, as a module so that the result can be looked at.
 

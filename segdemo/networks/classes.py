@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -105,4 +106,8 @@ VOC = declare(
 )
 SALIENT = declare(("background", "foreground"))
 ANIMALS = declare(("background", "person", "cat", "dog", "horse", "cow", "sheep"))
+PEOPLE = declare(("background", "person"))
 DIGITS = declare("0123456789")
+# Source: Russakovsky et al. 2015, ImageNet Large Scale Visual Recognition Challenge, https://arxiv.org/abs/1409.0575.
+# Its order; the short names are torchvision's, which tell classes of the same name apart.
+IMAGENET = declare(Path(__file__).with_name("imagenet.txt").read_text("utf-8").splitlines())

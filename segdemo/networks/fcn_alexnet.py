@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from segdemo.networks.blocks import Resize, initialise
+from segdemo.networks.blocks import Resize, Sum, initialise
 from segdemo.networks.classes import ANIMALS
 from segdemo.networks.network import Network, Preprocessing, Stage
-
-
-class Sum(nn.Module):
-    """Add two maps, as a module so that the sum can be looked at; it has no parameters."""
-
-    def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        """Return (B, C, h, w) for two maps of that shape."""
-        return torch.add(x, other)
 
 
 class FCNAlexNet(nn.Module):

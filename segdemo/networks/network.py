@@ -74,7 +74,8 @@ class Network:
         name: file stem of the network, and of ``checkpoints/<name>.safetensors``.
         title: what people read.
         task: what the logits mean; ``"segmentation"`` returns (B, K, H, W) for a batch (B, 3, H, W),
-            ``"classification"`` (B, K): one answer for the whole picture.
+            ``"classification"`` (B, K): one answer for the whole picture; ``"detection grid"`` (B, …, S, S), one value
+            for each of S × S cells of the picture, whose last K channels are scores of the classes.
         build: makes the network with random weights, given the number of classes K; a class or a function of a
             module, so that the specification can be pickled.
         classes: what the logits tell apart, in index order.
@@ -85,11 +86,13 @@ class Network:
             returns it; ``"random"``: there are none to load.
         ending: ``"shares"`` where the module ends in a softmax or sigmoid of its own, else ``"logits"``.
         guesses: what of all this was guessed: ``"classes"``, ``"normalisation"``, ``"size"``, ``"output"``.
+        untrained: beginnings of names of tensors that no embedded weights exist for, ``"classifier."``: they stay
+            random, and so does all that depends on them.
     """
 
     name: str
     title: str
-    task: Literal["segmentation", "classification"]
+    task: Literal["segmentation", "classification", "detection grid"]
     build: Callable[[int], nn.Module]
     classes: tuple[ClassInfo, ...]
     stages: tuple[Stage, ...]
@@ -98,6 +101,7 @@ class Network:
     weights: Literal["checkpoint", "given", "random"] = "checkpoint"
     ending: Literal["logits", "shares"] = "logits"
     guesses: tuple[str, ...] = ()
+    untrained: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

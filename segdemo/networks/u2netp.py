@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
-from segdemo.networks.blocks import Concat, Resize, initialise
+from segdemo.networks.blocks import BackgroundLogit, Concat, Resize, initialise
 from segdemo.networks.classes import SALIENT
 from segdemo.networks.network import Network, Preprocessing, Stage
 
@@ -96,14 +95,6 @@ class RSU4F(nn.Module):
         x = self.rebnconv2d(self.join2(x, x2))
         x = self.rebnconv1d(self.join1(x, x1))  # (B, out_channels, h, w)
         return x + entrance
-
-
-class BackgroundLogit(nn.Module):
-    """Put a logit of 0 for the background in front, so that softmax over two classes is the sigmoid of the other."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, 1 + C, H, W) for (B, C, H, W)."""
-        return torch.cat([torch.zeros_like(x[:, :1]), x], dim=1)
 
 
 class U2NetP(nn.Module):

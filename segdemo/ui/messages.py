@@ -13,7 +13,7 @@ import gradio as gr
 from starlette.requests import Request
 
 from segdemo.engine import Cancelled
-from segdemo.errors import InputError
+from segdemo.errors import InputError, Phrase
 from segdemo.notes import Note
 from segdemo.ui.checks import checked_inputs
 from segdemo.ui.texts import TEXTS
@@ -57,7 +57,13 @@ def sentence_of(error: InputError, request: gr.Request | None) -> str:
 
 def _in_words_of(table: dict[str, str], values: dict[str, object]) -> dict[str, object]:
     """Return the values of a sentence; those that are words of ours, and no name or number, in a language."""
-    return {name: table.get(f"value.{value}", value) for name, value in values.items()}
+    return {name: _in_words(table, value) for name, value in values.items()}
+
+
+def _in_words(table: dict[str, str], value: object) -> object:
+    if isinstance(value, Phrase) and f"phrase.{value.code}" in table:
+        return table[f"phrase.{value.code}"].format(**value.values)
+    return table.get(f"value.{value}", value)
 
 
 def note_text(note: Note, request: gr.Request | None) -> str:

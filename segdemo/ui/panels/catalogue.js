@@ -13,9 +13,9 @@ const NUMBERS = ['parameters', 'score', 'time', 'file'];
 const DASH = '–';
 
 // What stands in the columns after the name.
-const cellsOf = ({about, classes, size, measured}) => {
+const cellsOf = ({about, classes, size, measured, partly}) => {
   const names = make('details', {}, make('summary', {}, whole(classes.length)), classes.map(classText).join(t('comma')));
-  if (!measured) return [[about], [names], [DASH], [t('untrained')], [DASH], [DASH], [DASH]];
+  if (!measured) return [[about], [names], [DASH], [t(partly ? 'partly' : 'untrained')], [DASH], [DASH], [DASH]];
   const on = t('on', {data: measured.data, pictures: whole(measured.pictures)});
   return [[about], [names], [whole(measured.parameters)],
     [`${t(`metric_${measured.metric}`)} ${measured.score.toFixed(3)}`, make('small', {}, on)],

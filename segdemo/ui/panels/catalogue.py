@@ -53,6 +53,7 @@ def row(facts: NetworkFacts, request: gr.Request | None) -> dict[str, Any]:
             "about": text(request, key) if key in TEXTS["en"] else "",
             "classes": facts.names,
             "size": facts.size,
+            "partly": bool(facts.random),
             "measured": None if facts.measured is None else asdict(facts.measured),
         }
     )

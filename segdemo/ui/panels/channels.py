@@ -152,7 +152,7 @@ def payload(engine: Engine, asked: ChannelGrid, keep: Callable[[bytes, str], Any
         {
             "run": run,
             "network_title": facts.title,
-            "untrained": not result.trained,
+            "untrained": not result.trained and not facts.trained_layer(layer, run.step),
             "label": label,
             "layer": layer,
             "kind": kinds[layer],

@@ -201,8 +201,8 @@ export function mount({ element, props, server, trigger, watch }) {
     find('.heading').textContent = t('heading');
     find('.network').textContent = value?.title ?? '';
     find('.badge').hidden = !value?.untrained;
-    find('.badge').textContent = t('untrained');
-    find('.badge').title = t('untrained_long');
+    find('.badge').textContent = t(value?.partly ? 'partly' : 'untrained');
+    find('.badge').title = t(value?.partly ? 'partly_long' : 'untrained_long');
     find('.before').hidden = !net || net.value.boxes.some((box) => box.thumbnail);
     find('.before').textContent = t('before');
     const item = (kind, key) => {

@@ -139,6 +139,7 @@ def payload(engine: Engine, asked: Figure, keep: Callable[[bytes, str], Any]) ->
             "network": facts.name,
             "title": facts.title,
             "untrained": not facts.trained_at(asked.step),
+            "partly": bool(facts.random),
             "selected": asked.selected,
             "sprite": keep(encode_png(Image.fromarray(sheet)), "figure.png") if tiles else None,
             "sprite_size": [sheet.shape[1], sheet.shape[0]],

@@ -23,6 +23,8 @@ const t = textsOf('segmentation');
 const classOf = (packed) => packed & 255 | packed >>> 24 << 8;
 
 const VIEWS = ['mask', 'compare', 'probability', 'confidence', 'entropy', 'seen', 'picture'];
+const MOST_ODDS = 20; // classes of a classifier that are all listed
+const LIKELIEST = 5; // those listed of a classifier of more
 const OF_CLASSIFIERS = ['seen', 'picture']; // they answer for the whole picture: there is no map to show
 const isMap = (view) => view !== 'picture' && view !== 'seen';
 const HEAT = {probability: 0, confidence: 8, entropy: 16};
@@ -446,13 +448,18 @@ export function mount({element, props, server, trigger, watch}) {
     const best = answer.indexOf(Math.max(...answer));
     const bar = (odds) => make('i', {class: 'bar', style: `--part: ${100 * odds}%`});
     find('best').textContent = best < 0 ? '' : t('answer', {name: nameOf(classes[best]), share: oddsText(answer[best])});
-    find('odds').replaceChildren(...answer.map((odds, index) => make('li', {class: index === best ? 'first' : ''},
-      make('span', {}, nameOf(classes[index])), bar(odds), make('span', {class: 'odd'}, oddsText(odds)))));
+    const few = answer.length <= MOST_ODDS;
+    const order = answer.map((_, index) => index);
+    const listed = few ? order : order.sort((one, other) => answer[other] - answer[one]).slice(0, LIKELIEST);
+    find('odds').replaceChildren(...listed.map((index) => make('li', {class: index === best ? 'first' : ''},
+      make('span', {}, nameOf(classes[index])), bar(answer[index]), make('span', {class: 'odd'}, oddsText(answer[index])))),
+    ...(few ? [] : [make('li', {class: 'more'}, t('odds_more', {shown: listed.length, count: answer.length}))]));
   };
 
   const fillWords = () => {
     const {value} = result;
     for (const name of ['banner', 'untrained']) find(name).hidden = !value.untrained;
+    find('banner').textContent = t(value.partly ? 'partly_banner' : 'untrained_banner');
     const summary = occurringIn(result.value.classes).map((entry) => `${nameOf(entry)} ${shareText(entry.percent)}`).join(t('comma'));
     find('map').setAttribute('aria-label', t(value.untrained ? 'summary_untrained' : 'summary', {summary}));
     const time = secondsText(value.seconds);

@@ -160,6 +160,7 @@ def payload(engine: Engine, run: Run, keep: Callable[[bytes, str], Any]) -> dict
     bits = math.log2(max(2, len(result.classes)))
     low, high = (shown.mask & 255).astype(np.uint8), (shown.mask >> 8).astype(np.uint8)
     labels = np.stack([low, _to_bytes(shown.confidence), _to_bytes(shown.entropy / bits)], axis=-1)  # (H, W, 3)
+    facts = facts_of(engine, run.network)
     reduced = picture if shown.size == picture.size else picture.resize(shown.size)
     return plain(
         {
@@ -170,8 +171,9 @@ def payload(engine: Engine, run: Run, keep: Callable[[bytes, str], Any]) -> dict
             "seen": keep(rendering.encode_png(result.seen), "seen.png"),
             "classes": [asdict(share) for share in shown.classes],
             "bits": bits,
-            "network": facts_of(engine, run.network).title,
+            "network": facts.title,
             "untrained": not result.trained,
+            "partly": bool(facts.random),
             **placed(result),
             "side": result.input_size,
             "seconds": result.seconds,

@@ -5,7 +5,7 @@ export const KINDS = [
   ['InvertedResidual', /inverted|mbconv|irb/i],
   ['Separable', /separable/i],
   ['PatchEmbed', /patch|embed/i],
-  ['SqueezeExcitation', /squeeze|^se(module|layer|block)?$|effectivese/i],
+  ['SqueezeExcitation', /squeeze|^gate$|^se(module|layer|block)?$|effectivese/i],
   ['Attention', /attention|attn|nonlocal|swin.*block|transformer/i],
   ['ASPP', /aspp|pyramid|^psp|^ppm/i],
   ['BasicBlock', /basicblock|bottleneck|^res(idual)?_?(block|unit|layer|stage)|^cnblock|convnext.*block/i],
@@ -36,6 +36,6 @@ export const KINDS = [
   ['Decoder', /decoder|upblock/i],
   ['Encoder', /encoder|backbone|features/i],
   ['Conv2d', /conv/i],
-  ['Network', /net|deeplab|fcn|segformer|lraspp|model/i],
+  ['Network', /net|deeplab|fcn|segformer|lraspp|yolo|model/i],
   ['Block', /block|stage|layer|cell/i],
 ];

@@ -3,7 +3,8 @@
 import {KINDS} from './kinds.js';
 import {plain, textsOf} from './texts.js';
 
-const LIKE = {unet_bilinear: 'unet', unet_narrow: 'unet'}; // networks with the stages of another
+// Networks with the stages of another.
+const LIKE = {unet_bilinear: 'unet', unet_narrow: 'unet', resnet34: 'resnet18', resnet50: 'resnet18', resnet101: 'resnet18', resnet152: 'resnet18'};
 
 const starred = (text) => text.replace(/\d+/g, '*');
 

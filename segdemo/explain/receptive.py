@@ -475,14 +475,14 @@ def _hollow(value: Any) -> Any:
 
 
 @contextmanager
-def _following(height: int, width: int, channels: int) -> Iterator[tuple[_Following, Tensor]]:
+def following(height: int, width: int, channels: int) -> Iterator[tuple[_Following, Tensor]]:
     """Follow the fields of a batch that holds nothing, as long as the block lasts."""
     with ambient.plain(), torch.inference_mode(False), torch.no_grad():
         batch = torch.empty(1, channels, height, width, device="meta")
-        following = _Following()
-        following.know(batch, whole_of(height, width))
-        with following:
-            yield following, batch
+        follower = _Following()
+        follower.know(batch, whole_of(height, width))
+        with follower:
+            yield follower, batch
 
 
 def fields_of(
@@ -503,10 +503,10 @@ def fields_of(
     Raises:
         InputError: the network cannot be followed, as one that looks at values cannot.
     """
-    with _following(height, width, channels) as (following, batch):
+    with following(height, width, channels) as (follower, batch):
 
         def found(tensor: Tensor) -> tuple[Field | None, tuple[int, ...]]:
-            return following.field(tensor), tuple(tensor.shape)
+            return follower.field(tensor), tuple(tensor.shape)
 
         with capture(network, list(layers), reduce=found) as seen:
             try:
@@ -611,4 +611,4 @@ def largest_of(module: nn.Module, spec: Network, layers: list[str]) -> dict[str,
     }
 
 
-__all__ = ["CANVAS", "Field", "Reach", "ReceptiveFields", "StageReach", "fields_of", "largest_of", "whole_of"]
+__all__ = ["CANVAS", "Field", "Reach", "ReceptiveFields", "StageReach", "fields_of", "following", "largest_of", "whole_of"]

@@ -351,7 +351,10 @@ def _stage(asked: PixelAutopsy, bench: Bench, record: Record, reach: StageReach)
         cell=cell,
         box=None if box is None else in_picture(box, bench.placement),
         largest=reach.largest,
-        reaches_border=left <= 0 or top <= 0 or right >= bench.placement.resized[0] or bottom >= bench.placement.resized[1],
+        reaches_border=left <= 0
+        or top <= 0
+        or right >= bench.placement.resized[0]
+        or bottom >= bench.placement.resized[1],
         exact=reach.field is not None and reach.field.exact,
         total=float(sums.sum()),
         channels=tuple(push(channel) for channel in order[:TOP] if sums[channel] > 0),

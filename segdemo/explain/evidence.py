@@ -23,7 +23,9 @@ from segdemo.summaries import as_maps
 
 Where = Literal["class", "object", "pixel", "region", "inner", "outer"]
 Method = Literal["gradcam", "hirescam", "gradient"]
-BORDER = 3  # pixels of the picture on each side of an object's border, at least; 1 % of its longest side where that is more
+BORDER = (
+    3  # pixels of the picture on each side of an object's border, at least; 1 % of its longest side where that is more
+)
 ALIKE = 0.7  # correlation with the control from which on a map is said to explain nothing
 
 
@@ -102,7 +104,9 @@ class ClassEvidence(Question):
             gradients(score, [batch], bench.spec.title)
         value = record.values[self.layer]
         gradient = record.gradients.get(self.layer)
-        found = cam(as_maps(value), torch.zeros_like(as_maps(value)) if gradient is None else as_maps(gradient), self.method)
+        found = cam(
+            as_maps(value), torch.zeros_like(as_maps(value)) if gradient is None else as_maps(gradient), self.method
+        )
         return (found.clamp(min=0) if self.positive else found).float().cpu().numpy()
 
 

@@ -308,6 +308,7 @@ class Ablation(Question):
         picture: fingerprint of a picture that the engine keeps.
         layer: label of a stage, or dotted name of a module.
         name: of the class; the places asked about are those where the unchanged mask has it.
+        channels: those to silence; empty for all.
         size: input size in pixels; None takes the network's own.
         step: of the training, for networks with snapshots; None is its end.
     """
@@ -316,11 +317,12 @@ class Ablation(Question):
     picture: str
     layer: str
     name: str
+    channels: tuple[int, ...] = ()
     size: int | None = None
     step: int | None = None
 
     def answer(self, bench: Bench) -> tuple[ChannelRank, ...]:
-        """Return all channels, the one that matters most for the class first.
+        """Return the channels, the one that matters most for the class first.
 
         Raises:
             InputError: no such layer or class, or the class is nowhere in the mask.
@@ -330,13 +332,14 @@ class Ablation(Question):
             return bench.answer(asked)
         before: Result = bench.answer(Run(self.network, self.picture, self.size, self.step))
         index, cells = _places(before, self.name)
-        count = activations.run_until(bench.module, bench.batch, self.layer, bench.check).shape[1]
+        put_out = activations.run_until(bench.module, bench.batch, self.layer, bench.check)
+        asked_for = self.channels or tuple(range(put_out.shape[1]))
         width, height = bench.placement.resized
         first = torch.from_numpy(before.logits.copy())
         classes, mean = first.argmax(0), float(first[index][cells].mean())
         ranks = []
-        for channel in range(count):
-            bench.report(channel, count)
+        for done, channel in enumerate(asked_for):
+            bench.report(done, len(asked_for))
             with mixing(bench, (Change(self.layer, factor=0.0, channels=(channel,)),)), _checked(bench):
                 logits = as_maps(bench.module(bench.batch))[:, :height, :width].float().cpu()
             other = float((logits.argmax(0) != classes).float().mean())

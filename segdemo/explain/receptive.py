@@ -216,9 +216,7 @@ def _pooling(field: Field, output: Tensor, arguments: Sequence[Any], *, dilated:
 
 def _resized(field: Field, output: Tensor, arguments: Sequence[Any], kind: str) -> Field:
     aligned = kind != "nearest" and bool(arguments[2])
-    return _behind(
-        field, output, lambda axis, places, before: _enlarged(places, before, kind, align_corners=aligned)
-    )
+    return _behind(field, output, lambda axis, places, before: _enlarged(places, before, kind, align_corners=aligned))
 
 
 def _reduced(field: Field, output: Tensor, arguments: Sequence[Any]) -> Field:
@@ -291,7 +289,9 @@ def _joined(fields: Sequence[Field | None], outputs: Tensor, arguments: Sequence
     dim = arguments[1] if len(arguments) > 1 else 0
     dim = dim - outputs.dim() if dim >= 0 else dim
     known = [field for field in fields if field is not None]
-    if any(field.dims is None or dim in field.dims for field in known) or any(t.dim() != outputs.dim() for t in tensors):
+    if any(field.dims is None or dim in field.dims for field in known) or any(
+        t.dim() != outputs.dim() for t in tensors
+    ):
         return _spread(_together(known).blurred(), outputs)
     return _together(known)
 
@@ -611,4 +611,14 @@ def largest_of(module: nn.Module, spec: Network, layers: list[str]) -> dict[str,
     }
 
 
-__all__ = ["CANVAS", "Field", "Reach", "ReceptiveFields", "StageReach", "fields_of", "following", "largest_of", "whole_of"]
+__all__ = [
+    "CANVAS",
+    "Field",
+    "Reach",
+    "ReceptiveFields",
+    "StageReach",
+    "fields_of",
+    "following",
+    "largest_of",
+    "whole_of",
+]

@@ -58,7 +58,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "class_maps": ({"errors", "masks"}, {"numpy"}),
     "evaluation": ({"archives", "class_maps", "errors", "labelled"}, {"PIL", "numpy"}),
     "labelled": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
-    "explain": (CORE, {"torch", "PIL", "numpy"}),
+    "explain": (ABOVE | {"explain"}, {"torch", "PIL", "numpy"}),
     "labs": (CORE, {"torch", "PIL", "numpy"}),
     "training": (
         ABOVE | {"training"},
@@ -71,7 +71,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"gradio", "PIL", "numpy", "starlette", "fastapi"},
     ),
     "__init__": (CORE, set()),
-    "commands": (ABOVE | {"commands", "training", "ui"}, {"PIL", "numpy", "torch", "tqdm"}),
+    "commands": (ABOVE | {"commands", "explain", "training", "ui"}, {"PIL", "numpy", "torch", "tqdm"}),
     "__main__": ({"commands", "errors"}, set()),
     "app": ({"ui"}, set()),
 }

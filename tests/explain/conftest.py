@@ -37,17 +37,17 @@ class Skipping(nn.Module):
     def __init__(self, classes: int = 2) -> None:
         super().__init__()
         self.entrance = nn.Conv2d(3, 2, kernel_size=1, bias=False)
-        self.double = nn.Conv2d(2, 2, kernel_size=1, bias=False)
+        self.doubled = nn.Conv2d(2, 2, kernel_size=1, bias=False)
         self.relu = nn.ReLU(inplace=True)
         self.join = Sum()
         with torch.no_grad():
             self.entrance.weight.copy_(torch.tensor([[1.0, 0, 0], [0, -1, 0]]).view(2, 3, 1, 1))
-            self.double.weight.copy_(2 * torch.eye(2).view(2, 2, 1, 1))
+            self.doubled.weight.copy_(2 * torch.eye(2).view(2, 2, 1, 1))
 
     def forward(self, batch: Tensor) -> Tensor:
         """Return logits (B, 2, H, W)."""
         x = self.entrance(batch)
-        return self.join(self.relu(self.double(x)), x)
+        return self.join(self.relu(self.doubled(x)), x)
 
 
 class Sum(nn.Module):
@@ -78,13 +78,13 @@ SKIPPING = network(
     Skipping,
     (
         Stage("Entrance", "entrance", 0, 0),
-        Stage("Double", "double", 1, 0),
+        Stage("Double", "doubled", 1, 0),
         Stage("Sum", "join", 0, 1, inputs=("Double",), skips=("Entrance",)),
     ),
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def engine() -> Iterator[LocalEngine]:
     """Knows the two-layer networks and the built-in ones."""
     from segdemo.networks import NETWORKS

@@ -101,7 +101,9 @@ def test_behind_the_last_weights_there_is_no_control(engine: LocalEngine, cat: s
 
 def test_an_object_is_what_hangs_together_with_the_point() -> None:
     mask = np.array([[1, 1, 0, 1], [0, 1, 0, 1], [0, 0, 1, 0], [1, 1, 1, 0]], bool)
-    np.testing.assert_array_equal(connected(mask, (0, 0)), np.array([[1, 1, 0, 0], [0, 1, 0, 0], [0] * 4, [0] * 4], bool))
+    np.testing.assert_array_equal(
+        connected(mask, (0, 0)), np.array([[1, 1, 0, 0], [0, 1, 0, 0], [0] * 4, [0] * 4], bool)
+    )
     np.testing.assert_array_equal(connected(mask, (0, 3)).sum(), 4)
     spiral = np.zeros((9, 9), bool)
     spiral[0], spiral[:, 8], spiral[8], spiral[2:, 0], spiral[2, :7], spiral[2:7, 6], spiral[6, 2:7] = (True,) * 7

@@ -66,7 +66,7 @@ def test_a_mean_and_noise_keep_the_figures_of_each_channel() -> None:
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name != "lenet"])
 def test_nothing_changed_is_bit_for_bit_the_run(engine: LocalEngine, cat: str, name: str) -> None:
     skips = skips_of(NETWORKS[name])
-    changes = tuple(Change(skip.source, skip.into, 1.0) for skip in skips) + (Change(NETWORKS[name].stages[0].label),)
+    changes = (*(Change(skip.source, skip.into, 1.0) for skip in skips), Change(NETWORKS[name].stages[0].label))
     mixed: Mixed = engine.answer(Mix(name, cat, changes, size=NETWORKS[name].preprocessing.sizes[0]))
     np.testing.assert_array_equal(mixed.result.logits, mixed.before.logits)
     assert mixed.percent == 0 and not mixed.changed.any()

@@ -7,6 +7,7 @@ import html
 import io
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -20,59 +21,12 @@ from segdemo.questions import Run, facts_of
 from segdemo.results import NetworkFacts, Result
 from segdemo.summaries import Summary
 
+HERE = Path(__file__).parent
 LARGEST = 5 << 20  # bytes of a card
 SIDE = 720  # pixels of the longest side of the picture
 CHANNELS = 12  # of each stage, those that vary most
 NEAR_ALL = 0.999  # share of a channel's values that are the greatest there are, from which on it is called saturated
 SATURATED_AT = 6.0  # where ReLU6 ends
-
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; --quiet: #888; --accent: #0d9488; }
-body { max-width: 1100px; margin: 0 auto; padding: 20px; font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 22px; } h2 { font-size: 17px; margin-top: 28px; border-top: 1px solid var(--line); padding-top: 14px; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; } th, td { padding: 4px 10px; text-align: start; vertical-align: top; border-bottom: 1px solid var(--line); }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(280px, 1fr)); gap: 12px; } .pair img { width: 100%; }
-.over { position: relative; } .over canvas { position: absolute; inset: 0; width: 100%; height: 100%; image-rendering: pixelated; }
-.swatch { display: inline-block; width: 12px; height: 12px; margin-right: 6px; border-radius: 3px; }
-.tiles { display: flex; flex-wrap: wrap; gap: 6px; } .tiles figure { margin: 0; font-size: 12px; } .tiles img { width: 84px; image-rendering: pixelated; display: block; }
-.warn { padding: 8px 12px; border-left: 4px solid #d97706; background: #d9770622; } .quiet { color: var(--quiet); }
-pre { overflow-x: auto; padding: 10px; background: #8882; font-size: 13px; } button { font: inherit; margin: 2px; padding: 2px 10px; } button[aria-pressed=false] { opacity: .45; }
-svg rect { fill: none; stroke: #ff2fa0; stroke-width: 2; vector-effect: non-scaling-stroke; }
-"""
-
-SCRIPT = """
-const facts = JSON.parse(document.getElementById('facts').textContent);
-const canvas = document.getElementById('map'), image = new Image(), told = document.getElementById('told');
-const shown = new Set(facts.classes.filter((one) => !one.hidden).map((one) => one.index));
-let labels = null;
-image.onload = () => {
-  Object.assign(canvas, {width: image.width, height: image.height});
-  const pen = canvas.getContext('2d', {willReadFrequently: true});
-  pen.drawImage(image, 0, 0);
-  labels = pen.getImageData(0, 0, image.width, image.height).data.slice();
-  paint();
-};
-const paint = () => {
-  const out = new ImageData(canvas.width, canvas.height);
-  const colours = new Map(facts.classes.map(({index, colour}) => [index, [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16))]));
-  for (let i = 0; i < labels.length; i += 4) if (shown.has(labels[i])) out.data.set([...colours.get(labels[i]), 150], i);
-  canvas.getContext('2d').putImageData(out, 0, 0);
-};
-canvas.addEventListener('pointermove', (event) => {
-  if (!labels) return;
-  const box = canvas.getBoundingClientRect();
-  const x = Math.floor((event.clientX - box.left) / box.width * canvas.width), y = Math.floor((event.clientY - box.top) / box.height * canvas.height);
-  const at = 4 * (y * canvas.width + x), one = facts.classes.find(({index}) => index === labels[at]);
-  told.textContent = one ? `(${x}, ${y}): ${one.name}, ${(labels[at + 1] / 2.55).toFixed(0)} % sure` : '';
-});
-for (const button of document.querySelectorAll('button[data-index]')) button.addEventListener('click', () => {
-  const index = Number(button.dataset.index);
-  if (!shown.delete(index)) shown.add(index);
-  button.setAttribute('aria-pressed', String(shown.has(index)));
-  paint();
-});
-image.src = facts.labels;
-"""
 
 
 def card(engine: Engine, run: Run, point: tuple[int, int] | None = None, file: str = "picture.jpg") -> str:
@@ -106,12 +60,13 @@ def card(engine: Engine, run: Run, point: tuple[int, int] | None = None, file: s
     code = "\n".join(as_python(one, file) for one in asked)
     parts.append(f"<h2>Python</h2><pre>{html.escape(code)}</pre>")
     data = _data(result)
+    style, script = ((HERE / f"card.{kind}").read_text("utf-8") for kind in ("css", "js"))
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
         f'content="{policy}"><meta name="viewport" content="width=device-width">'
-        f"<title>{html.escape(facts.title)}: diagnosis</title><style>{STYLE}</style><body>{''.join(parts)}"
-        f'<script type="application/json" id="facts">{data}</script><script>{SCRIPT}</script></body></html>\n'
+        f"<title>{html.escape(facts.title)}: diagnosis</title><style>{style}</style><body>{''.join(parts)}"
+        f'<script type="application/json" id="facts">{data}</script><script>{script}</script></body></html>\n'
     )
 
 
@@ -162,7 +117,8 @@ def _segmentation(result: Result, picture: Image.Image) -> str:
     there = sorted((one for one in result.classes if one.percent > 0), key=lambda one: (one.hidden, -one.percent))
     legend = "".join(
         f'<button type="button" data-index="{one.index}" aria-pressed="{"false" if one.hidden else "true"}">'
-        f'<span class="swatch" style="background:{one.colour}"></span>{html.escape(one.name)} {one.percent:.1f} %</button>'
+        f'<span class="swatch" style="background:{one.colour}"></span>'
+        f"{html.escape(one.name)} {one.percent:.1f} %</button>"
         for one in there
     )
     entropy = result.at(_small(result).size).entropy
@@ -171,7 +127,8 @@ def _segmentation(result: Result, picture: Image.Image) -> str:
     return (
         f'<h2>Segmentation</h2><div class="pair"><div><div class="over"><img src="{photo}" alt="the picture">'
         f'<canvas id="map"></canvas></div><p id="told" class="quiet">&nbsp;</p></div>'
-        f'<div><img src="{_jpeg(heat)}" alt="entropy"><p class="quiet">entropy: dark is sure</p></div></div><p>{legend}</p>'
+        f'<div><img src="{_jpeg(heat)}" alt="entropy"><p class="quiet">entropy: dark is sure</p></div></div>'
+        f"<p>{legend}</p>"
     )
 
 
@@ -201,7 +158,7 @@ def confused(result: Result) -> tuple[str, str, float] | None:
 
 
 def border_gap(result: Result) -> float:
-    """Return the mean confidence along the picture's border less that elsewhere, in [-1, 1]: padding often costs some."""
+    """Return the mean confidence along the picture's border less that elsewhere, in [-1, 1]: padding costs some."""
     confidence = _small(result).confidence
     width = max(1, min(confidence.shape) // 20)
     inner = np.zeros(confidence.shape, bool)
@@ -249,13 +206,15 @@ def _stages(result: Result, facts: NetworkFacts) -> str:
         scales = [rendering.scale_for(float(low[channel]), float(high[channel])) for channel in order]
         tiles = rendering.colour_thumbnails(summary.thumbnails[order], low[order], high[order], scales)
         dead, full = len(summary.dead), saturated(summary)
-        said = f"{' × '.join(map(str, summary.shape))}; {dead} dead, {len(full)} saturated; {summary.minimum:.3g} to {summary.maximum:.3g}"
+        size, ends = " × ".join(map(str, summary.shape)), f"{summary.minimum:.3g} to {summary.maximum:.3g}"
+        said = f"{size}; {dead} dead, {len(full)} saturated; {ends}"
         shown = "".join(
             f'<figure><img src="{_png(Image.fromarray(tile))}" alt="">{channel}</figure>'
             for channel, tile in zip(order.tolist(), tiles, strict=True)
         )
         parts.append(
-            f"<details><summary><b>{html.escape(stage.label)}</b> <span class=quiet>{html.escape(said)}</span></summary>"
+            f"<details><summary><b>{html.escape(stage.label)}</b> <span class=quiet>{html.escape(said)}</span>"
+            f"</summary>"
             f'<div class="tiles">{shown}</div></details>'
         )
     return f"<h2>Stages</h2><p class=quiet>The channels that vary most, each on its own scale.</p>{''.join(parts)}"
@@ -267,7 +226,7 @@ def _autopsy(found: Autopsy, picture: Image.Image) -> str:
         f'<rect x="{box[0]}" y="{box[1]}" width="{box[2] - box[0]}" height="{box[3] - box[1]}"/>'
         for box in (*(stage.box for stage in found.stages if stage.box), found.effective_box)
     )
-    view = f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" style="position:absolute;inset:0;width:100%;height:100%">{boxes}</svg>'
+    view = f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none">{boxes}</svg>'
     verdict = (
         f"Pixel ({found.point[0]}, {found.point[1]}): {found.winner.name}, by {found.margin:.3g} in logits before "
         f"{found.runner_up.name}."
@@ -278,8 +237,8 @@ def _autopsy(found: Autopsy, picture: Image.Image) -> str:
         rows, ("Stage", "Sees, pixels of the picture", "Activation × gradient", "For the winner", "Against it")
     )
     return (
-        f'<h2>One pixel</h2><p>{html.escape(verdict)}</p><div class="pair"><div class="over"><img src="{_jpeg(picture)}" '
-        f'alt="what each stage sees">{view}</div><div>{odds}</div></div>{table}'
+        f'<h2>One pixel</h2><p>{html.escape(verdict)}</p><div class="pair"><div class="over">'
+        f'<img src="{_jpeg(picture)}" alt="what each stage sees">{view}</div><div>{odds}</div></div>{table}'
     )
 
 

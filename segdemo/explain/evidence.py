@@ -1,4 +1,4 @@
-"""What in a layer speaks for a class: maps of activation and gradient, with a control that shows what they are worth."""
+"""What in a layer speaks for a class: maps of activation and gradient, with a control that shows their worth."""
 
 from __future__ import annotations
 
@@ -276,7 +276,8 @@ def region_of(corners: tuple[tuple[int, int], ...], size: tuple[int, int]) -> np
     if not target.any():
         raise InputError(
             "empty_region",
-            "The region has no pixel of this picture of {width} × {height}. Draw one within it, by two corners or more.",
+            "The region has no pixel of this picture of {width} × {height}. Draw one within it, by two corners or "
+            "more.",
             width=size[0],
             height=size[1],
         )

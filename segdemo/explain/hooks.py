@@ -176,9 +176,9 @@ def facts_of_hook(network: nn.Module, batch: Tensor, layer: str) -> HookFacts:
 
     def look(key: str) -> None:
         name = seen._spoken[key].name
-        if naive and not by and name != layer and not name.startswith(f"{layer}.") and not layer.startswith(f"{name}."):
-            if not torch.equal(naive[0].nan_to_num(), truths[0].nan_to_num()):
-                by.append(name)
+        related = name == layer or name.startswith(f"{layer}.") or layer.startswith(f"{name}.")
+        if naive and not by and not related and not torch.equal(naive[0].nan_to_num(), truths[0].nan_to_num()):
+            by.append(name)
 
     leaves = [name for name, module in modules.items() if name and not any(module.children())]
     with capture(network, [layer], reduce=keep), capture(network, leaves, reduce=lambda _: None, after=look) as seen:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -234,7 +235,8 @@ def _reduced(field: Field, output: Tensor, arguments: Sequence[Any]) -> Field:
 
 def _sliced(field: Field, output: Tensor, arguments: Sequence[Any]) -> Field:
     source: Tensor = arguments[0]
-    dim, start, _, step = (*arguments[1:], *(0, None, None, 1)[len(arguments) - 1 :])
+    given = list(arguments[1:])
+    dim, start, _, step = [*given, *[0, None, None, 1][len(given) :]]
     dim = dim - source.dim() if dim >= 0 else dim
     if field.dims is None or dim not in field.dims:
         return field
@@ -337,20 +339,20 @@ def _everything(field: Field, output: Tensor, arguments: Sequence[Any]) -> Field
 
 RULES: dict[str, Callable[[Field, Tensor, Sequence[Any]], Field]] = {
     "convolution": _convolution,
-    "max_pool2d_with_indices": lambda *given: _pooling(*given, dilated=True),
-    "avg_pool2d": lambda *given: _pooling(*given, dilated=False),
+    "max_pool2d_with_indices": partial(_pooling, dilated=True),
+    "avg_pool2d": partial(_pooling, dilated=False),
     **dict.fromkeys(
         ("_adaptive_avg_pool2d", "adaptive_max_pool2d"),
         lambda field, output, arguments: _behind(field, output, lambda _, places, before: _adaptive(places, before)),
     ),
-    "upsample_bilinear2d": lambda *given: _resized(*given, "bilinear"),
-    "upsample_bicubic2d": lambda *given: _resized(*given, "bicubic"),
-    "upsample_nearest2d": lambda *given: _resized(*given, "nearest"),
+    "upsample_bilinear2d": partial(_resized, kind="bilinear"),
+    "upsample_bicubic2d": partial(_resized, kind="bicubic"),
+    "upsample_nearest2d": partial(_resized, kind="nearest"),
     **dict.fromkeys(("mean", "sum", "amax", "amin"), _reduced),
     "slice": _sliced,
-    "constant_pad_nd": lambda *given: _padded(*given, "constant"),
-    "reflection_pad2d": lambda *given: _padded(*given, "reflection"),
-    "replication_pad2d": lambda *given: _padded(*given, "replication"),
+    "constant_pad_nd": partial(_padded, kind="constant"),
+    "reflection_pad2d": partial(_padded, kind="reflection"),
+    "replication_pad2d": partial(_padded, kind="replication"),
     "permute": _turned,
     "transpose": _swapped,
     **dict.fromkeys(("view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "flatten"), _viewed),
@@ -427,7 +429,7 @@ class _Following(TorchDispatchMode):
     """Lets every operation run on PyTorch's meta device, which computes nothing, and follows the fields through it."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._fields: dict[tuple[Any, ...], Field] = {}
         self._alive: list[Tensor] = []  # what a key is made of belongs to one tensor as long as it lives
 

@@ -46,7 +46,7 @@ def test_the_count_is_what_careless_hooks_really_get_wrong() -> None:
 
         return hook
 
-    handles = [module.register_forward_hook(keep(name)) for name, module in network.named_modules() if name]  # type: ignore[arg-type]
+    handles = [module.register_forward_hook(keep(name)) for name, module in network.named_modules() if name]
     with torch.no_grad():
         network(batch)
     for handle in handles:

@@ -136,7 +136,7 @@ def positive(network: nn.Module) -> nn.Module:
                 module.weight.uniform_(0.5, 1.5)
                 module.weight.mul_(1 / module.weight[0].numel())
             if getattr(module, "bias", None) is not None:
-                module.bias.zero_()
+                module.get_parameter("bias").zero_()
     for module in network.modules():  # pooled by the mean: the greatest value alone would hand back a gradient
         for name, child in list(module.named_children()):
             if isinstance(child, nn.MaxPool2d):

@@ -235,8 +235,8 @@ def _reduced(field: Field, output: Tensor, arguments: Sequence[Any]) -> Field:
 
 def _sliced(field: Field, output: Tensor, arguments: Sequence[Any]) -> Field:
     source: Tensor = arguments[0]
-    given = list(arguments[1:])
-    dim, start, _, step = [*given, *[0, None, None, 1][len(given) :]]
+    given = dict(enumerate(arguments[1:]))  # dimension, start, end, step
+    dim, start, step = given.get(0, 0), given.get(1), given.get(3, 1)
     dim = dim - source.dim() if dim >= 0 else dim
     if field.dims is None or dim not in field.dims:
         return field

@@ -102,7 +102,7 @@ def drawn(result: Result, picture: Image.Image) -> str:
     scale = min(1.0, SIDE / max(picture.size))
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     small = picture.resize(size)
-    hidden = {one.index for one in result.classes if one.hidden}
+    hidden = frozenset(one.index for one in result.classes if one.hidden)
     colours = [one.colour for one in result.classes]
     return photograph(rendering.overlay(small, result.at(size).mask, colours, 0.6, hidden), SIDE)
 

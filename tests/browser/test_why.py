@@ -19,6 +19,9 @@ def test_the_pixel_of_the_address_is_taken_apart_and_another_is_when_it_is_click
     expect(body.locator("tr[data-stage]")).to_have_count(10)
     expect(autopsy.locator("rect.field")).to_have_count(10)
     expect(body.locator("tr[data-stage='Encoder 1']")).to_contain_text("12 × 12")
+    with visitor.page.expect_download() as download:
+        body.get_by_role("button", name="Download a diagnosis card").click()
+    assert "Pixel (200, 150): cat" in download.value.path().read_text("utf-8")
     body.locator("tr[data-stage='Encoder 3']").hover()
     expect(autopsy.locator("rect.marked")).to_have_count(1)
     autopsy.locator(".pinnable").click(position={"x": 30, "y": 20})
@@ -46,5 +49,5 @@ def test_evidence_the_mixer_and_hooks_answer(visitor: Visitor) -> None:
     hooks.scroll_into_view_if_needed()
     expect(hooks).to_contain_text("50 of the 290 layers")
     expect(hooks.locator(".banner")).to_contain_text("features.0.2 overwrote them")
-    hooks.locator("select").select_option("outc")
+    hooks.locator("select").select_option("resize")
     expect(hooks.locator(".verdict").last).to_contain_text("the careless hook shows the truth")

@@ -1,6 +1,6 @@
 // The pinned pixel taken apart: candidates, what each stage can see of the picture, the channels that decided.
 import {classText} from '../static/classes.js';
-import {draw, make} from '../static/dom.js';
+import {draw, make, saveFrom} from '../static/dom.js';
 import {lostNote} from '../static/files.js';
 import {figure, oddsText} from '../static/numbers.js';
 import * as pointer from '../static/pointer.js';
@@ -75,6 +75,25 @@ export function mount({element, props, server, watch}) {
       ...['stage', 'sees', 'total', 'channels'].map((key) => make('th', {scope: 'col'}, t('column.' + key))))), make('tbody', {}, ...rows)));
   };
 
+  // One file with all this, to send.
+  const cardButton = () => {
+    const said = make('span', {role: 'status'});
+    const button = make('button', {type: 'button', class: 'card-button'}, t('card'));
+    button.addEventListener('click', async () => {
+      button.disabled = true;
+      said.textContent = t('card_working');
+      try {
+        const {file} = await ask(server.card, {run: props.value, point: found.point});
+        saveFrom(file.url, file.name);
+        said.textContent = '';
+      } catch (error) {
+        said.replaceChildren(...lostNote(error, t('lost'), () => button.click()));
+      }
+      button.disabled = false;
+    });
+    return make('p', {}, button, ' ', said);
+  };
+
   const drawFound = () => {
     const [winner, second] = found.candidates;
     const words = {x: found.point[0], y: found.point[1], winner: classText(winner.name), second: classText(second.name), margin: figure(found.margin)};
@@ -82,7 +101,7 @@ export function mount({element, props, server, watch}) {
       make('span', {}, classText(one.name)), make('span', {class: 'number'}, oddsText(one.probability)), make('span', {class: 'number'}, figure(one.logit)))));
     body.replaceChildren(...untrained(found.untrained), make('p', {class: 'verdict'}, t('verdict', words)),
       ...(found.whole ? [make('p', {class: 'note'}, t('whole'))] : []), odds,
-      ...(found.trouble ? [make('p', {class: 'note'}, found.trouble)] : []), make('p', {class: 'note'}, t('how')), drawTable(), python(found.python));
+      ...(found.trouble ? [make('p', {class: 'note'}, found.trouble)] : []), make('p', {class: 'note'}, t('how')), drawTable(), python(found.python), cardButton());
     body.dataset.point = found.point.join();
   };
 

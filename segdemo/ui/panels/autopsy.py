@@ -9,13 +9,14 @@ import gradio as gr
 
 from segdemo.engine import Engine
 from segdemo.explain.autopsy import Autopsy, PixelAutopsy, Push, StageAutopsy
+from segdemo.explain.card import card as diagnosis
 from segdemo.explain.python import as_python
 from segdemo.questions import Run
 from segdemo.rendering import scale_for
 from segdemo.ui import checks
 from segdemo.ui.javascript import loader
 from segdemo.ui.messages import answering, sentence_of
-from segdemo.ui.panels import asked_run, css, plain
+from segdemo.ui.panels import asked_run, css, plain, store
 from segdemo.ui.panels.heat import heat, photograph
 
 NAMED = 5  # classes
@@ -44,12 +45,17 @@ class AutopsyPanel(gr.HTML):
             trouble = None if found.trouble is None else sentence_of(found.trouble, request)
             return payload(found) | {"trouble": trouble, "python": as_python(question)}
 
+        @answering
+        def card(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            point = checks.or_none(checks.point)("point", asked.get("point"))
+            return {"file": store(diagnosis(engine, asked_run(asked), point).encode(), "card.html")}
+
         super().__init__(
             html_template='<section class="why-card"></section>',
             css_template=css("why"),
             js_on_load=loader("autopsy"),
             apply_default_css=False,
-            server_functions=[picture, autopsy],
+            server_functions=[picture, autopsy, card],
             **settings,
         )
 

@@ -36,7 +36,14 @@ def test_what_evidence_is_asked_is_read(run: Run) -> None:
     asked = {"run": asdict(run), "layer": "Logits", "where": "region", "region": [[1, 2], [3, 4]], "class": None}
     found = asked_evidence(asked)
     assert found.region == ((1, 2), (3, 4)) and found.layer == "Logits" and found.method == "gradcam"
-    for wrong in ({"where": "there"}, {"method": 3}, {"layer": None}, {"region": [["a", 2]]}, {"point": [1]}):
+    refused: list[dict[str, Any]] = [
+        {"where": "there"},
+        {"method": 3},
+        {"layer": None},
+        {"region": [["a", 2]]},
+        {"point": [1]},
+    ]
+    for wrong in refused:
         with pytest.raises(InputError):
             asked_evidence(asked | wrong)
 

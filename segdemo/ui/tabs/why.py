@@ -19,7 +19,7 @@ def build(page: Page) -> None:
     gr.Markdown(page.i18n("page.why_intro"))
     panels = [kind(page.engine) for kind in (AutopsyPanel, EvidencePanel, MixerPanel, HonestPanel)]
 
-    def show(run: Run | None, request: gr.Request) -> list[Run | None]:
+    def pass_on(run: Run | None, request: gr.Request) -> list[Run | None]:
         return [run] * len(panels)
 
-    page.on("result", show, panels)
+    page.on("result", pass_on, panels)

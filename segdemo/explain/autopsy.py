@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -219,8 +220,15 @@ class Record:
         self.gradients: dict[str, Tensor] = {}
 
 
+class Checks(Protocol):
+    """What stops a pass that nobody waits for any more; a :class:`Bench` does."""
+
+    def check(self) -> None:
+        """Stop here if nobody waits."""
+
+
 @contextmanager
-def recorded(module: torch.nn.Module, layers: list[str], bench: Bench) -> Iterator[Record]:
+def recorded(module: torch.nn.Module, layers: list[str], bench: Checks) -> Iterator[Record]:
     """Record copies of what layers put out, and the gradients by what they put out, in-place layers or not.
 
     Args:

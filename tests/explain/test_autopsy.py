@@ -6,13 +6,14 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from segdemo.engine import LocalEngine
 from segdemo.errors import InputError
 from segdemo.examples import example
-from segdemo.explain.autopsy import Autopsy, PixelAutopsy, Push, bulk_of
+from segdemo.explain.autopsy import Autopsy, PixelAutopsy, Push, bulk_of, recorded
 from segdemo.explain.python import as_python
 from segdemo.opened import Opened
 from segdemo.questions import Run
@@ -24,6 +25,13 @@ from tests.explain.conftest import SIZE, SKIPPING
 def red(engine: LocalEngine) -> str:
     """A picture, 255 red and 51 green everywhere: 1.0 and 0.2."""
     return engine.keep(Image.new("RGB", (SIZE, SIZE), (255, 51, 0)))
+
+
+class Unhurried:
+    """A bench whose asker always waits."""
+
+    def check(self) -> None:
+        """Go on."""
 
 
 def pushes(found: tuple[Push, ...]) -> list[tuple[int, float]]:
@@ -55,6 +63,14 @@ def test_a_layer_that_is_overwritten_in_place_counts_with_what_it_put_out(engine
     assert pushes(stages["Double"].channels) == [(0, 2.0)]
     assert stages["Double"].against == ()  # no gradient comes through what was cut off
     assert stages["Entrance"].total == pytest.approx(3.0 + 0.2)
+
+
+def test_what_is_recorded_is_no_view_of_what_a_later_layer_overwrites() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.LeakyReLU(0.5, inplace=True))
+    nn.init.constant_(network.get_parameter("0.weight"), -4.0)
+    with recorded(network, ["0"], Unhurried()) as record:
+        network(torch.ones(1, 1, 1, 1)).sum().backward()
+    assert record.values["0"].item() == -4 and record.gradients["0"].item() == 0.5
 
 
 @pytest.mark.parametrize("name", ["unet_mobilenet_v2", "fcn_alexnet", "lenet", "unet_narrow"])

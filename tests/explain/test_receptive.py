@@ -73,6 +73,7 @@ def test_global_pooling_sees_everything(engine: LocalEngine) -> None:
         (nn.AvgPool2d(2), (3, 1), (6, 2, 8, 4)),
         (nn.AdaptiveAvgPool2d(3), (1, 2), (5, 10, 11, 16)),  # of 16: floor(16/3), ceil(32/3)
         (nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False), (4, 5), (1, 2, 3, 4)),
+        (nn.Upsample((31, 31), mode="bilinear", align_corners=True), (4, 5), (2, 2, 3, 4)),  # 4 lies on 2
         (nn.Upsample(scale_factor=2, mode="nearest"), (4, 5), (2, 2, 3, 3)),
         (nn.ReflectionPad2d(2), (0, 3), (2, 1, 3, 2)),
         (nn.Softmax(dim=1), (3, 4), (3, 4, 4, 5)),

@@ -51,7 +51,15 @@ def test_what_evidence_is_asked_is_read(run: Run) -> None:
 def test_changes_are_read_in_percent_and_bounded() -> None:
     found = mixer.asked_changes([{"layer": "A", "into": "B", "factor": 50, "channels": [3, 1], "instead": "mean"}])
     assert found[0].factor == 0.5 and set(found[0].channels) == {1, 3} and found[0].into == "B"
-    for wrong in ("x", None, [{"layer": "A", "factor": 201}], [{"layer": "A", "factor": 1.5}], [{}], [{}] * 65):
+    refused: tuple[Any, ...] = (
+        "x",
+        None,
+        [{"layer": "A", "factor": 201}],
+        [{"layer": "A", "factor": 1.5}],
+        [{}],
+        [{}] * 65,
+    )
+    for wrong in refused:
         with pytest.raises(InputError):
             mixer.asked_changes(wrong)
 

@@ -95,7 +95,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "class_maps": ({"errors", "masks"}, {"numpy"}),
     "evaluation": ({"archives", "class_maps", "errors", "labelled"}, {"PIL", "numpy"}),
     "labelled": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
-    "explain": (CORE, {"torch", "PIL", "numpy"}),
+    "explain": (ABOVE | {"explain"}, {"torch", "PIL", "numpy"}),
     "labs": (CORE, {"torch", "PIL", "numpy"}),
     "training": (
         ABOVE | {"training"},
@@ -108,7 +108,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"gradio", "PIL", "numpy", "starlette", "fastapi"},
     ),
     "__init__": (CORE | {"exploring"}, set()),
-    "commands": (ABOVE | {"commands", "exploring", "sources", "training", "ui"}, {"PIL", "numpy", "torch", "tqdm"}),
+    "commands": (
+        ABOVE | {"commands", "explain", "exploring", "sources", "training", "ui"},
+        {"PIL", "numpy", "torch", "tqdm"},
+    ),
     "__main__": ({"commands", "errors"}, set()),
     "app": ({"ui"}, set()),
 }

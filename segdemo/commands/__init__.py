@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from segdemo.commands import app, evaluate, explore, layers, networks, segment, train
+from segdemo.commands import app, card, evaluate, explore, layers, networks, segment, train, worst
 
 
 class Command(Protocol):
@@ -25,5 +25,6 @@ class Command(Protocol):
 
 
 COMMANDS: dict[str, Command] = {
-    module.__name__.rpartition(".")[2]: module for module in (segment, layers, networks, evaluate, train, explore, app)
+    module.__name__.rpartition(".")[2]: module
+    for module in (segment, layers, networks, evaluate, worst, card, train, explore, app)
 }

@@ -1,0 +1,79 @@
+"""Many pictures, the worst first, on the two-layer network whose masks are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segdemo.__main__ import main
+from segdemo.engine import LocalEngine
+from segdemo.errors import InputError
+from segdemo.explain.worst import iou_of, telling_of, worst_first
+from tests.explain.conftest import SIZE
+
+
+def folder(path: Path, right: list[float]) -> Path:
+    """Pictures of which the network says class 0 everywhere; masks that agree in a share of the rows each."""
+    for name in ("images", "masks"):
+        (path / name).mkdir()
+    for number, share in enumerate(right):
+        Image.new("RGB", (SIZE, SIZE), (255, 10 * number, 0)).save(path / "images" / f"{number}.webp", lossless=True)
+        mask = np.zeros((SIZE, SIZE), np.uint8)
+        mask[round(share * SIZE) :] = 1
+        Image.fromarray(mask).save(path / "masks" / f"{number}.png")
+    return path
+
+
+def test_pictures_come_the_worst_first_with_their_iou(engine: LocalEngine, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    data = folder(tmp_path, [1.0, 0.25, 0.5])
+    found = worst_first(engine, "linear", data, progress=lambda *now: told.append(now))
+    assert [one.name for one in found.pictures] == ["images/1.webp", "images/2.webp", "images/0.webp"]
+    # class 0 has IoU 0.25 and class 1, which is there and never said, 0; where all is class 0, it counts alone
+    assert [one.score for one in found.pictures] == pytest.approx([0.125, 0.25, 1.0])
+    assert found.pictures[0].shares == (("one", 100.0),)
+    assert told == [(1, 3), (2, 3), (3, 3)] and found.telling == ()
+
+
+def test_without_masks_the_least_sure_comes_first(engine: LocalEngine, tmp_path: Path) -> None:
+    data = folder(tmp_path, [1.0, 1.0])
+    found = worst_first(engine, "linear", data, masked=False)
+    assert [one.name for one in found.pictures] == ["images/1.webp", "images/0.webp"]  # more green: less margin
+    margin = np.array([2.0, 2.0 - 10 / 255])
+    odds = 1 / (1 + np.exp(-margin))
+    bits = -(odds * np.log2(odds) + (1 - odds) * np.log2(1 - odds))
+    assert [one.score for one in found.pictures] == pytest.approx(bits[::-1].tolist(), abs=1e-4)
+
+
+def test_the_channels_that_tell_failing_from_good_are_named() -> None:
+    rng = np.random.default_rng(0)
+    activity = [{"A": rng.normal(0, 1, 3), "B": rng.normal([5.0 if place < 3 else 0.0, 0], 1)} for place in range(9)]
+    first = telling_of(activity)[0]
+    bad, good = (np.array([one["B"][0] for one in some]) for some in (activity[:3], activity[-3:]))
+    assert (first.stage, first.channel) == ("B", 0)
+    assert first.apart == pytest.approx((bad.mean() - good.mean()) / np.sqrt((bad.var() + good.var()) / 2))
+    assert telling_of(activity[:5]) == ()
+
+
+def test_a_mask_with_nothing_to_score_is_not_called_wrong() -> None:
+    assert iou_of(np.full((2, 2), 255, np.uint8), np.zeros((2, 2), np.uint8), ("one", "other")) == 1.0
+
+
+def test_a_classifier_is_refused(engine: LocalEngine, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no mask to score") as refused:
+        worst_first(engine, "lenet", tmp_path)
+    assert refused.value.code == "worst_classifier"
+
+
+def test_the_command_prints_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = str(folder(tmp_path, [1.0, 0.0]))
+    assert main(["worst", data, "--network", "unet_narrow", "--side", "96"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[0].split() == ["picture", "IoU", "found"] and "images/0.webp" in printed
+    assert main(["worst", data, "--network", "unet_narrow", "--side", "96", "--no-masks", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["masked"] is False and len(found["pictures"]) == 2

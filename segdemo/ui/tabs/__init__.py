@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from segdemo.ui.tabs import look, networks
+from segdemo.ui.tabs import labs, look, networks
 
-TABS = (look, networks)
+TABS = (look, networks, labs)

@@ -20,6 +20,7 @@ from segdemo.labs.controls import Control
 IMPORTS = """import torch
 from PIL import Image, ImageOps
 from torch import nn
+
 """
 READ = """picture = ImageOps.contain(Image.open("picture.png").convert("RGB"), ({side}, {side}))
 pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)

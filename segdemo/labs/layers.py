@@ -23,7 +23,7 @@ WEIGHTED = {"layer": ("conv", "transposed")}
 SLIDING = {"layer": ("conv", "transposed", "max_pool", "avg_pool")}
 CLASSES = {"conv": nn.Conv2d, "transposed": nn.ConvTranspose2d, "max_pool": nn.MaxPool2d, "avg_pool": nn.AvgPool2d}
 CLASSES |= {"upsample": nn.Upsample, "batch_norm": nn.BatchNorm2d, "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
-TO_PICTURE = '''
+TO_PICTURE = """
 
 def to_picture(values):  # (h, w) of any range: the smallest black, the largest white
     low, high = values.min(), values.max()
@@ -32,7 +32,7 @@ def to_picture(values):  # (h, w) of any range: the smallest black, the largest 
 
 
 to_picture(output[0, 0]).save("output.png")
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,10 @@ def run(picture: Image.Image, **settings: Any) -> Outcome:
     if settings["layer"] in WEIGHTED["layer"]:
         assert weight is not None
         blocks.append(Maps("kernel", array(weight.flatten(0, 1)[:8]), False, tuple(weight.shape)))
-        facts["kernel"] = weight[0, 0].tolist()
+        shown = settings["kernel"] != "xavier"
+        facts["cells"] = (
+            drawn(settings) if shown else [[round(cell, 3) for cell in row] for row in weight[0, 0].tolist()]
+        )
     if settings["layer"] == "transposed":
         counts = _overlaps(batch, done.layer)
         even = bool((counts == counts[0, 0]).all())
@@ -260,11 +263,15 @@ def _halves(settings: Mapping[str, Any], outcome: Outcome) -> bool:
 TASKS = (
     Task(
         "same",
-        lambda settings, outcome: settings["layer"] == "conv" and settings["kernel_size"] == 5 and outcome.facts["same"],
+        lambda settings, outcome: (
+            settings["layer"] == "conv" and settings["kernel_size"] == 5 and outcome.facts["same"]
+        ),
     ),
     Task("halve", _halves),
     Task(
         "checkerboard",
-        lambda settings, outcome: settings["layer"] == "transposed" and settings["stride"] > 1 and outcome.facts["even"],
+        lambda settings, outcome: (
+            settings["layer"] == "transposed" and settings["stride"] > 1 and outcome.facts["even"]
+        ),
     ),
 )

@@ -28,9 +28,7 @@ def output_size(settings: Mapping[str, Any], side: int) -> int:
         return side * settings["scale_factor"]
     if kind not in ("conv", "transposed", "max_pool", "avg_pool"):
         return side
-    kernel, stride, padding, dilation = (
-        settings[key] for key in ("kernel_size", "stride", "padding", "dilation")
-    )
+    kernel, stride, padding, dilation = (settings[key] for key in ("kernel_size", "stride", "padding", "dilation"))
     dilation = 1 if kind == "avg_pool" else dilation
     over = reach(kernel, dilation)
     if kind == "transposed":

@@ -108,7 +108,9 @@ def card(name: str) -> dict[str, Any]:
 
 def described(name: str, control: Control) -> dict[str, Any]:
     """Describe a control as the script draws it; all values as an address has them."""
-    when = {key: [str(int(v)) if isinstance(v, bool) else str(v) for v in values] for key, values in control.when.items()}
+    when = {
+        key: [str(int(v)) if isinstance(v, bool) else str(v) for v in values] for key, values in control.when.items()
+    }
     known: dict[str, Any] = {"name": name, "default": control.write(control.default), "when": when}
     if isinstance(control, Choice):
         return known | {"kind": "choice", "options": control.options}

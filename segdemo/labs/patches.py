@@ -102,8 +102,9 @@ def _window(done: Computed, settings: Mapping[str, Any], channel: int, row: int,
     batch = done.batch
     mode = settings["padding_mode"] if kind == "conv" else "zeros"
     padded = functional.pad(batch, (padding,) * 4, mode="constant" if mode == "zeros" else mode) if padding else batch
-    share = batch.shape[1] // settings["groups"]
-    first = channel // (settings["out_channels"] // settings["groups"]) * share
+    groups = settings["groups"] if kind == "conv" else 1
+    share = batch.shape[1] // groups
+    first = channel // (done.output.shape[1] // groups) * share
     channels = range(first, first + share) if kind == "conv" else [channel]
     terms = []
     for place, source in enumerate(channels):

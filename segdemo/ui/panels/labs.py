@@ -88,7 +88,7 @@ def asked_lab(engine: Engine, asked: dict[str, Any]) -> RunLab:
     if not isinstance(words, dict) or len(words) > MOST_SETTINGS:
         raise InputError(
             "wrong_settings",
-            "The settings of a lab are at most {most} names, each with a word, but {came} came. Choose a lab once more.",
+            "The settings of a lab are at most {most} names, each with a word, but {came} came. Choose a lab again.",
             most=MOST_SETTINGS,
             came=checks.written(words),
         )

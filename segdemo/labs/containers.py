@@ -20,6 +20,7 @@ LISTS = ("module_list", "list")
 DICTS = ("module_dict", "dict")
 KINDS = ("sequential", "ordered_dict", *LISTS, *DICTS)
 IMPORTS = """from collections import OrderedDict
+from typing import Any
 
 import torch
 from PIL import Image, ImageOps

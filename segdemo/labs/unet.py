@@ -107,7 +107,7 @@ def run(picture: Image.Image, **settings: Any) -> Outcome:
     torch.manual_seed(settings["seed"])
     net = build(settings)
     rows: list[tuple[Any, ...]] = []
-    with torch.no_grad(), Followed(net, rows, settings):
+    with torch.no_grad(), Followed(net, rows, settings, max(batch.shape[2:])):
         output = net(batch)
     parameters = sum(parameter.numel() for parameter in net.parameters())
     memory = sum(row[-1] for row in rows) * 4
@@ -139,9 +139,9 @@ def run(picture: Image.Image, **settings: Any) -> Outcome:
 class Followed:
     """Note, as long as the block lasts, what every block of a network puts out, costs and sees."""
 
-    def __init__(self, net: UNet, rows: list[tuple[Any, ...]], settings: dict[str, Any]) -> None:
+    def __init__(self, net: UNet, rows: list[tuple[Any, ...]], settings: dict[str, Any], side: int) -> None:
         self.net, self.rows, self.depth = net, rows, settings["depth"]
-        self.bilinear = settings["up"] == "bilinear"
+        self.side, self.bilinear = side, settings["up"] == "bilinear"
         self.handles: list[Any] = []
         self.costs: dict[str, int] = {}
 
@@ -149,7 +149,7 @@ class Followed:
         named = [("inc", self.net.inc), ("outc", self.net.outc)]
         named += [(f"downs.{index}", block) for index, block in enumerate(self.net.downs)]
         named += [(f"ups.{index}", block) for index, block in enumerate(self.net.ups)]
-        fields = receptive_fields(self.depth, bilinear=self.bilinear)
+        fields = receptive_fields(self.depth, self.side, bilinear=self.bilinear)
         for name, block in named:
             for part in block.modules():
                 if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
@@ -177,28 +177,43 @@ class Followed:
             handle.remove()
 
 
-def receptive_fields(depth: int, *, bilinear: bool) -> dict[str, int]:
-    """Return how many rows of the picture a value of each block sees at most.
+def receptive_fields(depth: int, side: int, *, bilinear: bool) -> dict[str, int]:
+    """Return how many rows of the picture, and of the padding around it, a value of each block sees at most.
 
-    A 3 × 3 kernel adds two steps; a pool adds one, and doubles it; bilinear upsampling reads two neighbours.
+    From a value back to the picture: a 3 × 3 kernel adds a row on both sides, a pool reads two rows for each, a
+    transposed convolution one for every two, and bilinear upsampling the two nearest.
 
     Args:
         depth: how often the size is halved.
+        side: rows of the picture.
         bilinear: how it is doubled.
     """
-    step, sees = 1, 1 + 4
-    fields = {"inc": sees}
-    for level in range(depth):
-        sees += step  # a window of 2
-        step *= 2
-        sees += 4 * step
-        fields[f"downs.{level}"] = sees
-    for level in range(depth):
-        sees += step if bilinear else 0
-        step //= 2
-        sees += 4 * step
-        fields[f"ups.{level}"] = sees
-    return fields | {"outc": sees}
+    sizes = [side >> level for level in range(depth + 1)]
+    blocks = [("inc", "stay", sizes[0])]
+    blocks += [(f"downs.{level}", "pool", sizes[level + 1]) for level in range(depth)]
+    blocks += [(f"ups.{place}", "up", sizes[depth - 1 - place]) for place in range(depth)]
+    fields = {}
+    for index, (name, _, size) in enumerate(blocks):
+        seen = [_seen(blocks[: index + 1], row, bilinear) for row in range(size)]
+        fields[name] = max(last - first + 1 for first, last in seen)
+    return fields | {"outc": fields[blocks[-1][0]]}
+
+
+def _seen(blocks: list[tuple[str, str, int]], row: int, bilinear: bool) -> tuple[int, int]:
+    """Return the first and the last row of the picture that a row of the last block depends on."""
+    first = last = row
+    for index in reversed(range(len(blocks))):
+        kind = blocks[index][1]
+        first, last = first - 2, last + 2  # two kernels of 3 rows
+        if kind == "pool":
+            first, last = 2 * first, 2 * last + 1
+        elif kind == "up" and bilinear:
+            below = blocks[index - 1][2]
+            share = (below - 1, max(2 * below - 1, 1))  # the corners of both lie on each other
+            first, last = first * share[0] // share[1], -(-last * share[0] // share[1])
+        elif kind == "up":
+            first, last = first // 2, last // 2
+    return first, last
 
 
 TASKS = (

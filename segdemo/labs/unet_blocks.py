@@ -21,6 +21,7 @@ class DoubleConv(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the maps at the same size."""
         return self.layers(x)
 
 
@@ -33,6 +34,7 @@ class Down(nn.Module):
         self.conv = DoubleConv(in_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the maps at half the size."""
         return self.conv(self.pool(x))
 
 
@@ -51,6 +53,7 @@ class Up(nn.Module):
         self.conv = DoubleConv(taken, out_channels, half if bilinear else None)
 
     def forward(self, below: Tensor, beside: Tensor) -> Tensor:
+        """Return the maps at the size of those beside."""
         x = self.up(below)
         if self.pad:
             rows, columns = beside.shape[2] - x.shape[2], beside.shape[3] - x.shape[3]
@@ -66,6 +69,7 @@ class OutConv(nn.Module):
         self.conv = nn.Conv2d(in_channels, classes, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return a map for each class."""
         return self.conv(x)
 
 
@@ -87,6 +91,7 @@ class UNet(nn.Module):
         self.outc = OutConv(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return a score for each class at each pixel."""
         x = self.inc(x)
         beside = []
         for down in self.downs:

@@ -72,4 +72,4 @@ def test_snippet_needs_nothing_but_torch_and_pillow(name: str) -> None:
     settings = {key: control.default for key, control in LABS[name].settings().items()}
     lines = [line.split() for line in LABS[name].snippet(**settings).splitlines()]
     imported = {words[1].partition(".")[0] for words in lines if words and words[0] in ("import", "from")}
-    assert imported <= {"torch", "PIL", "collections", "math"}
+    assert imported <= {"torch", "PIL", "collections", "typing", "math"}

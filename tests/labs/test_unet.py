@@ -51,7 +51,7 @@ def test_sizes_that_do_not_go_are_refused_with_the_rule(
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_receptive_field_is_where_a_gradient_reaches(up: str, depth: int) -> None:
     net = unet.build(checked("unet", {"width": 1, "depth": depth, "up": up, "classes": 1})).double()
-    for name, module in list(net.named_modules()):
+    for name, _ in list(net.named_modules()):
         if name.endswith("pool"):
             net.get_submodule(name.rpartition(".")[0]).pool = nn.AvgPool2d(2)  # reads all that a maximum may take
     for parameter in net.parameters():
@@ -63,7 +63,7 @@ def test_receptive_field_is_where_a_gradient_reaches(up: str, depth: int) -> Non
         output = net(batch)
         (reached,) = torch.autograd.grad(output[0, 0, place, place], batch)
         extents.append(len(reached[0].abs().sum((0, 2)).nonzero()))
-    sees = unet.receptive_fields(depth, bilinear=up == "bilinear")["outc"]
+    sees = unet.receptive_fields(depth, side, bilinear=up == "bilinear")["outc"]
     assert max(extents) == sees
 
 

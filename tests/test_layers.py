@@ -59,7 +59,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "evaluation": ({"archives", "class_maps", "errors", "labelled"}, {"PIL", "numpy"}),
     "labelled": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
     "explain": (CORE, {"torch", "PIL", "numpy"}),
-    "labs": (CORE, {"torch", "PIL", "numpy"}),
+    "labs": (CORE | {"labs"}, {"torch", "PIL", "numpy"}),
     "training": (
         ABOVE | {"training"},
         {"torch", "torchvision", "PIL", "numpy", "safetensors", "matplotlib", "tqdm"},
@@ -71,7 +71,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"gradio", "PIL", "numpy", "starlette", "fastapi"},
     ),
     "__init__": (CORE, set()),
-    "commands": (ABOVE | {"commands", "training", "ui"}, {"PIL", "numpy", "torch", "tqdm"}),
+    "commands": (ABOVE | {"commands", "labs", "training", "ui"}, {"PIL", "numpy", "torch", "tqdm"}),
     "__main__": ({"commands", "errors"}, set()),
     "app": ({"ui"}, set()),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from segdemo.commands import app, evaluate, layers, networks, segment, train
+from segdemo.commands import app, evaluate, lab, layers, networks, segment, train
 
 
 class Command(Protocol):
@@ -25,5 +25,5 @@ class Command(Protocol):
 
 
 COMMANDS: dict[str, Command] = {
-    module.__name__.rpartition(".")[2]: module for module in (segment, layers, networks, evaluate, train, app)
+    module.__name__.rpartition(".")[2]: module for module in (segment, layers, lab, networks, evaluate, train, app)
 }

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
-import numpy as np
-from PIL import Image
 
 from segdemo.engine import Engine
 from segdemo.errors import InputError
 from segdemo.examples import FIRST, example
 from segdemo.labs import LABS
 from segdemo.labs.controls import Cells, Choice, Control, Number, Switch, Whole
+from segdemo.labs.drawn import address_of, ends, map_address, picture_address
 from segdemo.labs.lab import Block, Curves, Formula, Maps, Outcome, Said, Table, small_picture
 from segdemo.labs.question import LookAtPatch, RunLab, find, settings_of
-from segdemo.rendering import colour_values, encode_png, scale_for
 from segdemo.ui import checks
 from segdemo.ui.javascript import loader
 from segdemo.ui.messages import answering
@@ -152,9 +149,8 @@ def shown(block: Block) -> dict[str, Any]:
     """Return a block as the script draws it."""
     known: dict[str, Any] = {"kind": type(block).__name__.lower(), "name": block.name}
     if isinstance(block, Maps):
-        drawn = [_picture_of(block.values)] if block.picture else [*map(_map, block.values[:MOST_MAPS])]
         return known | {
-            "maps": drawn,
+            "maps": _drawn(block),
             "size": block.values.shape[1:],
             "shape": block.shape,
             "padded": block.padded,
@@ -175,20 +171,10 @@ def _numbers(series: Mapping[str, tuple[float, ...]]) -> dict[str, list[float | 
     return {name: [exact(value) for value in values] for name, values in series.items()}
 
 
-def _picture_of(values: np.ndarray) -> dict[str, Any]:
-    """Draw the colours of a picture."""
-    pixels = (values.transpose(1, 2, 0).clip(0, 1) * 255).round().astype(np.uint8)
-    return {"url": address_of(Image.fromarray(pixels)), "low": exact(values.min()), "high": exact(values.max())}
-
-
-def _map(values: np.ndarray) -> dict[str, Any]:
-    """Draw one map on the scale of its own values."""
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    pixels = colour_values(values, scale_for(low, high))
-    return {"url": address_of(Image.fromarray(pixels)), "low": low, "high": high}
-
-
-def address_of(picture: Image.Image) -> str:
-    """Return a picture as an address that holds it whole."""
-    return f"data:image/png;base64,{base64.b64encode(encode_png(picture)).decode()}"
+def _drawn(block: Maps) -> list[dict[str, Any]]:
+    """Draw a picture, or the first of many maps."""
+    if block.picture:
+        low, high = ends(block.values)
+        return [{"url": picture_address(block.values), "low": low, "high": high}]
+    maps = map(map_address, block.values[:MOST_MAPS])
+    return [{"url": url, "low": low, "high": high} for url, low, high in maps]

@@ -54,11 +54,12 @@ def test_ways_disagree_where_a_later_layer_writes(picture: Image.Image) -> None:
         "graph": False,
         "children": True,
     }
+    # Tracing makes of "out += x" an addition that writes elsewhere: the graph is another network than the module.
     assert agreeing(picture, layer="block.bn") == {
         "returned": None,
         "hook": False,
         "copy": True,
-        "graph": False,
+        "graph": True,
         "children": None,
     }
 

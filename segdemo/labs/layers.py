@@ -170,6 +170,7 @@ def computed(picture: Image.Image, **settings: Any) -> Computed:
     batch = batch.mean(1, keepdim=True) if settings["in_channels"] == 1 else batch[:, _channels(settings)]
     if kind in ("relu", "leaky_relu"):
         batch = batch - batch.mean()
+    positional: tuple[int, ...]
     positional = (settings["in_channels"], settings["out_channels"]) if kind in WEIGHTED["layer"] else ()
     positional = (settings["in_channels"],) if kind == "batch_norm" else positional
     layer: nn.Module = CLASSES[kind](*positional, **arguments(settings))

@@ -65,11 +65,12 @@ class FunctionalConv(nn.Module):
         weight = torch.empty(out_channels, in_channels // groups, ks, ks)
         nn.init.kaiming_uniform_(weight, nonlinearity="relu")
         self.weight = nn.Parameter(weight) if wrapped else weight
-        self.arguments = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, out_channels, h, w)."""
-        return functional.relu(functional.conv2d(x, self.weight, **self.arguments))  # type: ignore[arg-type]
+        x = functional.conv2d(x, self.weight, None, self.stride, self.padding, self.dilation, self.groups)
+        return functional.relu(x)
 
 
 def settings() -> dict[str, Control]:
@@ -141,7 +142,7 @@ def build(settings: dict[str, Any]) -> nn.Module:
     """Make the layer."""
     arguments = [settings[key] for key in ("out_channels", "ks", "stride", "padding", "dilation", "groups")]
     if settings["written"] != "module":
-        return FunctionalConv(3, *arguments, wrapped=_wrapped(settings))
+        return FunctionalConv(3, *arguments, _wrapped(settings))
     return ConvBNReLU(3, *arguments, *(settings[key] for key in ("bias", "norm", "relu", "inplace")))
 
 

@@ -111,7 +111,7 @@ def _window(done: Computed, settings: Mapping[str, Any], channel: int, row: int,
         for down in range(size):
             for right in range(size):
                 y, x = row * stride + down * dilation, column * stride + right * dilation
-                weight = done.layer.weight[channel, place, down, right].item() if kind == "conv" else 1.0  # type: ignore[index, union-attr, operator]
+                weight = done.layer.weight[channel, place, down, right].item() if kind == "conv" else 1.0  # type: ignore[index, operator]
                 weight = 1 / size**2 if kind == "avg_pool" else weight
                 inside = 0 <= y - padding < batch.shape[2] and 0 <= x - padding < batch.shape[3]
                 if kind == "max_pool" and not inside:

@@ -93,6 +93,7 @@ def test_sizes_are_those_of_pytorch_and_what_it_refuses_is_refused_with_the_rule
         asked |= {"kernel": "xavier"} if chance.random() < 0.9 else {"kernel": "blur"}
         side = chance.randint(1, 20)
         kind = asked["layer"]
+        positional: tuple[int, ...]
         positional = (asked["in_channels"], asked["out_channels"]) if kind in ("conv", "transposed") else ()
         positional = (asked["in_channels"],) if kind == "batch_norm" else positional
         try:

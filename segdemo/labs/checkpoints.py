@@ -80,9 +80,8 @@ def snippet(**settings: Any) -> str:
     """Return both networks, what is loaded, and which gradients remain."""
     way = settings["way"]
     kind = Larger if settings["inside"] else Backbone
-    parts = "\n\n".join(
-        inspect.getsource(part) for part in (Backbone, *([Larger] if settings["inside"] else []), chosen)
-    )
+    shown: list[Any] = [Backbone, *([Larger] if settings["inside"] else []), chosen]
+    parts = "\n\n".join(inspect.getsource(part) for part in shown)
     frozen = (
         "for name, parameter in net.named_parameters():\n    parameter.requires_grad = name not in loaded\n"
         if settings["freeze"]
@@ -172,8 +171,8 @@ def _check(handed: dict[str, Tensor], own: dict[str, Tensor], *, strict: bool) -
         raise InputError(
             "state_keys",
             "The names do not fit: {strange} of the saved keys are not in the network, such as {example}, and "
-            "{missing} of its own are missing. Add or take off a prefix, filter the keys, or see with strict=False what is left "
-            "out.",
+            "{missing} of its own are missing. Add or take off a prefix, filter the keys, or see with "
+            "strict=False what is left out.",
             strange=len(strange),
             missing=len(missing),
             example=(strange or missing)[0],

@@ -184,7 +184,7 @@ def run(picture: Image.Image, **settings: Any) -> Outcome:
         values.retain_grad()
     found[-1].backward(torch.randn(found[-1].shape))
     deviations = torch.stack([values.std() for values in found[:-1]])
-    gradients = torch.stack([values.grad.std() for values in found[:-1]])  # type: ignore[union-attr]
+    gradients = torch.stack([values.grad.std() for values in found[:-1]])
     weights: Tensor = net.convs[1].weight.detach()  # type: ignore[operator]
     deviations, gradients = deviations.detach(), gradients.detach()
     curves = {"values": tuple(deviations.tolist())}

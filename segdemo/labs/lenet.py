@@ -104,13 +104,13 @@ def run(picture: Image.Image, **settings: Any) -> Outcome:
     if settings["resize"]:
         grey = functional.interpolate(grey, size=(SIDE, SIDE))
     side = grey.shape[2]
-    if side != SIDE:
-        left = ((side - 2) // 2 - 2) // 2
+    left = ((side - 2) // 2 - 2) // 2
+    if left != 6:
         raise InputError(
             "lenet_size",
             "The input has to be {needed} × {needed} pixels, but {side} × {side} came: 16 maps of {left} × {left} "
-            "would be left of it, {values} values, and the first linear layer takes {taken}. Switch the resizing on, or "
-            "choose {needed}.",
+            "would be left of it, {values} values, and the first linear layer takes {taken}. Switch the resizing "
+            "on, or choose {needed}.",
             needed=SIDE,
             side=side,
             left=left,

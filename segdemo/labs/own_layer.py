@@ -59,7 +59,7 @@ class FunctionalConv(nn.Module):
 
     def __init__(
         self, in_channels: int, out_channels: int, ks: int, stride: int, padding: int, dilation: int, groups: int,
-        wrapped: bool,
+        *, wrapped: bool,
     ) -> None:  # fmt: skip
         super().__init__()
         weight = torch.empty(out_channels, in_channels // groups, ks, ks)
@@ -142,7 +142,7 @@ def build(settings: dict[str, Any]) -> nn.Module:
     """Make the layer."""
     arguments = [settings[key] for key in ("out_channels", "ks", "stride", "padding", "dilation", "groups")]
     if settings["written"] != "module":
-        return FunctionalConv(3, *arguments, _wrapped(settings))
+        return FunctionalConv(3, *arguments, wrapped=_wrapped(settings))
     return ConvBNReLU(3, *arguments, *(settings[key] for key in ("bias", "norm", "relu", "inplace")))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -99,7 +99,7 @@ def _window(done: Computed, settings: Mapping[str, Any], channel: int, row: int,
     """Return the values under a kernel that slides."""
     kind, size, stride, padding = (settings[key] for key in ("layer", "kernel_size", "stride", "padding"))
     dilation = 1 if kind == "avg_pool" else settings["dilation"]
-    batch = done.batch
+    batch, layer = done.batch, cast(Any, done.layer)
     mode = settings["padding_mode"] if kind == "conv" else "zeros"
     padded = functional.pad(batch, (padding,) * 4, mode="constant" if mode == "zeros" else mode) if padding else batch
     groups = settings["groups"] if kind == "conv" else 1
@@ -111,7 +111,7 @@ def _window(done: Computed, settings: Mapping[str, Any], channel: int, row: int,
         for down in range(size):
             for right in range(size):
                 y, x = row * stride + down * dilation, column * stride + right * dilation
-                weight = done.layer.weight[channel, place, down, right].item() if kind == "conv" else 1.0  # type: ignore[index, operator]
+                weight = layer.weight[channel, place, down, right].item() if kind == "conv" else 1.0
                 weight = 1 / size**2 if kind == "avg_pool" else weight
                 inside = 0 <= y - padding < batch.shape[2] and 0 <= x - padding < batch.shape[3]
                 if kind == "max_pool" and not inside:

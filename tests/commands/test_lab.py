@@ -31,7 +31,7 @@ def test_notebook_is_valid_and_its_cells_run_alone(cat: Path, tmp_path: Path) ->
     file = tmp_path / "lesson.ipynb"
     words = ["lab", "layers", "--out", str(file), "--picture", str(cat), "--set", "stride=2", "--notebook"]
     assert main(words) == 0
-    book = nbformat.read(file, as_version=4)
+    book = nbformat.read(file, as_version=4)  # type: ignore[no-untyped-call]
     nbformat.validate(book)
     code = "\n".join(cell.source for cell in book.cells if cell.cell_type == "code")
     assert "stride=2" in code

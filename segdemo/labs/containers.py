@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -113,14 +114,15 @@ def build(settings: dict[str, Any]) -> Net:
     torch.manual_seed(settings["seed"])
     linears: list[nn.Module] = [nn.Linear(10, 10) for _ in range(settings["count"])]
     named = {"first": linears[0], "last": linears[-1]}
-    layers: Any = {
+    make: dict[str, Callable[[], Any]] = {
         "sequential": lambda: nn.Sequential(*linears),
         "ordered_dict": lambda: nn.Sequential(OrderedDict((f"linear{i}", one) for i, one in enumerate(linears))),
         "module_list": lambda: nn.ModuleList(linears),
         "list": lambda: list(linears),
         "module_dict": lambda: nn.ModuleDict(named),
         "dict": lambda: named,
-    }[settings["container"]]()
+    }
+    layers = make[settings["container"]]()
     net, change = Net(layers), change_of(settings)
     if change == "append":
         layers.append(nn.Linear(10, 10))

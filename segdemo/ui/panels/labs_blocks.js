@@ -7,7 +7,6 @@ const t = textsOf('labs');
 const WIDE = 300; // px of a lone map
 const TILE = 132; // px of one of many
 const [ACROSS, DOWN, EDGE] = [420, 170, 34]; // px of curves
-const COLOURS = ['#4c78d8', '#d9822b', '#2f9e63', '#c2477f', '#8a6fd1', '#7a7a7a', '#b8a21f', '#2aa5b8'];
 
 const shapeText = (shape) => `(${shape.join(', ')})`;
 
@@ -54,11 +53,10 @@ const curves = ({name, series, logarithmic}, text) => {
   draw('text', {x: ACROSS - 8, y: DOWN - 3, 'text-anchor': 'end'}, svg, String(longest));
   lines.forEach(([, values], index) => {
     const points = values.map((value, place) => [x(place), y(value)]).filter((point) => point.every(Number.isFinite));
-    draw('polyline', {points: points.map((point) => point.join()).join(' '), fill: 'none', stroke: COLOURS[index % COLOURS.length], 'stroke-width': 2,
-      'stroke-dasharray': index >= COLOURS.length / 2 ? '5 3' : 'none'}, svg);
+    draw('polyline', {points: points.map((point) => point.join()).join(' '), class: `line line-${index}`}, svg);
   });
   const legend = make('p', {class: 'legend'}, ...lines.map(([word], index) =>
-    make('span', {style: `--colour: ${COLOURS[index % COLOURS.length]}`}, text(`value.${word}`) || word)));
+    make('span', {class: `line-${index}`}, text(`value.${word}`) || word)));
   return [svg, legend];
 };
 

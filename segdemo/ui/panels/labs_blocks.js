@@ -47,7 +47,7 @@ const curves = ({name, series, logarithmic}, text) => {
   const svg = draw('svg', {viewBox: `0 0 ${ACROSS} ${DOWN}`, role: 'img', 'aria-label': text(`block.${name}`)});
   for (const value of [low, high]) {
     draw('line', {x1: EDGE, x2: ACROSS - 8, y1: y(value), y2: y(value), class: 'axis'}, svg);
-    draw('text', {x: EDGE - 4, y: y(value) + 4, 'text-anchor': 'end'}, svg, logarithmic ? `1e${Math.round(value)}` : figure(value, 2));
+    draw('text', {x: EDGE - 4, y: y(value) + 4, 'text-anchor': 'end'}, svg, figure(logarithmic ? 10 ** value : value, 2));
   }
   draw('text', {x: EDGE, y: DOWN - 3}, svg, '1');
   draw('text', {x: ACROSS - 8, y: DOWN - 3, 'text-anchor': 'end'}, svg, String(longest));

@@ -96,7 +96,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "evaluation": ({"archives", "class_maps", "errors", "labelled"}, {"PIL", "numpy"}),
     "labelled": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
     "explain": (ABOVE | {"explain"}, {"torch", "PIL", "numpy"}),
-    "labs": (CORE, {"torch", "PIL", "numpy"}),
+    "labs": (CORE | {"labs"}, {"torch", "PIL", "numpy"}),
     "training": (
         ABOVE | {"training"},
         {"torch", "torchvision", "PIL", "numpy", "safetensors", "matplotlib", "tqdm"},
@@ -109,7 +109,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "__init__": (CORE | {"exploring"}, set()),
     "commands": (
-        ABOVE | {"commands", "explain", "exploring", "sources", "training", "ui"},
+        ABOVE | {"commands", "explain", "exploring", "labs", "sources", "training", "ui"},
         {"PIL", "numpy", "torch", "tqdm"},
     ),
     "__main__": ({"commands", "errors"}, set()),

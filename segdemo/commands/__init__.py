@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from segdemo.commands import app, card, evaluate, explore, layers, networks, segment, train, worst
+from segdemo.commands import app, card, evaluate, explore, lab, layers, networks, segment, train, worst
 
 
 class Command(Protocol):
@@ -26,5 +26,5 @@ class Command(Protocol):
 
 COMMANDS: dict[str, Command] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (segment, layers, networks, evaluate, worst, card, train, explore, app)
+    for module in (segment, layers, networks, evaluate, worst, card, lab, train, explore, app)
 }

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from segdemo.ui.tabs import look, networks, why
+from segdemo.ui.tabs import labs, look, networks, why
 
-TABS = (look, why, networks)
+TABS = (look, why, labs, networks)

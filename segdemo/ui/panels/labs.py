@@ -1,0 +1,180 @@
+"""The labs: a card for each, its controls, the snippet they write, what that computes, and small tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+
+from segdemo.engine import Engine
+from segdemo.errors import InputError
+from segdemo.examples import FIRST, example
+from segdemo.labs import LABS
+from segdemo.labs.controls import Cells, Choice, Control, Number, Switch, Whole
+from segdemo.labs.drawn import address_of, ends, map_address, picture_address
+from segdemo.labs.lab import Block, Curves, Formula, Maps, Outcome, Said, Table, small_picture
+from segdemo.labs.question import LookAtPatch, RunLab, find, settings_of
+from segdemo.ui import checks
+from segdemo.ui.javascript import loader
+from segdemo.ui.messages import answering
+from segdemo.ui.panels import css, exact, plain
+
+MOST_MAPS = 16  # of a block that are drawn
+MOST_SETTINGS = 40
+LONGEST_WORD = 1000  # characters: of a kernel, each cell with all its digits
+TEMPLATE = """<div class="labs">
+  <nav class="cards"></nav>
+  <p class="lost" role="alert" hidden></p>
+  <div class="lab" hidden></div>
+</div>"""
+
+
+class LabsPanel(gr.HTML):
+    """Shows the labs on a picture; its value is the fingerprint of that.
+
+    Args:
+        engine: whom to ask.
+    """
+
+    def __init__(self, engine: Engine, **settings: Any) -> None:
+        @answering
+        def labs(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            return {"labs": [card(name) for name in LABS]}
+
+        @answering
+        def answer(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            return payload(engine, asked_lab(engine, asked))
+
+        @answering
+        def patch(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            question = asked_lab(engine, asked)
+            place = (checks.whole(name, asked.get(name)) for name in ("channel", "row", "column"))
+            found = engine.answer(LookAtPatch(question.picture, question.words, *place))
+            return plain(found)
+
+        super().__init__(
+            html_template=TEMPLATE,
+            css_template=css("labs"),
+            js_on_load=loader("labs"),
+            apply_default_css=False,
+            server_functions=[labs, answer, patch],
+            **settings,
+        )
+
+    def preprocess(self, payload: Any) -> None:
+        """Take nothing from the page."""
+
+    def postprocess(self, value: str | None) -> dict[str, Any]:  # type: ignore[override]
+        """Tell the script which picture is on show."""
+        return {"picture": value}
+
+    def api_info(self) -> dict[str, Any]:
+        """Describe the value to clients."""
+        return {"type": "object"}
+
+
+def asked_lab(engine: Engine, asked: dict[str, Any]) -> RunLab:
+    """Read what a script asks for; settings that are as at first are left out, so that equal questions are equal.
+
+    Raises:
+        InputError: it asks for something that cannot be.
+    """
+    lab = checks.text("lab", asked.get("lab"))
+    words = asked.get("words")
+    if not isinstance(words, dict) or len(words) > MOST_SETTINGS:
+        raise InputError(
+            "wrong_settings",
+            "The settings of a lab are at most {most} names, each with a word, but {came} came. Choose a lab again.",
+            most=MOST_SETTINGS,
+            came=checks.written(words),
+        )
+    given = {name: checks.text(name, word, longest=LONGEST_WORD) for name, word in words.items()}
+    controls, settings = find(lab).settings(), settings_of(lab, given)
+    words = {name: controls[name].write(settings[name]) for name in given if settings[name] != controls[name].default}
+    picture = checks.or_none(checks.text)("picture", asked.get("picture")) or engine.keep(example(FIRST))
+    return RunLab(lab, picture, tuple(sorted(words.items())))
+
+
+def card(name: str) -> dict[str, Any]:
+    """Describe a lab: its controls and tasks by name."""
+    lab = LABS[name]
+    controls = [described(setting, control) for setting, control in lab.settings().items()]
+    return {"name": name, "controls": controls, "tasks": [task.name for task in lab.TASKS]}
+
+
+def described(name: str, control: Control) -> dict[str, Any]:
+    """Describe a control as the script draws it; all values as an address has them."""
+    when = {
+        key: [str(int(v)) if isinstance(v, bool) else str(v) for v in values] for key, values in control.when.items()
+    }
+    known: dict[str, Any] = {"name": name, "default": control.write(control.default), "when": when}
+    if isinstance(control, Choice):
+        return known | {"kind": "choice", "options": control.options}
+    if isinstance(control, Switch):
+        return known | {"kind": "switch"}
+    if isinstance(control, Cells):
+        return known | {"kind": "cells"}
+    assert isinstance(control, Whole | Number)
+    kind = "whole" if isinstance(control, Whole) else "number"
+    return known | {"kind": kind, "least": control.least, "most": control.most}
+
+
+def payload(engine: Engine, question: RunLab) -> dict[str, Any]:
+    """Gather what the page shows of a lab.
+
+    Args:
+        engine: whom to ask.
+        question: which lab, settings and picture.
+
+    Raises:
+        InputError: the lab cannot do that; the picture is kept no longer.
+    """
+    lab = find(question.lab)
+    settings = settings_of(question.lab, dict(question.words))
+    outcome: Outcome = engine.answer(question)
+    small = small_picture(engine.picture(question.picture).picture, settings.get("size", 96))
+    return plain(
+        {
+            "snippet": lab.snippet(**settings),
+            "picture": address_of(small),
+            "cells": outcome.facts.get("cells"),
+            "blocks": [shown(block) for block in outcome.blocks],
+            "tasks": {task.name: bool(task.is_done(settings, outcome)) for task in lab.TASKS},
+        }
+    )
+
+
+def shown(block: Block) -> dict[str, Any]:
+    """Return a block as the script draws it."""
+    known: dict[str, Any] = {"kind": type(block).__name__.lower(), "name": block.name}
+    if isinstance(block, Maps):
+        return known | {
+            "maps": _drawn(block),
+            "size": block.values.shape[1:],
+            "shape": block.shape,
+            "padded": block.padded,
+            "labels": block.labels,
+            "more": 0 if block.picture else max(len(block.values) - MOST_MAPS, 0),
+        }
+    if isinstance(block, Table):
+        return known | {"columns": block.columns, "rows": block.rows}
+    if isinstance(block, Formula):
+        return known | {"lines": block.lines}
+    if isinstance(block, Curves):
+        return known | {"series": _numbers(block.series), "logarithmic": block.logarithmic}
+    assert isinstance(block, Said)
+    return known | {"values": block.values}
+
+
+def _numbers(series: Mapping[str, tuple[float, ...]]) -> dict[str, list[float | str]]:
+    return {name: [exact(value) for value in values] for name, values in series.items()}
+
+
+def _drawn(block: Maps) -> list[dict[str, Any]]:
+    """Draw a picture, or the first of many maps."""
+    if block.picture:
+        low, high = ends(block.values)
+        return [{"url": picture_address(block.values), "low": low, "high": high}]
+    maps = map(map_address, block.values[:MOST_MAPS])
+    return [{"url": url, "low": low, "high": high} for url, low, high in maps]

@@ -1,0 +1,110 @@
+"""The labs: a state is an address, every control rewrites the code, and what cannot be leaves the last good state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from segdemo.labs import LABS
+from segdemo.ui.texts import TEXTS
+from tests.browser.visitor import Visitor
+
+LAB = "#lab-panel .lab"
+
+
+def open_lab(visitor: Visitor, **view: object) -> None:
+    visitor.visit(side=257, **view)
+    expect(visitor.page.locator(f"{LAB}[data-ready]")).to_be_visible()
+
+
+def control(page: Page, name: str) -> Page:
+    return page.locator(f'{LAB} .control[data-name="{name}"]')  # type: ignore[return-value]
+
+
+def test_a_setting_rewrites_the_code_and_the_address_and_a_link_brings_it_back(visitor: Visitor) -> None:
+    page = visitor.page
+    open_lab(visitor, lab="layers", **{"lab.padding": 0})
+    code = page.locator(f"{LAB} pre")
+    expect(code).to_contain_text("padding=0")
+    stride = control(page, "stride").locator(".typed")
+    stride.fill("2")
+    stride.press("Enter")
+    expect(code).to_contain_text("stride=2, padding=0")
+    visitor.expect_in_address("lab.stride", "2")
+    page.reload()
+    expect(code).to_contain_text("stride=2, padding=0")
+    expect(control(page, "stride").locator(".typed")).to_have_value("2")
+
+
+def test_what_cannot_be_is_said_and_the_last_good_state_stays(visitor: Visitor) -> None:
+    page = visitor.page
+    open_lab(visitor, lab="layers")
+    trouble, code = page.locator(f"{LAB} .trouble"), page.locator(f"{LAB} pre")
+    cell = page.locator(f"{LAB} .cells input").first
+    cell.fill("NaN")
+    cell.press("Tab")
+    expect(trouble).to_contain_text("has to be a finite number")
+    expect(code).to_contain_text("[-1.0, 8.0, -1.0]")
+    cell.fill("5")
+    cell.press("Tab")
+    expect(code).to_contain_text("[5.0, -1.0, -1.0]")
+    expect(trouble).to_be_hidden()
+    groups = control(page, "groups").locator(".typed")
+    groups.fill("2")
+    groups.press("Enter")
+    expect(trouble).to_contain_text("1 would be left over")
+    expect(code).to_contain_text("groups=1")
+
+
+def test_keys_walk_over_the_output_and_the_sum_is_written_out(visitor: Visitor) -> None:
+    page = visitor.page
+    open_lab(visitor, lab="layers", **{"lab.size": 16, "lab.in_channels": 1})
+    written = page.locator(f"{LAB} .written")
+    expect(written).to_have_attribute("data-at", "0,0,0")
+    output = page.locator(f"{LAB} [data-block=output] .map")
+    output.focus()
+    page.keyboard.press("ArrowDown")
+    expect(written).to_have_attribute("data-at", "0,1,0")
+    page.keyboard.press("ArrowRight")
+    expect(written).to_have_attribute("data-at", "0,1,1")
+    expect(written.locator("code")).to_contain_text("output[0, 0, 1, 1] = ")
+    expect(page.locator(f"{LAB} .spot.in")).to_have_count(9)
+    page.locator(f"{LAB} .patch button").nth(1).click()
+    expect(written).to_have_attribute("data-at", "0,1,2")
+
+
+def test_a_task_is_checked_off_and_its_reason_shown(visitor: Visitor) -> None:
+    page = visitor.page
+    open_lab(visitor, lab="containers")
+    task = page.locator(f"{LAB} [data-task=lost]")
+    expect(task.locator(".reason")).to_be_hidden()
+    control(page, "container").locator("select").select_option("list")
+    expect(task).to_have_attribute("data-done", "true")
+    expect(task.locator(".reason")).to_be_visible()
+
+
+@pytest.mark.parametrize(("locale", "language"), [("en-GB", "en"), ("zh-CN", "zh")])
+def test_every_lab_opens_from_its_card_in_both_languages(
+    new_page: Callable[..., Page], app_url: str, locale: str, language: str
+) -> None:
+    visitor = Visitor(new_page(locale=locale), app_url)
+    page = visitor.page
+    open_lab(visitor, lab="layers")
+    for name in LABS:
+        page.locator(f'#lab-panel .card[data-lab="{name}"]').click()
+        lab = page.locator(f"{LAB}[data-lab={name}]")
+        expect(lab.locator("h3")).to_have_text(TEXTS[language][f"labs.{name}"])
+        expect(lab.locator("pre")).to_contain_text("import torch")
+        expect(lab.locator(".blocks > *").first).to_be_visible()
+        expect(lab.locator(".trouble")).to_be_hidden()
+        visitor.expect_in_address("lab", name)
+
+
+def test_a_wrong_address_is_said_and_the_lab_begins_as_at_first(visitor: Visitor) -> None:
+    open_lab(visitor, lab="layers", **{"lab.stride": "many"})
+    page = visitor.page
+    expect(page.locator(f"{LAB} .trouble")).to_contain_text(re.compile("“stride” has to be a whole number"))
+    expect(page.locator(f"{LAB} pre")).to_contain_text("stride=1")

@@ -86,7 +86,7 @@ class Prediction:
         values = self.logits
         if self.extent is not None:  # the whole map, enlarged to the batch, less the padding
             width, height = self.placement.resized
-            values = _sampled(values, self.extent, (width, height))
+            values = sampled(values, self.extent, (width, height))
         return values.softmax(0) if self.ending == "logits" else values / values.sum(0).clamp_min(1e-12)
 
 
@@ -122,9 +122,31 @@ def predict(
     return Prediction(logits, batch, placement, check_input_size(preprocessing, size), seconds, extent, output.ending)
 
 
+def maps_on_picture(
+    returned: object, batch: Tensor, placement: Placement, spec: Network
+) -> tuple[Tensor, tuple[float, float] | None]:
+    """Read what a network returned, as :func:`predict` does, with the gradients that hang on it.
+
+    Args:
+        returned: by the network.
+        batch: (1, C, H, W) that it was given.
+        placement: of the picture in the batch.
+        spec: of the network.
+
+    Returns:
+        The logits (K, h, w) on the picture, and how many (columns, rows) of them the picture takes, None for all.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    logits, extent = _on_picture(read(returned, (batch.shape[2], batch.shape[3]), reading_of(spec)), placement)
+    return logits[-len(spec.classes) :] if spec.task == "detection grid" else logits, extent
+
+
 def reading_of(spec: Network) -> Reading:
     """Return how the output of a network is to be read."""
-    return Reading(spec.title, len(spec.classes), spec.ending)
+    # A detection grid has more to each cell than its classes.
+    return Reading(spec.title, None if spec.task == "detection grid" else len(spec.classes), spec.ending)
 
 
 def notes_on(logits: Tensor) -> tuple[Note, ...]:
@@ -160,7 +182,7 @@ def _on_picture(output: Output, placement: Placement) -> tuple[Tensor, tuple[flo
     return values[:, : math.ceil(rows) + 1, : math.ceil(columns) + 1], (columns, rows)
 
 
-def _sampled(values: Tensor, extent: tuple[float, float], size: tuple[int, int]) -> Tensor:
+def sampled(values: Tensor, extent: tuple[float, float], size: tuple[int, int]) -> Tensor:
     """Interpolate the part of maps (K, h, w) that ``extent`` says, bilinear with half-pixel centres, to a size.
 
     Args:

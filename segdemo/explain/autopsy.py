@@ -16,6 +16,7 @@ from segdemo.engine import Bench, Question
 from segdemo.errors import InputError
 from segdemo.explain.receptive import ReceptiveFields, StageReach
 from segdemo.images import Placement
+from segdemo.predictions import maps_on_picture
 from segdemo.summaries import as_maps
 
 TOP = 5  # channels named of each stage, for the winner and against it
@@ -169,7 +170,8 @@ class PixelAutopsy(Question):
         module, layers = bench.module, [stage.layer for stage in bench.spec.stages]
         batch = bench.batch.clone().requires_grad_()
         with recorded(module, layers, bench) as record:
-            logits = logits_at(module(batch), bench.placement, self.point)
+            maps, extent = maps_on_picture(module(batch), batch, bench.placement, bench.spec)
+            logits = logits_at(maps, extent, bench.placement, self.point)
             order = torch.argsort(logits.detach(), descending=True, stable=True).tolist()
             margin = logits[order[0]] - logits[order[1]]
             (gradient,) = gradients(margin, [batch], bench.spec.title)
@@ -273,18 +275,22 @@ def gradients(score: Tensor, inputs: list[Tensor], network: str) -> tuple[Tensor
     return tuple(torch.zeros_like(one) if got is None else got for one, got in zip(inputs, found, strict=True))
 
 
-def logits_at(logits: Tensor, placement: Placement, point: tuple[int, int]) -> Tensor:
+def logits_at(
+    logits: Tensor, extent: tuple[float, float] | None, placement: Placement, point: tuple[int, int]
+) -> Tensor:
     """Return the logits at a pixel of the picture, (K,), mixed as the result's maps are.
 
     Args:
-        logits: as the network returned them.
+        logits: (K, h, w), where the picture lies.
+        extent: how many (columns, rows) of them the picture takes; None for all.
         placement: of the picture in the batch.
         point: (x, y) in the picture.
     """
-    maps = as_maps(logits)[:, : placement.resized[1], : placement.resized[0]].float()
-    for dim, place, whole in ((2, point[0], placement.picture_size[0]), (1, point[1], placement.picture_size[1])):
-        cells = maps.shape[dim]
-        at = min(max((place + 0.5) * cells / whole - 0.5, 0.0), cells - 1.0)
+    maps = logits.float()
+    taken = extent or (maps.shape[2], maps.shape[1])
+    for axis, dim in ((0, 2), (1, 1)):
+        place, whole, cells = point[axis], placement.picture_size[axis], maps.shape[dim]
+        at = min(max((place + 0.5) * taken[axis] / whole - 0.5, 0.0), cells - 1.0)
         before = int(at)
         after = min(before + 1, cells - 1)
         maps = torch.lerp(maps.narrow(dim, before, 1), maps.narrow(dim, after, 1), at - before)

@@ -17,6 +17,7 @@ from segdemo.engine import Bench, Question
 from segdemo.errors import InputError
 from segdemo.explain.autopsy import check_point, gradients, recorded
 from segdemo.explain.receptive import following
+from segdemo.predictions import maps_on_picture, sampled
 from segdemo.questions import Run
 from segdemo.results import Result
 from segdemo.summaries import as_maps
@@ -99,7 +100,7 @@ class ClassEvidence(Question):
         """Run one network forward and back."""
         batch = bench.batch.clone().requires_grad_()
         with recorded(module, [self.layer], bench) as record:
-            logits = as_maps(module(batch))[:, : bench.placement.resized[1], : bench.placement.resized[0]]
+            logits = _enlarged(*maps_on_picture(module(batch), batch, bench.placement, bench.spec), bench)
             score = score_of(logits[index], target, bench)
             gradients(score, [batch], bench.spec.title)
         value = record.values[self.layer]
@@ -108,6 +109,14 @@ class ClassEvidence(Question):
             as_maps(value), torch.zeros_like(as_maps(value)) if gradient is None else as_maps(gradient), self.method
         )
         return (found.clamp(min=0) if self.positive else found).float().cpu().numpy()
+
+
+def _enlarged(logits: Tensor, extent: tuple[float, float] | None, bench: Bench) -> Tensor:
+    """Bring logits that a network left in a resolution of their own to the size of the picture in the batch."""
+    width, height = bench.placement.resized
+    if extent is None and (logits.shape[2], logits.shape[1]) in ((width, height), (1, 1)):
+        return logits
+    return sampled(logits, extent or (logits.shape[2], logits.shape[1]), (width, height))
 
 
 @dataclass(frozen=True)

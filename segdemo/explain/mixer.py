@@ -19,10 +19,9 @@ from segdemo.explain.evidence import cells_of
 from segdemo.hooks import hooked
 from segdemo.leaves import leaves
 from segdemo.networks import Network
-from segdemo.predictions import predict
+from segdemo.predictions import maps_on_picture, predict, reading_of
 from segdemo.questions import Run
 from segdemo.results import Result
-from segdemo.summaries import as_maps
 
 LOUDEST = 2.0  # the greatest factor
 Kind = Literal["factor", "mean", "noise"]
@@ -105,7 +104,9 @@ class Mix(Question):
             return bench.answer(replace(self, size=bench.size))
         before: Result = bench.answer(Run(self.network, self.picture, self.size, self.step))
         with mixing(bench, self.changes), activations.capture(bench.module, [], before=bench.check):
-            prediction = predict(bench.module, bench.spec.preprocessing, bench.picture, self.size)
+            prediction = predict(
+                bench.module, bench.spec.preprocessing, bench.picture, self.size, reading=reading_of(bench.spec)
+            )
         after = prediction.result(bench.spec, trained=bench.opened.trained, step=self.step)
         return Mixed(after, before, after.mask != before.mask)
 
@@ -334,14 +335,14 @@ class Ablation(Question):
         index, cells = _places(before, self.name)
         put_out = activations.run_until(bench.module, bench.batch, self.layer, bench.check)
         asked_for = self.channels or tuple(range(put_out.shape[1]))
-        width, height = bench.placement.resized
         first = torch.from_numpy(before.logits.copy())
         classes, mean = first.argmax(0), float(first[index][cells].mean())
         ranks = []
         for done, channel in enumerate(asked_for):
             bench.report(done, len(asked_for))
             with mixing(bench, (Change(self.layer, factor=0.0, channels=(channel,)),)), _checked(bench):
-                logits = as_maps(bench.module(bench.batch))[:, :height, :width].float().cpu()
+                returned = bench.module(bench.batch)
+            logits = maps_on_picture(returned, bench.batch, bench.placement, bench.spec)[0].float().cpu()
             other = float((logits.argmax(0) != classes).float().mean())
             ranks.append(ChannelRank(channel, mean - float(logits[index][cells].mean()), 100 * other))
         return tuple(sorted(ranks, key=lambda rank: -rank.loss))

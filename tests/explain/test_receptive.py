@@ -176,7 +176,7 @@ FOREIGN: dict[str, tuple[Callable[[], nn.Module], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", [*(name for name in NETWORKS if name != "lenet"), *FOREIGN])
+@pytest.mark.parametrize("name", [*(name for name, spec in NETWORKS.items() if spec.task == "segmentation"), *FOREIGN])
 def test_the_gradient_of_positive_weights_touches_the_borders_of_the_field_and_nothing_outside(name: str) -> None:
     with ambient.making():
         if name in FOREIGN:

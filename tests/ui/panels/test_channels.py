@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 
 from segdemo.errors import InputError
-from segdemo.questions import Activation, Layers, LayerSummary
+from segdemo.questions import Activation, Catalogue, Layers, LayerSummary
 from segdemo.rendering import Scale, colour_values
 from segdemo.results import LayerInfo
 from segdemo.summaries import summarise
 from segdemo.ui.panels.channels import ChannelGrid, ChannelsPanel, asked_grid, coloured, ends, payload
-from tests.ui.conftest import CALLS, RUN, Kept, Table, activation, made_up
+from tests.ui.conftest import CALLS, FACTS, RUN, Kept, Table, activation, made_up
 
 SHEET = ChannelGrid(RUN, "Encoder 1", ranking="index")
 
@@ -27,7 +27,7 @@ SHEET = ChannelGrid(RUN, "Encoder 1", ranking="index")
 def exact(table: Table) -> np.ndarray:
     """The values of channel 3, some of them not finite, which the engine has from now on."""
     values = activation()[0, 3].numpy()
-    table.answers[Activation("made_up", RUN.picture, "inc", 3, 24)] = values
+    table.answers[Activation("made_up", RUN.picture, "inc", 3, 24, maps=True)] = values
     return values
 
 
@@ -112,7 +112,7 @@ def test_exact_values_arrive_bit_for_bit(table: Table, kept: Kept, exact: np.nda
 
 def test_values_that_are_a_view_arrive_row_by_row(table: Table, kept: Kept) -> None:
     values = np.arange(96, dtype=np.float32).reshape(12, 8).T
-    table.answers[Activation("made_up", RUN.picture, "inc", 5, 24)] = values
+    table.answers[Activation("made_up", RUN.picture, "inc", 5, 24, maps=True)] = values
     sent = payload(table, replace(SHEET, channel=5), kept)["enlarged"]
     assert np.frombuffer(kept.files[sent["exact"]["url"]], "<f4")[:3].tolist() == [0, 8, 16]
 
@@ -169,7 +169,7 @@ def test_pages_and_rankings_cover_every_channel_once(table: Table, kept: Kept) -
 
 def test_a_channel_from_the_address_opens_on_its_page(table: Table, kept: Kept) -> None:
     other_layer(table, torch.ones(1, 160, 2, 2))
-    table.answers[Activation("made_up", RUN.picture, "odd", 130, 24)] = np.ones((2, 2), np.float32)
+    table.answers[Activation("made_up", RUN.picture, "odd", 130, 24, maps=True)] = np.ones((2, 2), np.float32)
     sent = payload(table, ChannelGrid(RUN, "odd", "index", page=-1, channel=130), kept)
     assert (sent["page"], sent["enlarged"]["channel"]) == (2, 130)
     assert 130 in [tile["channel"] for tile in sent["channels"]]
@@ -183,6 +183,7 @@ def test_one_scale_for_the_layer_or_the_network_spans_all_its_channels(table: Ta
 
 def test_an_untrained_network_is_told(table: Table, kept: Kept, picture: Image.Image) -> None:
     table.answers[RUN] = made_up(picture, trained=False)
+    table.answers[Catalogue()] = (replace(FACTS, trained=False),)
     assert payload(table, SHEET, kept)["untrained"] is True
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
+import torch
 from playwright.sync_api import Page, expect, sync_playwright
+from torch import nn
 
+from segdemo.exploring import page_of
 from segdemo.ui import build_app, launch
 
 DOCS = Path(__file__).parents[1] / "docs"
-PATIENCE = 120_000  # milliseconds
+PATIENCE = 60_000  # milliseconds
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -25,6 +30,8 @@ SHOTS = {
     "classroom.png": ("?example=chelsea&stage=Blocks 6-9&point=180,120&view=mask&__theme=dark", 1280, 720, None),
     "network.png": ("?network=u2netp&example=astronaut&stage=En_2&__theme=dark", 1600, 1000, "#figure"),
     "channels.png": ("?example=motorcycle&stage=Blocks 1-2&channel=10", 1600, 1000, "#channels"),
+    "why.png": ("?network=unet_mobilenet_v2&example=astronaut&point=220,120", 1440, 1000, "#why"),
+    "labs.png": ("?lab=layers&example=chelsea", 1440, 1000, "#labs"),
     "chinese.png": ("?network=unet_narrow&example=coffee&step=152&stage=Encoder 2&lang=zh", 1440, 1000, None),
 }
 
@@ -41,14 +48,21 @@ def take(page: Page, address: str, size: tuple[int, int], part: str | None, file
     """
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.goto(address)
-    expect(page.locator("#segmentation .body")).to_be_visible(timeout=PATIENCE)
-    expect(page.locator("#channels .tile").first).to_be_visible(timeout=PATIENCE)
-    expect(page.locator("#figure .node").first).to_be_visible(timeout=PATIENCE)
+    if part != "#labs":  # its address opens its tab
+        expect(page.locator("#segmentation .body")).to_be_visible(timeout=PATIENCE)
+        expect(page.locator("#channels .tile").first).to_be_visible(timeout=PATIENCE)
+        expect(page.locator("#figure .node").first).to_be_visible(timeout=PATIENCE)
     if "channel=" in address:
         expect(page.locator("#channels .large:not(.loading)")).to_be_visible(timeout=PATIENCE)
     if "point=" in address:
         expect(page.locator("#segmentation .likeliest")).to_be_visible(timeout=PATIENCE)
         expect(page.locator("#channels .there:visible").first).to_be_visible(timeout=PATIENCE)
+    if part == "#why":
+        page.get_by_role("tab").nth(1).click()
+    if part in ("#why", "#labs"):
+        expect(page.locator(f"{part} .html-container:visible").first).to_be_visible(timeout=PATIENCE)
+        page.wait_for_timeout(8000)  # what the tab asks for is drawn part by part
+        part = None
     if part == "#figure":
         page.locator("#figure .pane-full").click()
     page.wait_for_function("document.fonts.status === 'loaded'")
@@ -56,6 +70,30 @@ def take(page: Page, address: str, size: tuple[int, int], part: str | None, file
         page.screenshot(path=file)
     else:
         page.locator(part).screenshot(path=file)
+
+
+def foreign() -> dict[str, tuple[nn.Module, list[str] | None]]:
+    """Return the networks that README.md opens, with random weights, and their classes where it names them."""
+    import segmentation_models_pytorch as smp
+    import torchvision
+    import transformers
+
+    listing = re.search(
+        r"`harbour\.py`:\n\n```python\n(.*?)```", (DOCS.parent / "README.md").read_text("utf-8"), re.DOTALL
+    )
+    assert listing is not None
+    harbour: dict[str, Any] = {"__name__": "harbour"}
+    exec(listing[1], harbour)
+    torch.manual_seed(0)
+    config = transformers.SegformerConfig(depths=[1, 1, 1, 1], hidden_sizes=[16, 32, 64, 128], decoder_hidden_size=64)
+    config.id2label = {0: "wall", 1: "floor", 2: "window"}
+    lraspp = torchvision.models.segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None)
+    return {
+        "smp": (smp.Unet("resnet34", encoder_weights=None, classes=3), ["road", "sky", "car"]),
+        "transformers": (transformers.SegformerForSemanticSegmentation(config), None),
+        "torchvision": (lraspp, None),
+        "harbour": (harbour["build"](), ["water", "ship", "quay"]),
+    }
 
 
 def main() -> None:
@@ -70,8 +108,15 @@ def main() -> None:
         for name, (view, width, height, part) in SHOTS.items():
             take(page, address + view, (width, height), part, DOCS / name)
             print(DOCS / name)
+        demo.close()
+        for name, (network, classes) in foreign().items():
+            demo = page_of(network, classes)
+            _, address, _ = launch(demo, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+            file = DOCS / f"explore-{name}.png"
+            take(page, f"{address}?example=chelsea", (1280, 720), None, file)
+            print(file)
+            demo.close()
         browser.close()
-    demo.close()
 
 
 if __name__ == "__main__":

@@ -23,6 +23,15 @@ from torch import nn
 T = TypeVar("T")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def ports_of_its_own() -> None:
+    """Let each test process look for free ports in a range of its own: two would find the same one free at once."""
+    from gradio import http_server
+
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    http_server.INITIAL_PORT_VALUE += http_server.TRY_NUM_PORTS * number
+
+
 @pytest.fixture
 def picture() -> Image.Image:
     """RGB, 48 × 32 (width, height): gradients in red and green, a bright square in blue; the same every time."""

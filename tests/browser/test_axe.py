@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from segdemo.ui.texts import TEXTS
 from tests.browser.visitor import Visitor
 
 AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
@@ -51,9 +52,23 @@ def test_nothing_is_found_while_looking_inside_choosing_and_in_the_table_of_netw
     expect(page.locator("#examples button").last).to_be_visible()
     assert not found(page)
     page.keyboard.press("Escape")
-    page.get_by_role("tab").nth(1).click()
-    expect(page.locator("#networks table")).to_be_visible()
-    assert not found(page)
+
+
+def test_nothing_is_found_in_the_other_tabs(visitor: Visitor) -> None:
+    page = visitor.page
+    for name, title, content in (
+        ("why", "page.why", "table"),
+        ("labs", "page.labs", "figure"),
+        ("networks", "page.catalogue", "table"),
+    ):
+        button = page.locator(f"#{name}-button")
+        if not button.is_visible():  # where there is no room, it is in a menu
+            page.locator(".overflow-menu > button").click()
+            words = TEXTS[visitor.in_address("lang") or "en"][title]
+            button = page.locator(".overflow-dropdown button", has_text=words)
+        button.click()
+        expect(page.locator(f"#{name} {content}").first).to_be_visible()
+        assert not found(page), name
 
 
 def test_what_is_wrong_is_found(page: Page) -> None:

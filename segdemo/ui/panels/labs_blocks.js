@@ -31,8 +31,9 @@ const maps = (block, text) => {
   return [make('p', {class: 'shape'}, block.shape.length ? shapeText(block.shape) : `${height} × ${width}`), make('div', {class: 'tiles'}, ...tiles), more];
 };
 
+const heading = (words) => words.trim() ? make('th', {scope: 'col'}, words) : make('td', {});
 const table = ({columns, rows}, text) => [make('div', {class: 'scroll', tabindex: 0, role: 'region'}, make('table', {},
-  make('thead', {}, make('tr', {}, ...columns.map((key) => make('th', {scope: 'col'}, text(`column.${key}`) || key)))),
+  make('thead', {}, make('tr', {}, ...columns.map((key) => heading(text(`column.${key}`) || key)))),
   make('tbody', {}, ...rows.map((row) => make('tr', {}, ...row.map((value, index) =>
     make(index ? 'td' : 'th', index ? {class: typeof value === 'number' ? 'figure' : ''} : {scope: 'row'}, valueText(value, text))))))))];
 

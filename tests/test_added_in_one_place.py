@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from uuid import uuid4
 
 import gradio as gr
 import httpx
@@ -91,7 +92,7 @@ class Visit:
     def __init__(self, page: GuardedBlocks) -> None:
         self.page, self.values = page, dict[int, Any]()
         self._state = SessionState(page)
-        self._request = gr.Request(session_hash="visitor", headers={}, query_params={}, cookies={})
+        self._request = gr.Request(session_hash=uuid4().hex, headers={}, query_params={}, cookies={})
         for block in page.blocks.values():
             self.values[block._id] = getattr(block, "value", None)
 

@@ -82,7 +82,7 @@ def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.on("pageerror", lambda error: troubles.append(f"page error: {error}"))
-        page.on("console", lambda said: troubles.append(f"console: {said.text}") if said.type == "error" else None)
+        page.on("console", lambda said: troubles.extend(complaints(said.type, said.text)))
         page.on("request", lambda request: troubles.extend(foreign(request.url)))
         return page
 
@@ -165,6 +165,15 @@ def untrained_unet(engine: LocalEngine, tmp_path: Path) -> Iterator[None]:
         engine.forget()
         yield
     engine.forget()
+
+
+# What Gradio writes of requests under way when a page is left; nobody is there to miss their answers.
+LEFT = ("AbortError: signal is aborted without reason", "Unexpected error Connection errored out")
+
+
+def complaints(kind: str, text: str) -> list[str]:
+    """What is wrong with a line in the console: nothing, or that it is an error."""
+    return [f"console: {text}"] if kind == "error" and not text.startswith(LEFT) else []
 
 
 def foreign(address: str) -> list[str]:

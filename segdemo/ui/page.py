@@ -7,6 +7,7 @@ answer asks the engine, which remembers it.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -39,7 +40,7 @@ SHOW_CHOICE = "(picture, network, size) => ({picture: picture?.url ?? null, netw
 SKIP = (gr.skip(), gr.skip())
 # What the visitor does is numbered where it is done: a run may come here after what has stopped it.
 NUMBERS = "static/runs.js"
-BEGIN = calling(NUMBERS, "(runs, ...values) => { runs.begin(); return values; }")
+BEGIN = calling(NUMBERS, "(runs, number, ...values) => [runs.begin(), ...values]")
 BEGUN = calling(NUMBERS, "(runs, ...values) => [...values.slice(0, -1), runs.begin()]")
 GOING_ON = calling(NUMBERS, "(runs, ...values) => [...values.slice(0, -1), runs.newest()]")
 KEPT_PHOTO = calling("static/address.js", "(address) => [address.photo()?.path ?? '']")
@@ -114,17 +115,17 @@ class Page:
         view = [self.picture, self.network, self.size, self.step, self.about, self.applied, self.view]
         settings = [self.network, self.size, self.step, self.about, self.applied, self.view]
         opened = self.blocks.load(polite(self.open), self.photo, [*view, header], js=KEPT_PHOTO, **QUIET)
-        walked = header.select(polite(self.walk), None, [*view, header], js=BEGIN, **QUIET)
-        chosen = self.network.input(polite(self.choose), [self.network, self.applied], settings, js=BEGIN, **QUIET)
-        sized = self.size.input(polite(self.resize), [self.size, self.applied], self.applied, js=BEGIN, **QUIET)
-        example_picked = self.examples.click(polite(self.pick_example), self.examples, self.picture, js=BEGIN, **QUIET)
-        given = header.give(polite(self.give), None, self.picture, js=BEGIN, **QUIET)
-        received = self.picture.input(polite(self.receive), self.picture, self.picture, js=BEGIN, **QUIET)
+        walked = self._choice(header.select, self.walk, [], [*view, header])
+        chosen = self._choice(self.network.input, self.choose, [self.network, self.applied], settings)
+        sized = self._choice(self.size.input, self.resize, [self.size, self.applied], self.applied)
+        example_picked = self._choice(self.examples.click, self.pick_example, [self.examples], self.picture)
+        given = self._choice(header.give, self.give, [], self.picture)
+        received = self._choice(self.picture.input, self.receive, [self.picture], self.picture)
         self.chosen |= {"network": chosen.success, "size": sized.success, "example": example_picked.success}
         self.chosen |= {"picture": received.success, "given": given.success}
         opening = [opened, walked, chosen]
         for asked in self._sources.pop("network", []):
-            opening.append(asked(polite(self.open_network), None, settings, js=BEGIN, **QUIET))
+            opening.append(self._choice(asked, self.open_network, [], settings))
         for event in opening:
             self._tell("network", event.success, [self.network, self.size, self.step])
         for event in (*opening, sized, example_picked, given):
@@ -148,6 +149,10 @@ class Page:
     @property
     def _marked_by(self) -> list[Any]:
         return [self.question, self.picture, self.network, self.size, self.step]
+
+    def _choice(self, event: Callable[..., Any], handler: Handler, given: Sequence[Any], outputs: Any) -> Any:
+        """Answer what the visitor chooses, unless something newer was chosen meanwhile."""
+        return event(polite(numbered(handler)), [self.number, *given], outputs, js=BEGIN, **QUIET)
 
     def _tell(self, kind: Kind, event: Callable[..., Any], first: Sequence[Any]) -> None:
         for handler, outputs, inputs in self._listeners.get(kind, []):
@@ -463,6 +468,29 @@ def of_newest(handler: Handler, count: int) -> Handler:
         values = handler(run, *arguments, **keywords)
         return values if visits.is_to_be_shown(session, run) else nothing
 
+    return wrapped
+
+
+def numbered(handler: Handler) -> Handler:
+    """Let a choice change nothing once a newer one has come: their answers may arrive in another order.
+
+    Args:
+        handler: of the choice. The one returned takes, before all else, the number that ``runs.js`` gave to it.
+    """
+
+    @functools.wraps(handler)
+    def wrapped(number: int | None, *arguments: Any, **keywords: Any) -> Any:
+        given = (value for value in (*arguments, *keywords.values()) if isinstance(value, gr.Request))
+        request = next(given, None) or LocalContext.request.get(None)  # a handler need not take it
+        is_newest = visits.choose((request.session_hash if request else None) or "", number)
+        values = handler(*arguments, **keywords)
+        if not is_newest():
+            raise unchanged()
+        return values
+
+    first = inspect.Parameter("number", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    signature = inspect.signature(handler)
+    wrapped.__signature__ = signature.replace(parameters=[first, *signature.parameters.values()])  # type: ignore[attr-defined]
     return wrapped
 
 

@@ -13,6 +13,7 @@ from segdemo.cache import Cache
 _newest: dict[str, Callable[[], bool]] = {}  # session → what tells of its newest run, as long as it is under way
 _complete = Cache(10_000)  # session → what the run was about that is complete, the newest of them
 _past = Cache(10_000)  # session → number of what the visitor did last that ends whatever was started before it
+_chosen = Cache(10_000)  # session → number of the newest choice of the visitor's that came here
 _lock = threading.Lock()
 
 
@@ -36,6 +37,23 @@ def begin(session: str, number: int | None = None) -> Callable[[], bool]:
             _newest[session] = is_newest
             _pass(session, number)
     return is_newest
+
+
+def choose(session: str, number: int | None) -> Callable[[], bool]:
+    """Note a choice that decides what is run: a network, a picture, a step back or forward.
+
+    Args:
+        session: as for :func:`begin`.
+        number: of the choice, as the page counts; None is newer than everything.
+
+    Returns:
+        A function that says whether the choice is still the newest: answers to others would overwrite what it chose.
+    """
+    with _lock:
+        newest = _chosen.get(session) or 0
+        mine = newest if number is None else number
+        _chosen.put(session, max(mine, newest), 1)
+    return lambda: mine >= (_chosen.get(session) or 0)
 
 
 def stop(session: str, number: int | None = None) -> None:

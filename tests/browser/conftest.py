@@ -75,20 +75,30 @@ def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     """
     troubles: list[str] = []
     contexts = []
+    loads: list[Page] = []
+    last_words: list[tuple[Page, str]] = []
+
+    def complain(page: Page, kind: str, text: str) -> None:
+        if kind == "error" and text.startswith(LEFT):
+            last_words.append((page, text))
+        elif kind == "error":
+            troubles.append(f"console: {text}")
 
     def open_one(**settings: Any) -> Page:
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **settings})
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
+        page.on("load", lambda _: loads.append(page))
         page.on("pageerror", lambda error: troubles.append(f"page error: {error}"))
-        page.on("console", lambda said: troubles.extend(complaints(said.type, said.text)))
+        page.on("console", lambda said: complain(page, said.type, said.text))
         page.on("request", lambda request: troubles.extend(foreign(request.url)))
         return page
 
     yield open_one
     for context in contexts:
         context.close()
+    troubles += [f"console: {text}" for page, text in last_words if loads.count(page) < 2]  # a page that stayed
     assert not troubles, "\n".join(troubles)
 
 
@@ -167,13 +177,8 @@ def untrained_unet(engine: LocalEngine, tmp_path: Path) -> Iterator[None]:
     engine.forget()
 
 
-# What Gradio writes of requests under way when a page is left; nobody is there to miss their answers.
+# What Gradio writes of requests under way when a page is left for another, or loaded anew.
 LEFT = ("AbortError: signal is aborted without reason", "Unexpected error Connection errored out")
-
-
-def complaints(kind: str, text: str) -> list[str]:
-    """What is wrong with a line in the console: nothing, or that it is an error."""
-    return [f"console: {text}"] if kind == "error" and not text.startswith(LEFT) else []
 
 
 def foreign(address: str) -> list[str]:

@@ -53,7 +53,6 @@ def test_back_and_forward_walk_through_the_choices_without_loading_the_page_anew
     expect(visitor.stage("Stem")).to_have_attribute("aria-pressed", "true")
     for _ in range(5):
         page.go_forward()
-        expect(page.get_by_text("is running")).to_have_count(0)
     expect(visitor.segmentation.locator(".facts")).to_contain_text(U2NET)
     expect(visitor.grid.locator(".head")).to_contain_text("En_1")
     expect(visitor.segmentation.locator(".stage")).to_have_attribute("data-view", "entropy")

@@ -22,7 +22,7 @@ from segdemo.networks import DEFAULT, NETWORKS
 from segdemo.questions import Run
 from segdemo.ui import TABS, build_app, page, tabs, visits
 from segdemo.ui.messages import polite
-from segdemo.ui.page import SKIP, Page
+from segdemo.ui.page import SKIP, Page, numbered
 from segdemo.ui.texts import TEXTS
 from tests.ui.conftest import RUN, Table, made_up, visitor
 
@@ -341,3 +341,20 @@ def test_a_run_that_comes_after_its_stop_changes_nothing(photo: str, table: Tabl
     shared = page_of(table)
     assert shared.segment(photo, "made_up", 24, 2, 1, visitor()) == SKIP
     assert shared.segment(photo, "made_up", 24, 2, 2, visitor())[0] == RUN
+
+
+def test_a_choice_that_a_newer_one_overtook_changes_nothing() -> None:
+    def slow(value: str, request: gr.Request) -> str:
+        assert newer(7, "new", request) == "new"  # it comes, and is answered, meanwhile
+        return value
+
+    def quick(value: str, request: gr.Request) -> str:
+        return value
+
+    newer = numbered(quick)
+    with pytest.raises(gr.Error):
+        numbered(slow)(6, "old", visitor("overtaken"))
+    with pytest.raises(gr.Error):
+        newer(6, "late", visitor("overtaken"))
+    assert newer(7, "again", visitor("overtaken")) == "again"
+    assert newer(1, "of another", visitor("somebody else")) == "of another"

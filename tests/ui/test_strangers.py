@@ -486,13 +486,13 @@ def test_what_nobody_expected_is_a_general_sentence_and_stands_once_in_the_log(
     monkeypatch.setattr(page, "example", fail)
     url = f"{address}gradio_api/call/pick_example"
     cookies = {"cookie": f"segdemo_language={language}"}
-    event = HTTP.post(url, json={"data": [0]}, headers=cookies).json()["event_id"]
+    event = HTTP.post(url, json={"data": [None, 0]}, headers=cookies).json()["event_id"]
     text = HTTP.get(f"{url}/{event}", headers=cookies).text
     assert json.loads(text.partition("data: ")[2])["error"] == TEXTS[language]["page.failed"]
     assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [fault]
     assert "Traceback" not in capfd.readouterr().err
     monkeypatch.undo()
-    event = HTTP.post(url, json={"data": [0]}).json()["event_id"]
+    event = HTTP.post(url, json={"data": [None, 0]}).json()["event_id"]
     assert "event: complete" in HTTP.get(f"{url}/{event}").text
 
 

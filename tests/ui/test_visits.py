@@ -14,6 +14,8 @@ def nobody() -> Iterator[None]:
     """Leave no run behind."""
     yield
     visits.end_all()
+    for session in ("mine", "yours"):
+        visits._chosen.put(session, 0, 1)
 
 
 def test_a_newer_run_of_the_same_visitor_supersedes_and_another_visitors_does_not() -> None:
@@ -54,6 +56,17 @@ def test_a_complete_run_is_to_be_shown_until_a_newer_one_is_under_way_or_complet
     visits.end("mine", third)
     assert visits.is_to_be_shown("mine", "third") and not visits.is_to_be_shown("mine", "first")
     assert visits.is_to_be_shown("yours", "first")  # of a visitor whom nobody remembers
+
+
+def test_a_choice_is_the_newest_until_one_with_a_greater_number_comes_in_whatever_order() -> None:
+    third = visits.choose("mine", 3)
+    second = visits.choose("mine", 2)  # it was on its way for longer
+    assert (third(), second()) == (True, False)
+    other = visits.choose("yours", 1)
+    unnumbered = visits.choose("mine", None)
+    assert other() and unnumbered()
+    fourth = visits.choose("mine", 4)
+    assert (third(), unnumbered(), fourth()) == (False, False, True)
 
 
 def test_ending_what_is_not_there_is_no_mistake() -> None:

@@ -113,7 +113,7 @@ def test_examples_work_wherever_scikit_image_lies(
     _, address, _ = launch(page, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
     try:
         call = f"{address}gradio_api/call/pick_example"
-        answer = httpx.get(f"{call}/{httpx.post(call, json={'data': [2]}).json()['event_id']}").text
+        answer = httpx.get(f"{call}/{httpx.post(call, json={'data': [None, 2]}).json()['event_id']}").text
         assert "event: complete" in answer
         assert "motorcycle_left.png" in answer
     finally:

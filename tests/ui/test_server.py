@@ -85,7 +85,7 @@ def seen(client: httpx.Client | TestClient, base: str, headers: dict[str, str]) 
     match = CONFIG.search(html.text)
     assert match
     config = json.loads(match[1])
-    call = client.post(f"{base}/gradio_api/call/pick_example", json={"data": [2]}, headers=headers)
+    call = client.post(f"{base}/gradio_api/call/pick_example", json={"data": [None, 2]}, headers=headers)
     told = client.get(f"{base}/gradio_api/call/pick_example/{call.json()['event_id']}", headers=headers).text
     file = re.search(r'"url": "([^"]+)"', told)
     assert file
@@ -97,7 +97,7 @@ def seen(client: httpx.Client | TestClient, base: str, headers: dict[str, str]) 
         "root": config["root"],
         "file": file[1].partition("/gradio_api/file=")[0],
         "too large": client.post(f"{base}/gradio_api/upload", files=upload, headers=headers).status_code,
-        "past the queue": client.post(f"{base}/gradio_api/run/pick_example", json={"data": [2]}).status_code,
+        "past the queue": client.post(f"{base}/gradio_api/run/pick_example", json={"data": [None, 2]}).status_code,
         **{name: config.get(name) for name in kept},
     }
 

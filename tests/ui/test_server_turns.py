@@ -157,7 +157,7 @@ def test_schemas_are_built_once_and_no_request_describes_the_components_anew(mon
             def visit() -> None:
                 for path in ("", "config", "gradio_api/info", "gradio_api/info?all_endpoints=true"):
                     assert client.get(path).status_code == 200
-                event = client.post("gradio_api/call/pick_example", json={"data": [2]}).json()["event_id"]
+                event = client.post("gradio_api/call/pick_example", json={"data": [None, 2]}).json()["event_id"]
                 assert "event: complete" in client.get(f"gradio_api/call/pick_example/{event}").text
 
             visit()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from segdemo import summaries
+from segdemo import reductions
 from segdemo.summaries import preview, step_for, summarise
 
 
@@ -40,7 +40,7 @@ def test_figures_of_a_small_activation_by_hand() -> None:
 
 
 def test_figures_in_pieces_agree_with_numpy_on_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(summaries, "CHUNK", 1000)  # 7 channels of 30 x 20 values come in 7 pieces
+    monkeypatch.setattr(reductions, "CHUNK", 1000)  # 7 channels of 30 x 20 values come in 7 pieces
     values = np.random.default_rng(3).normal(1000, 0.5, (7, 30, 20)).astype(np.float32)  # hard for naive sums
     summary = summarise(torch.from_numpy(values)[None])
     exact = values.astype(np.float64)
@@ -59,7 +59,7 @@ LAYOUTS = pytest.mark.parametrize("layout", [torch.contiguous_format, torch.chan
 def test_every_figure_and_thumbnail_is_that_of_numpy_whatever_the_layout_in_memory(
     monkeypatch: pytest.MonkeyPatch, layout: torch.memory_format, shape: tuple[int, int, int]
 ) -> None:
-    monkeypatch.setattr(summaries, "CHUNK", 9000)
+    monkeypatch.setattr(reductions, "CHUNK", 9000)
     values = np.random.default_rng(5).normal(0.3, 2, shape).astype(np.float32)
     values[::2] = np.maximum(values[::2], 0)  # every other channel rectified
     values[0] = 0

@@ -96,7 +96,9 @@ class Engine(Protocol):
         """
 
     def ask(self, question: Question, should_continue: ShouldContinue = always) -> Generator[Any, None, None]:
-        """Yield ``Progress`` while the answer is worked out, and then the answer.
+        """Yield ``Progress`` while the answer is worked out, at least once, and then the answer.
+
+        An answer that is remembered comes at once, without any.
 
         Closing the iterator, or a False from ``should_continue``, ends the work before the next layer, unless somebody
         else waits for the same answer.
@@ -294,6 +296,7 @@ class LocalEngine:
         answer = self._recall(question)  # what is remembered waits for nobody
         while answer is None:
             with self._waiting_for(question, should_continue) as job:
+                yield job.progress
                 while not wait([job.future], POLL).done:
                     if not should_continue():
                         raise Cancelled

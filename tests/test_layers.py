@@ -106,7 +106,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "ui": (
         {"ui", "explain", "labs", "engine", "questions", "results", "rendering", "errors", "notes", "summaries"}
         | {"cache", "examples"},
-        {"gradio", "PIL", "numpy", "starlette", "fastapi"},
+        {"gradio", "PIL", "numpy", "starlette", "fastapi", "prometheus_client"},
     ),
     "__init__": (CORE | {"exploring"}, set()),
     "commands": (

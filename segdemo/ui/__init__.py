@@ -16,8 +16,9 @@ import gradio as gr
 from segdemo.engine import Engine, LocalEngine
 from segdemo.examples import EXAMPLES
 from segdemo.questions import OFFERED
-from segdemo.ui import api, folder, queue, server, sessions, uploads
+from segdemo.ui import api, folder, limits, queue, server, sessions, uploads
 from segdemo.ui.guard import GuardedBlocks
+from segdemo.ui.metrics import MeasuredEngine, Metrics
 from segdemo.ui.page import Page
 from segdemo.ui.panels.header import Header
 from segdemo.ui.server import mount, serve
@@ -35,8 +36,9 @@ def build_app(engine: Engine | None = None, pictures: Sequence[str] = EXAMPLES) 
         engine: what answers its questions; None takes one of its own, in this process.
         pictures: names of the pictures that it offers.
     """
-    engine = LocalEngine(OFFERED) if engine is None else engine
-    wanted = WantedEngine(engine)  # as each request sees it
+    engine = LocalEngine(OFFERED, answers=limits.answers()) if engine is None else engine
+    measured = MeasuredEngine(engine)
+    wanted = WantedEngine(measured)  # as each request sees it
     folder.claim()
     uploads.install()
     i18n = gr.I18n(**{language: _of_the_page(table) for language, table in TEXTS.items()})
@@ -53,7 +55,8 @@ def build_app(engine: Engine | None = None, pictures: Sequence[str] = EXAMPLES) 
                     tab.build(page)
         page.connect(header)
     blocks.engine = engine  # ends with the page
-    queue.install(blocks)
+    waiting = queue.install(blocks)
+    blocks.metrics = measured.metrics = Metrics(lambda: len(waiting()))
     sessions.install(blocks)
     return blocks
 

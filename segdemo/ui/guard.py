@@ -17,6 +17,7 @@ from segdemo.engine import Cancelled, Engine
 from segdemo.errors import InputError
 from segdemo.ui.files import checked_files
 from segdemo.ui.messages import error_of, failure, page_ended, text
+from segdemo.ui.metrics import Metrics
 
 LOG = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ class GuardedBlocks(gr.Blocks):
     """
 
     engine: Engine  # what answers its questions
+    metrics: Metrics  # what became of them
 
     async def process_api(
         self, block_fn: BlockFunction | int, inputs: list[Any], *arguments: Any, **settings: Any

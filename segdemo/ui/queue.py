@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict, deque
+from collections.abc import Callable
 from typing import Any, Literal
 
 import fastapi
@@ -134,15 +135,18 @@ class RunQueue(Queue):
             self.server_app.state_holder.time_last_used.pop(session, None)
 
 
-def install(page: Blocks) -> None:
+def install(page: Blocks) -> Callable[[], list[Event]]:
     """Give a page its queue; nothing passes it by.
 
     Args:
         page: complete, but not yet started.
+
+    Returns:
+        What says which runs wait for their turn.
     """
     page.max_threads = THREADS
     page.queue(api_open=False, default_concurrency_limit=AT_ONCE)
-    page._queue = RunQueue(
+    page._queue = queue = RunQueue(
         live_updates=True,
         concurrency_count=THREADS,
         update_intervals=1,
@@ -150,6 +154,7 @@ def install(page: Blocks) -> None:
         blocks=page,
         default_concurrency_limit=AT_ONCE,
     )
+    return queue.waiting
 
 
 def _is_run(fn: BlockFunction) -> bool:

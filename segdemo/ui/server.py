@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 
 from segdemo.errors import InputError
 from segdemo.examples import FIRST, example
-from segdemo.ui import folder, memory, sessions, visits
+from segdemo.ui import folder, limits, memory, metrics, sessions, visits
 from segdemo.ui.first import FirstScript
 from segdemo.ui.gate import Gate
 from segdemo.ui.guard import HANDLERS, GuardedBlocks
@@ -89,18 +89,22 @@ def launch(page: GuardedBlocks, **settings: Any) -> Any:
     Raises:
         InputError: the page cannot listen there.
     """
+    limits.check()
     if settings.get("server_port") is None:
         settings["server_port"] = asked_port()
     check_place(settings.get("server_name"), settings["server_port"])
-    alone = {
+    alone: dict[str, Any] = {
         "max_threads": page.max_threads,
         "state_session_capacity": sessions.MOST,
         "_app": GatedApp(**_settings()["app_kwargs"]),
     }
+    if metrics.are_served():
+        page.metrics.route(alone["_app"])
     settings = {**_settings(), **alone, **settings}
     if settings.get("prevent_thread_lock") or threading.current_thread() is not threading.main_thread():
         return page.launch(**settings)
     memory.bound()
+    metrics.log_runs()
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())

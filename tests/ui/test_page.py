@@ -69,7 +69,7 @@ def test_the_files_of_the_tabs_are_in_the_table() -> None:
 
 def test_only_the_two_endpoints_are_public(engine: LocalEngine) -> None:
     public = {fn.api_name for fn in build_app(engine).fns.values() if fn.api_visibility == "public"}
-    assert public == {"segment", "layers"}
+    assert public == {"segment", "layers", "autopsy", "compare"}
 
 
 def test_every_network_is_described_in_both_languages() -> None:

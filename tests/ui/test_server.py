@@ -46,6 +46,13 @@ def test_every_answer_has_the_headers_that_protect_it(address: str, path: str) -
     assert "frame-ancestors" not in headers["content-security-policy"]  # hosting services show the page in a frame
 
 
+def test_it_says_that_it_is_up_and_what_it_did(address: str) -> None:
+    assert httpx.get(f"{address}/healthz").json() == {"status": "ok", "waiting": 0}
+    counts = httpx.get(f"{address}/metrics")
+    assert counts.headers["content-type"].startswith("text/plain")
+    assert "\nsegdemo_waiting_runs 0.0\n" in counts.text
+
+
 def test_another_site_cannot_ask_with_a_visitors_cookies(address: str) -> None:
     for method in ("GET", "POST"):
         answer = httpx.request(method, f"{address}/gradio_api/info", headers=FOREIGN)

@@ -405,7 +405,7 @@ def test_an_uploaded_file_and_an_example_are_taken(stranger: Stranger) -> None:
             assert kind == "complete", answer
 
 
-@pytest.mark.parametrize("name", ["segment", "layers"])
+@pytest.mark.parametrize("name", ["segment", "layers", "autopsy", "compare"])
 @pytest.mark.parametrize(
     ("place", "wrong", "words"),
     [
@@ -431,7 +431,8 @@ def test_an_uploaded_file_and_an_example_are_taken(stranger: Stranger) -> None:
 def test_wrong_types_through_the_api_are_answered_with_a_sentence(
     name: str, place: int, wrong: Any, words: str, stranger: Stranger
 ) -> None:
-    data: list[Any] = [{"path": stranger.upload(example("digit"))}, NETWORK, SIDE]
+    more: dict[str, list[Any]] = {"autopsy": [3, 4], "compare": ["lenet"]}
+    data: list[Any] = [{"path": stranger.upload(example("digit"))}, NETWORK, SIDE, *more.get(name, [])]
     data[place] = wrong
     kind, answer = stranger.call(name, data)
     assert kind == "error"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from typing import Any, Literal
@@ -28,6 +29,7 @@ MOST_QUICK = 64  # other events of one page
 MOST_QUICK_OF_ADDRESS = 512
 UNREAD_SECONDS = 600  # an answer that nobody fetches is kept no longer
 MOST_UNREAD = 512  # answers of one address, fetched or not, after which the oldest is kept no longer
+LATEST = 16  # runs by whose ends the time that others wait is reckoned
 THREADS = 64  # more than all runs take; not 40, which Gradio would share with the page and its files
 AT_ONCE = 8  # events of one kind
 # Of whatever starts a run. The engine works on one at a time; others are read, and drawn, meanwhile.
@@ -42,6 +44,7 @@ class RunQueue(Queue):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._visitors = Visitors()
+        self._ends: deque[float] = deque(maxlen=LATEST)  # moments at which runs ended
         self._ended: dict[str, deque[tuple[str, str]]] = defaultdict(deque)  # by address
 
     async def push(self, body: PredictBodyInternal, request: fastapi.Request, username: str | None) -> Pushed:
@@ -74,6 +77,7 @@ class RunQueue(Queue):
                 await super().process_events(events, batch, begin_time, fn)
         finally:
             if _is_run(fn):
+                self._ends.append(time.monotonic())
                 await asyncio.to_thread(memory.give_back)
             for event in events:
                 if event.session_hash == event._id:  # it came through the API, without a session
@@ -91,18 +95,39 @@ class RunQueue(Queue):
         """Return the runs that wait for their turn."""
         return [e for line in self.event_queue_per_concurrency_id.values() for e in line.queue if _is_run(e.fn)]
 
+    def seconds(self, count: int) -> int:
+        """Say how long so many waiting runs will about take: as the latest runs came to their ends, a second at least.
+
+        Args:
+            count: how many.
+        """
+        ends = self._ends
+        each = (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else 1.0
+        return max(1, round(count * each))
+
     def _refusal(self, fn: BlockFunction, session: str | None, request: fastapi.Request) -> InputError | None:
         if not _is_run(fn):
             lines = self.event_queue_per_concurrency_id.values()
             others = [event for line in lines for event in line.queue if not _is_run(event.fn)]
             own = sum(event.session_hash == session for event in others)
             near = sum(_address(event.request) == _address(request) for event in others)
-            return _busy(len(others)) if own >= MOST_QUICK or near >= MOST_QUICK_OF_ADDRESS else None
+            if own >= MOST_QUICK or near >= MOST_QUICK_OF_ADDRESS:
+                return InputError(
+                    "page_busy",
+                    "{count} clicks of yours are waiting to be answered. Please wait until they are.",
+                    count=max(own, near),
+                )
+            return None
         waiting = self.waiting()
         address = _address(request)
         visitor = session or address
         if len(waiting) >= MOST_WAITING or sum(_address(e.request) == address for e in waiting) >= MOST_OF_ADDRESS:
-            return _busy(len(waiting))
+            return InputError(
+                "queue_full",
+                "Many visitors are here: {count} runs are waiting, for about {seconds} s. Please try again then.",
+                count=len(waiting),
+                seconds=self.seconds(len(waiting)),
+            )
         own = sum(_visitor(event) == visitor for event in waiting)
         if own >= MOST_OF_VISITOR:
             return InputError(
@@ -168,7 +193,3 @@ def _visitor(event: Event) -> str:
 
 def _address(request: fastapi.Request) -> str:
     return request.client.host if request.client else ""
-
-
-def _busy(count: int) -> InputError:
-    return InputError("queue_full", "Many visitors are here: {count} runs are waiting. Please try again.", count=count)

@@ -73,4 +73,4 @@ def test_they_say_why_and_where_two_networks_disagree(visited: tuple[set[str], d
     engine.close()
     named = [np.array(result.names)[result.mask] for result in (narrow, wide)]
     assert apart["disagreement_percent"] == pytest.approx(100 * (named[0] != named[1]).mean(), abs=1e-3)
-    assert next(stage["stage"] for stage in apart["stages"]) == "Input block"
+    assert next(stage["stage"] for stage in apart["stages"]) == "Encoder 1"

@@ -14,6 +14,8 @@ import pytest
 
 from segdemo.engine import Question
 from segdemo.ui import queue
+from segdemo.ui.guard import GuardedBlocks
+from segdemo.ui.metrics import Metrics
 from segdemo.ui.server import launch
 from segdemo.ui.wanted import WantedEngine
 
@@ -24,14 +26,15 @@ class Site:
     def __init__(self) -> None:
         self.go, self.left = threading.Event(), threading.Event()
         self.engine = WantedEngine(SimpleNamespace(answer=self.work))
-        with gr.Blocks(analytics_enabled=False) as self.page:
+        with GuardedBlocks(analytics_enabled=False) as self.page:
             box = gr.Number()
             settings: dict[str, Any] = {"inputs": box, "outputs": box, "api_visibility": "private"}
             run = {**settings, "concurrency_id": "segment", "concurrency_limit": 2}
             gr.Button().click(lambda _: self.go.wait(60), api_name="run", **run)
             gr.Button().click(lambda _: self.engine.answer(Question()), api_name="asks", **run)
             gr.Button().click(lambda number: number, api_name="quick", **settings)
-        queue.install(self.page)
+        waiting = queue.install(self.page)
+        self.page.metrics = Metrics(lambda: len(waiting()))
         _, self.address, _ = launch(self.page, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
         self.numbers = {fn.api_name: number for number, fn in self.page.fns.items()}
 
@@ -80,7 +83,9 @@ def test_one_visitors_runs_neither_shut_others_out_nor_hold_up_what_is_quick(sit
     assert site.answer("visitor")["success"] is True
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "3 runs are waiting"), ("zh", "有 3 个运行正在等待")])
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "3 runs are waiting, for about 3 s"), ("zh", "有 3 个运行正在等待，大约需要 3 秒")]
+)
 def test_a_full_queue_is_a_sentence_that_says_how_many_wait(
     site: Site, monkeypatch: pytest.MonkeyPatch, language: str, words: str
 ) -> None:
@@ -162,3 +167,18 @@ def test_a_script_leaves_no_session_behind(site: Site) -> None:
         assert "complete" in httpx.get(f"{site.address}gradio_api/call/quick/{event}", timeout=60).text
     assert not site.page.server_app.state_holder.session_data
     assert site.page.server_app.state_holder.capacity == 300
+
+
+def test_how_long_others_wait_is_reckoned_by_the_latest_runs(site: Site) -> None:
+    line: Any = site.page._queue
+    assert line.seconds(5) == 5  # as long as none has ended
+    line._ends.extend([100.0, 102.0, 104.5, 106.0])  # three runs in six seconds
+    assert (line.seconds(5), line.seconds(0)) == (10, 1)
+
+
+def test_runs_that_wait_are_counted_for_those_who_run_the_page(site: Site) -> None:
+    for number in range(3):
+        site.join("run", f"visitor {number}")
+    while httpx.get(f"{site.address}healthz").json()["waiting"] != 1:  # two are running
+        pass
+    assert "\nsegdemo_waiting_runs 1.0\n" in httpx.get(f"{site.address}metrics").text

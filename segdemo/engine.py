@@ -51,6 +51,7 @@ class Question:
     """
 
     grad: ClassVar[bool] = False  # whether its passes record gradients
+    remembered: ClassVar[bool] = True  # whether it may be asked again
 
     def answer(self, bench: Bench) -> Any:
         """Work the answer out; it is frozen, and can be pickled."""
@@ -372,7 +373,7 @@ class LocalEngine:
         if answer is None:
             with ExitStack() as stack:
                 answer = freeze(question.answer(Bench(self, question, job, stack)))
-            if not self._is_changed(question):
+            if question.remembered and not self._is_changed(question):
                 self._answers.put(question, answer, size_of(answer))
         return answer
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from segdemo.networks import DEFAULT as DEFAULT
 from segdemo.networks import Network, Preprocessing, find
 from segdemo.opened import hollow_copy
 from segdemo.outputs import forwarding, laid_out, laid_out_shape
+from segdemo.pictures import read_picture
 from segdemo.predictions import predict, reading_of
 from segdemo.results import LayerInfo, Measured, NetworkFacts, Result, maps_of
 from segdemo.sources import OFFERED as OFFERED
@@ -78,6 +80,42 @@ class Run(Question):
             layers=_by_label(layers, outer),
             previews=_by_label(previews, inner),
         )
+
+
+@dataclass(frozen=True)
+class Frame(Question):
+    """Segment one frame of a film, and summarise what one stage put out. It is not kept, and neither is the answer.
+
+    Args:
+        network: its name.
+        jpeg: the frame, as a file of a picture.
+        size: input size in pixels; None takes the network's own.
+        stage: label of the stage; None summarises none.
+        step: of the training, for networks with snapshots; None is its end.
+    """
+
+    remembered = False
+
+    network: str
+    jpeg: bytes = field(repr=False)
+    size: int | None = None
+    stage: str | None = None
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> Result:
+        """Run the network; maps of the result are in the frame's own size.
+
+        Raises:
+            InputError: the frame is no picture; no stage is called so.
+        """
+        spec = bench.spec
+        picture = read_picture(io.BytesIO(self.jpeg)).picture
+        placement = place(picture.size, spec.preprocessing, bench.size)
+        stages = {bench.opened.layer_of(self.stage): self.stage} if self.stage else {}
+        reduce = partial(_summarised, placement, spec)
+        with capture(bench.module, _points(bench, stages), reduce=reduce, before=bench.check) as seen:
+            prediction = predict(bench.module, spec.preprocessing, picture, bench.size, reading=reading_of(spec))
+        return prediction.result(spec, trained=bench.opened.trained, step=self.step, layers=_by_label(seen, stages))
 
 
 @dataclass(frozen=True)

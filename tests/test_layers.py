@@ -62,7 +62,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "questions": (
         {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
-        | {"boxes", "calls", "figure", "leaves", "opened", "outputs", "sources", "summaries", "trace"},
+        | {"boxes", "calls", "figure", "leaves", "opened", "outputs", "pictures", "sources", "summaries", "trace"},
         {"torch", "numpy"},
     ),
     "segmenter": (

@@ -24,6 +24,7 @@ from segdemo.commands.files import (
     segmenter_for,
     writing,
 )
+from segdemo.commands.film import is_film, segment_film
 from segdemo.commands.options import PICTURES, add_network, add_out, add_side, add_weights
 from segdemo.encoded import readable, shown
 from segdemo.errors import InputError
@@ -34,14 +35,15 @@ if TYPE_CHECKING:
 HELP = "segment pictures"
 DESCRIPTION = (
     "Write for each picture <name>-mask.png (a palette picture whose pixels are class indices), "
-    "<name>-overlay.png and <name>.json (share of each class in percent)."
+    "<name>-overlay.png and <name>.json (share of each class in percent); for each film <name>-overlay.mp4, and the "
+    "shares over time as <name>-shares.csv and <name>-shares.png."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe what ``segdemo segment`` takes."""
     parser.description, parser.epilog = DESCRIPTION, PICTURES
-    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help="a picture, or a folder of pictures")
+    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help="a picture, a folder of pictures, or a film")
     add_network(parser)
     add_weights(parser)
     add_side(parser)
@@ -58,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     with tqdm(total=len(pictures), disable=silent, unit="picture", file=sys.stderr) as bar:
         for path, name in zip(pictures, names(pictures, out, ENDINGS), strict=True):
             try:
-                say(_segment_one(segmenter, path, out / name, arguments.side))
+                segment = segment_film if is_film(path) else _segment_one
+                say(segment(segmenter, path, out / name, arguments.side))
             except InputError as error:
                 say(f"segdemo: {about(path, error)}", error=True)
                 code = 2

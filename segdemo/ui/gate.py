@@ -34,7 +34,7 @@ SHUT = re.compile(
     re.IGNORECASE,
 )
 PANELS = "/gradio_api/component_server"  # Gradio would read a thousand files into memory there
-MOST_ASKED = 16_384  # bytes of a question to a panel
+MOST_ASKED = 65_536  # bytes of a question to a panel, one frame of a film included
 PREFIX = re.compile(r"(/[\w.~-]+)+")
 
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from segdemo.engine import LocalEngine
+from segdemo.engine import ANSWERS, LocalEngine
 from segdemo.errors import InputError
 from segdemo.examples import example
 from segdemo.networks import NETWORKS, Network
@@ -122,7 +122,7 @@ def test_they_are_served_except_on_a_space_or_when_told_otherwise(
 
 
 @pytest.mark.parametrize(
-    ("word", "size"), [("", limits.ANSWERS), ("64M", 64 << 20), ("1.5 GB", 3 << 29), ("2 gib", 2 << 30), ("4096", 4096)]
+    ("word", "size"), [("", ANSWERS), ("64M", 64 << 20), ("1.5 GB", 3 << 29), ("2 gib", 2 << 30), ("4096", 4096)]
 )
 def test_the_memory_for_answers_is_what_the_environment_says(
     monkeypatch: pytest.MonkeyPatch, word: str, size: int

@@ -269,7 +269,7 @@ def test_stopping_it_in_a_run_ends_cleanly_and_leaves_no_file(
 @pytest.mark.parametrize(
     "body",
     [
-        {"content": b'{"data": "' + b"a" * 16_384 + b'"}', "headers": {"content-type": "application/json"}},
+        {"content": b'{"data": "' + b"a" * 65_536 + b'"}', "headers": {"content-type": "application/json"}},
         {"content": iter([b"{}"]), "headers": {"content-type": "application/json"}},
         {"files": {"a": ("a.png", b"a")}, "data": {"component_id": "1", "session_hash": "a", "fn_name": "channels"}},
     ],

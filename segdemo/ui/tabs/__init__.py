@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from segdemo.ui.tabs import labs, look, networks, why
+from segdemo.ui.tabs import labs, live, look, networks, why
 
-TABS = (look, why, labs, networks)
+TABS = (look, why, labs, live, networks)

@@ -111,7 +111,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "__init__": (CORE | {"exploring"}, set()),
     "commands": (
         ABOVE | {"commands", "explain", "exploring", "labs", "sources", "training", "ui"},
-        {"PIL", "numpy", "torch", "tqdm"},
+        {"PIL", "numpy", "torch", "tqdm", "matplotlib", "av"},
     ),
     "__main__": ({"commands", "errors"}, set()),
     "app": ({"ui"}, set()),

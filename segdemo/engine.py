@@ -32,7 +32,7 @@ from segdemo.opened import Opened, bare, fingerprint_of, open_network
 from segdemo.pictures import PictureSource as PictureSource
 from segdemo.pictures import Read as Read
 from segdemo.pictures import read_picture
-from segdemo.private import Brought, PrivateNetworks, is_private, private_names
+from segdemo.private import Brought, PrivateNetworks, is_private, private_names, told_of
 
 ANSWERS = 192 << 20  # bytes of answers remembered
 PICTURES = 224 << 20  # bytes of pictures kept: six of 12 megapixels, one of the largest
@@ -352,11 +352,15 @@ class LocalEngine:
         Raises:
             InputError: as :func:`segdemo.own_weights.load`; ``checkpoint_grows``, also where none so large is kept.
         """
+        file = file or Path(path).name
         with self._reading, ambient.making():
-            loaded = own_weights.load(path, most=self.private.nbytes)
+            try:
+                loaded = own_weights.load(path, most=self.private.nbytes)
+            except InputError as error:
+                raise told_of(error, path, file) from error
         opened = Opened(loaded.spec, None, loaded.module, loaded.trained, fingerprint_of(loaded.module))
         others = tuple(loaded.others)
-        name, left = self.private.add(Brought(owner, opened, loaded.report, file or Path(path).name, others))
+        name, left = self.private.add(Brought(owner, opened, loaded.report, file, others))
         self._forget_about(left)
         return name
 

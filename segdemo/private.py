@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from segdemo.checkpoints import Report
 from segdemo.errors import InputError
@@ -149,6 +150,18 @@ def not_yours() -> InputError:
         "These weights were uploaded by a visitor for themselves alone, and are gone with that visit: no link brings "
         "them along. Ask for the checkpoint file, and upload it here.",
     )
+
+
+def told_of(error: InputError, path: str | Path, file: str) -> InputError:
+    """Say the same of a file by the name that its owner knows, not by the path that it has here.
+
+    Args:
+        error: about the file.
+        path: of the file.
+        file: what its owner calls it.
+    """
+    sentence = str(error).replace(str(path), file).replace("{", "{{").replace("}", "}}")
+    return InputError(error.code, sentence, **{**error.values, "path": file})
 
 
 def is_private(name: object) -> bool:

@@ -38,7 +38,8 @@ export function mount({element, props, server, trigger, watch}) {
   let shown = null; // the network whose report stands here
 
   for (const place of element.querySelectorAll('[data-text]')) place.textContent = t(place.dataset.text);
-  find('.hint').textContent = t('hint', {most: bytes / MB, mine, networks, kept: kept >> 20});
+  find('.hint summary').textContent = t('short', {most: bytes / MB});
+  find('.hint p').textContent = t('hint', {mine, networks, kept: kept >> 20});
   input.accept = endings.join();
   bar.setAttribute('aria-label', t('way'));
 

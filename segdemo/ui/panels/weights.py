@@ -26,11 +26,11 @@ LONGEST = 60  # letters kept of the name of a file
 FATES = ("loaded", "missing", "mismatched", "unexpected", "aside")
 TEMPLATE = """<section class="weights">
   <h3 data-text="title"></h3>
-  <p class="hint"></p>
   <div class="drop">
     <button type="button" class="choose" data-text="choose"></button> <span data-text="drop"></span>
     <input type="file" tabindex="-1" aria-hidden="true">
   </div>
+  <details class="hint"><summary></summary><p></p></details>
   <div class="way" hidden><progress max="1"></progress></div>
   <p class="said" role="status"></p>
   <p class="wrong" role="alert" hidden></p>

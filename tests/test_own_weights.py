@@ -444,11 +444,16 @@ def test_a_network_of_smp_answers_as_it_does_there(tmp_path: Path) -> None:
     [
         (
             "segmentation_models_pytorch",
-            lambda smp: smp.FPN("mobilenet_v2", None, in_channels=1),
+            lambda smp: smp.FPN("mobilenet_v2", encoder_weights=None, in_channels=1),
             "FPN · mobilenet_v2",
             (),
         ),
-        ("segmentation_models_pytorch", lambda smp: smp.Segformer("mit_b0", None), "Segformer · mit_b0", ()),
+        (
+            "segmentation_models_pytorch",
+            lambda smp: smp.Segformer("mit_b0", encoder_weights=None),
+            "Segformer · mit_b0",
+            (),
+        ),
         ("timm", lambda timm: timm.create_model("mobilenetv3_small_100"), "timm's mobilenetv3_small_100", ()),
         (
             "timm",

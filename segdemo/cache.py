@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -46,6 +46,12 @@ class Cache:
             self.used += nbytes
             while self.used > self.limit:
                 self.used -= self._entries.popitem(last=False)[1][1]
+
+    def drop(self, unwanted: Callable[[Hashable], bool]) -> None:
+        """Forget what is kept under the keys that are unwanted."""
+        with self._lock:
+            for key in [key for key in self._entries if unwanted(key)]:
+                self.used -= self._entries.pop(key)[1]
 
     def renew(self) -> None:
         """Begin anew in a forked child: another thread may have held the lock, and left the entries half changed."""

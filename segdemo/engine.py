@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, Protocol
 from weakref import WeakSet
@@ -21,16 +22,17 @@ from weakref import WeakSet
 from PIL import Image
 from torch import Tensor, nn
 
-from segdemo import ambient
+from segdemo import ambient, own_weights
 from segdemo.cache import Cache, freeze, size_of
 from segdemo.errors import Cancelled as Cancelled
 from segdemo.errors import InputError
 from segdemo.images import Placement, check_input_size, to_batch
 from segdemo.networks import NETWORKS, Network, find
-from segdemo.opened import Opened, bare, open_network
+from segdemo.opened import Opened, bare, fingerprint_of, open_network
 from segdemo.pictures import PictureSource as PictureSource
 from segdemo.pictures import Read as Read
 from segdemo.pictures import read_picture
+from segdemo.private import Brought, PrivateNetworks, is_private, private_names, told_of
 
 ANSWERS = 192 << 20  # bytes of answers remembered
 PICTURES = 224 << 20  # bytes of pictures kept: six of 12 megapixels, one of the largest
@@ -146,13 +148,30 @@ class Bench:
 
     @property
     def networks(self) -> Mapping[str, Network]:
-        """All networks of the engine, by name."""
+        """All networks of the engine, by name; those that visitors brought are not among them."""
         return self._engine.networks
 
     @property
     def spec(self) -> Network:
         """What is known of the network of the question."""
-        return find(self._question.network, self.networks)
+        return self.spec_of(self._question.network)
+
+    def spec_of(self, network: str) -> Network:
+        """Return what is known of a network, one that a visitor brought included.
+
+        Raises:
+            InputError: there is none of that name.
+        """
+        return self._engine.private.get(network).opened.spec if is_private(network) else find(network, self.networks)
+
+    @property
+    def brought(self) -> Brought:
+        """The network of the question, as a visitor brought it.
+
+        Raises:
+            InputError: it is kept no longer.
+        """
+        return self._engine.private.get(self._question.network)
 
     @cached_property
     def opened(self) -> Opened:
@@ -224,6 +243,7 @@ class LocalEngine:
         answers: bytes of answers remembered at most.
         pictures: bytes of pictures kept at most.
         modules: bytes of opened networks kept at most; the one in use stays whatever its size.
+        private: keeps the networks that visitors bring; None keeps few.
     """
 
     def __init__(
@@ -233,8 +253,10 @@ class LocalEngine:
         answers: int = ANSWERS,
         pictures: int = PICTURES,
         modules: int = MODULES,
+        private: PrivateNetworks | None = None,
     ) -> None:
         self.networks = networks
+        self.private = PrivateNetworks() if private is None else private
         self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules)
         self._adopted: dict[Hashable, Opened] = {}
         self._closed = False
@@ -246,8 +268,8 @@ class LocalEngine:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="segdemo-engine")
         self._jobs: dict[Hashable, _Job] = {}
         self._lock = Lock()  # of _jobs; held for no longer than a look
-        self._opening = Lock()
-        for memory in (self._answers, self._pictures, self._modules):
+        self._opening, self._reading = Lock(), Lock()
+        for memory in (self._answers, self._pictures, self._modules, self.private):
             memory.renew()
 
     def keep(self, picture: PictureSource) -> str:
@@ -285,6 +307,8 @@ class LocalEngine:
         Raises:
             InputError: no such network or step, or its checkpoint is missing or altered.
         """
+        if is_private(network) and step is None:
+            return self.private.get(network).opened
         with self._opening:
             opened: Opened | None = self._adopted.get((network, step)) or self._modules.get((network, step))
             if opened is None:
@@ -318,6 +342,40 @@ class LocalEngine:
         """Take over a network as it is, in place of the one of its name and step; what that answered is forgotten."""
         self._adopted[opened.spec.name, opened.step] = opened
         self._answers.clear()
+
+    def keep_network(self, path: str | Path, owner: str, file: str = "") -> str:
+        """Read a visitor's checkpoint, one at a time, and return the name by which its owner's questions name it.
+
+        Nobody is kept from asking here: whoever hands questions on has to :meth:`PrivateNetworks.check` the asker.
+
+        Args:
+            path: as for :func:`segdemo.own_weights.load`.
+            owner: whose it is; it is kept until they leave, see :meth:`forget_networks`, or others bring more.
+            file: what the owner calls it; "" takes the name in the path.
+
+        Raises:
+            InputError: as :func:`segdemo.own_weights.load`; ``checkpoint_grows``, also where none so large is kept.
+        """
+        file = file or Path(path).name
+        with self._reading, ambient.making():
+            try:
+                loaded = own_weights.load(path, most=self.private.nbytes)
+            except InputError as error:
+                raise told_of(error, path, file) from error
+        opened = Opened(loaded.spec, None, loaded.module, loaded.trained, fingerprint_of(loaded.module))
+        others = tuple(loaded.others)
+        name, left = self.private.add(Brought(owner, opened, loaded.report, file, others))
+        self._forget_about(left)
+        return name
+
+    def forget_networks(self, owner: str) -> None:
+        """Let go of the networks that somebody brought who has left, and of all that was answered about them."""
+        self._forget_about(self.private.forget(owner))
+
+    def _forget_about(self, names: Iterable[str]) -> None:
+        gone = set(names)
+        if gone:
+            self._answers.drop(lambda question: not gone.isdisjoint(private_names(question)))
 
     def forget_answers(self) -> None:
         """Forget what was answered; networks stay open, pictures are kept."""
@@ -375,6 +433,7 @@ class LocalEngine:
                 answer = freeze(question.answer(Bench(self, question, job, stack)))
             if question.remembered and not self._is_changed(question):
                 self._answers.put(question, answer, size_of(answer))
+            self._forget_about(name for name in private_names(question) if not self.private.has(name))  # it left since
         return answer
 
     def _recall(self, question: Question) -> Any:

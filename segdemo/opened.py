@@ -48,25 +48,6 @@ class Opened:
         """Whether somebody changed modules or weights, or hung something on it that changes what it puts out."""
         return self.fingerprint != fingerprint_of(self.module) or is_changed(bare(self.module), self.hooks)
 
-    def trained_layer(self, layer: str) -> bool:
-        """Whether what a layer, by dotted name, puts out comes from trained weights alone.
-
-        Of a network that is trained in part, the layers before the first one with random weights are.
-        """
-        if self.trained or not self.spec.untrained:
-            return self.trained
-        names = [name for name, _ in bare(self.module).named_modules() if name]
-        random = [name for name in names if self._is_random(name)]
-        first = names.index(random[0]) if random else len(names)
-        name = layer.partition(":")[0].partition("[")[0]
-        return name in names and names.index(name) < first and not any(one.startswith(f"{name}.") for one in random)
-
-    def _is_random(self, name: str) -> bool:
-        """Whether a module, and no module within it alone, has tensors of its own that stayed random."""
-        module = bare(self.module).get_submodule(name)
-        own = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
-        return any(f"{name}.{part}".startswith(self.spec.untrained) for part, _ in own)
-
     def layer_of(self, layer: str | nn.Module) -> str:
         """Return the dotted name for a stage's label, or for itself if it is one, as questions name layers.
 

@@ -1,8 +1,8 @@
 """A person's own checkpoint: read safely, matched to a network by names and shapes, loaded as far as it fits.
 
 Known are the networks of the table with any number of classes, U-Nets of the tutorial's lineage at any width with
-either decoder, torchvision's networks for segmentation, and the commoner of its classifiers. Files are read as
-:mod:`segdemo.weights` reads them.
+either decoder, torchvision's networks for segmentation, and the commoner of its classifiers; where they are installed,
+those of segmentation_models_pytorch and the commoner of timm. Files are read as :mod:`segdemo.weights` reads them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segdemo import torchvision_classifiers, torchvision_segmentation, unet_lineage, weights
+from segdemo import library_weights, torchvision_classifiers, torchvision_segmentation, unet_lineage, weights
 from segdemo.checkpoints import Report, load_fitting
 from segdemo.errors import InputError
 from segdemo.networks import NETWORKS, Network
 from segdemo.networks.classes import declare
+from segdemo.sources import network_of
 
 MOST = 400_000_000  # bytes of a file
 ENOUGH = 0.5  # of a network's tensors that have to fit before a file counts as one for it
@@ -40,42 +41,58 @@ class Loaded:
         spec: what is known of it; its name begins with ``own_``.
         module: in evaluation mode.
         report: what became of each tensor.
+        others: titles of other networks that the file fits as well.
     """
 
     spec: Network
     module: nn.Module
     report: Report
+    others: tuple[str, ...] = ()
+
+    @property
+    def trained(self) -> bool:
+        """Whether nothing that the answer depends on stayed random."""
+        return not self.spec.untrained
 
 
-def load(path: str | Path, network: Network | None = None) -> Loaded:
+def load(path: str | Path, network: Network | None = None, *, most: int | None = None) -> Loaded:
     """Read a checkpoint, find the network that it is for, and load what fits.
 
     Args:
         path: of a .pth, .pt, .ckpt or .safetensors file of at most ``MOST`` bytes.
         network: which it is for, with whatever number of classes; None finds out.
+        most: bytes that the network may take at most, whatever the file has; None sets no such limit.
 
     Raises:
         InputError: ``checkpoint_unreadable``; ``checkpoint_unknown`` where no network fits; ``checkpoint_grows`` where
-            what it describes is far larger than the file; as :func:`segdemo.checkpoints.load_fitting`.
+            what it describes is far larger than the file; ``network_too_large``; as
+            :func:`segdemo.checkpoints.load_fitting`.
     """
     path = Path(path)
     state = weights.read_state(path, MOST)
-    spec = match(state, path) if network is None else _with_classes(network, state)
-    with torch.device("meta"):
+    spec, others = match(state, path) if network is None else (_with_classes(network, state), ())
+    with library_weights.hollow():
         hollow = spec.build(len(spec.classes))
-    _check_growth(hollow, path)
+    _check_growth(hollow, path, most)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # what stays random is the same for everybody
         module = spec.build(len(spec.classes)).eval()
     values = weights.named(state, module.state_dict())
     report = _set_aside(load_fitting(module, values, path), values)
-    absent = report.missing + report.mismatched
     report = replace(report, not_finite=_not_finite(module))
+    if not spec.stages:  # of a library: what it is like, it shows when it runs
+        spec = replace(network_of(module, title=spec.title), title=spec.title)
     module.to(memory_format=torch.channels_last)
-    return Loaded(replace(spec, name=f"own_{spec.name}", untrained=absent), module, report)
+    return Loaded(replace(spec, name=f"own_{spec.name}", untrained=_random(report, module)), module, report, others)
 
 
-def match(state: Values, path: Path) -> Network:
+def _random(report: Report, module: nn.Module) -> tuple[str, ...]:
+    """Return which of the tensors that were not loaded matter: not how many batches somebody counted, and the like."""
+    tensors = module.state_dict()
+    return tuple(name for name in report.missing + report.mismatched if tensors[name].is_floating_point())
+
+
+def match(state: Values, path: Path) -> tuple[Network, tuple[str, ...]]:
     """Find the network that a state dict is for.
 
     Args:
@@ -83,7 +100,8 @@ def match(state: Values, path: Path) -> Network:
         path: of its file, for the sentence.
 
     Returns:
-        What is known of the network, with the number of classes that the state dict has.
+        What is known of the network, with the number of classes that the state dict has, and the titles of networks of
+        other libraries that fit as well.
 
     Raises:
         InputError: ``checkpoint_unknown``, when no network has half of its tensors in it.
@@ -95,8 +113,13 @@ def match(state: Values, path: Path) -> Network:
     other = torchvision_classifiers.match(state) if of_both < NEARLY_ALL else None
     if other is not None and _overlap(other, state)[0] > of_both:
         best = other
+    of_both = _overlap(best, state)[0]
+    of_libraries = [(_overlap(spec, state)[0], spec) for spec in library_weights.candidates(state)]
+    if of_libraries and max(of_libraries, key=lambda one: one[0])[0] > of_both:
+        of_both, best = max(of_libraries, key=lambda one: one[0])
     if _overlap(best, state)[1] >= ENOUGH:
-        return best
+        others = tuple(spec.title for share, spec in of_libraries if share == of_both and spec is not best)
+        return best, others
     tensors = [name for name, value in state.items() if isinstance(value, Tensor)]
     raise InputError(
         "checkpoint_unknown",
@@ -111,7 +134,7 @@ def match(state: Values, path: Path) -> Network:
 
 @lru_cache(maxsize=64)
 def _shapes_of(build: Callable[[int], nn.Module], classes: int) -> dict[str, torch.Size]:
-    with torch.device("meta"):
+    with library_weights.hollow():
         return {name: tensor.shape for name, tensor in build(classes).state_dict().items()}
 
 
@@ -148,7 +171,7 @@ def numbered(count: int) -> tuple[Any, ...]:
     return declare([f"class {number}" for number in range(count)])
 
 
-def _check_growth(hollow: nn.Module, path: Path) -> None:
+def _check_growth(hollow: nn.Module, path: Path, most: int | None) -> None:
     """Refuse a network that would take far more memory than its file: shapes are easily written down."""
     wanted = sum(tensor.nbytes for tensor in hollow.state_dict().values())
     size = path.stat().st_size
@@ -160,6 +183,15 @@ def _check_growth(hollow: nn.Module, path: Path) -> None:
             path=path,
             size=round(size / 1e6),
             wanted=round(wanted / 1e6),
+        )
+    if most is not None and wanted > most:
+        raise InputError(
+            "network_too_large",
+            "The network that {path} describes takes {wanted} MB in float32, and here at most {most} MB are kept for "
+            "the checkpoints of all visitors. Open it on your own computer: `segdemo segment --weights`.",
+            path=path,
+            wanted=round(wanted / 1e6),
+            most=round(most / 1e6),
         )
 
 

@@ -16,6 +16,7 @@ from segdemo import ambient
 from segdemo.activations import capture, run_until
 from segdemo.boxes import operations_between
 from segdemo.calls import operation_of
+from segdemo.checkpoints import Report as Report
 from segdemo.checkpoints import card_of, measured_of, shipped
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
@@ -28,6 +29,9 @@ from segdemo.opened import hollow_copy
 from segdemo.outputs import forwarding, laid_out, laid_out_shape
 from segdemo.pictures import read_picture
 from segdemo.predictions import predict, reading_of
+from segdemo.private import is_private
+from segdemo.randomness import Randomness as Randomness
+from segdemo.randomness import randomness
 from segdemo.results import LayerInfo, Measured, NetworkFacts, Result, maps_of
 from segdemo.sources import OFFERED as OFFERED
 from segdemo.summaries import Preview, Summary, preview, summarise
@@ -333,6 +337,80 @@ class Catalogue(Question):
         return tuple(_facts(spec) for spec in bench.networks.values())
 
 
+@dataclass(frozen=True)
+class Facts(Question):
+    """Ask what is known of a network that a visitor brought; :class:`Catalogue` tells of the others.
+
+    Args:
+        network: its name.
+        step: has no influence; every question about a network has one.
+    """
+
+    network: str
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> NetworkFacts:
+        """Describe it, under the name by which questions name it."""
+        brought, spec = bench.brought, bench.spec
+        title = f"{spec.title} ({brought.file})"
+        trained = brought.opened.trained
+        return replace(_facts(spec), name=self.network, title=title, trained=trained, random=spec.untrained)
+
+
+@dataclass(frozen=True)
+class WeightsReport(Question):
+    """Ask what became of each tensor of a checkpoint that a visitor brought.
+
+    Args:
+        network: name of the network that it was loaded into.
+        step: has no influence; every question about a network has one.
+    """
+
+    network: str
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> Checkpoint:
+        """Return the report, with what else is known of the file."""
+        brought = bench.brought
+        return Checkpoint(bench.spec.title, brought.file, brought.others, brought.report)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What became of a checkpoint.
+
+    Args:
+        title: of the network that it was loaded into.
+        file: what its owner calls it.
+        others: titles of other networks that it fits as well.
+        report: what became of each tensor.
+    """
+
+    title: str
+    file: str
+    others: tuple[str, ...]
+    report: Report
+
+
+@dataclass(frozen=True)
+class RandomLayers(Question):
+    """Ask which layers of a network that is trained in part depend on weights that stayed random.
+
+    Args:
+        network: its name.
+        step: of the training, for networks with snapshots; None is its end.
+    """
+
+    network: str
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> Randomness:
+        """Follow the random weights through the network's trace."""
+        if bench.opened.trained:
+            return Randomness()
+        return randomness(bench.answer(Traced(self.network, self.step)), bench.spec.untrained)
+
+
 def _points(bench: Bench, layers: Iterable[str]) -> list[str]:
     """Return the modules and operations that stages are of, of which a stage may be one call or one tensor."""
     modules = dict(bench.module.named_modules())
@@ -370,8 +448,25 @@ def facts_of(engine: Engine, network: str) -> NetworkFacts:
     Raises:
         InputError: ``unknown_network``; the text names the nearest.
     """
+    if is_private(network):
+        return engine.answer(Facts(network))  # type: ignore[no-any-return]
     facts = {one.name: one for one in engine.answer(Catalogue())}
     return find(network, facts)
+
+
+def is_trained(engine: Engine, facts: NetworkFacts, layer: str, step: int | None) -> bool:
+    """Say whether what a layer puts out comes from trained weights alone, at a step of the training.
+
+    Args:
+        engine: whom to ask.
+        facts: of the network.
+        layer: dotted name.
+        step: None is the end of the training.
+    """
+    if facts.trained_at(step) or not facts.random:
+        return facts.trained_at(step)
+    found: Randomness = engine.answer(RandomLayers(facts.name, step))
+    return not found.of(layer)
 
 
 def _facts(spec: Network) -> NetworkFacts:

@@ -145,10 +145,6 @@ class NetworkFacts:
         """Say whether the weights of a step of the training are trained: at step 0 they are random."""
         return self.trained and step != 0
 
-    def trained_layer(self, layer: str, step: int | None) -> bool:
-        """Say whether what a layer puts out comes from trained weights alone, at a step of the training."""
-        return self.trained_at(step) or (bool(self.random) and not layer.startswith(self.random))
-
     def every_stage(self) -> Iterator[Stage]:
         """Yield all stages, those inside others right after the one they are in."""
         for stage in self.stages:

@@ -17,7 +17,8 @@ from segdemo.images import check_input_size, whole
 from segdemo.networks import DEFAULT, NETWORKS, Network, find
 from segdemo.opened import Opened, fingerprint_of
 from segdemo.pictures import PictureSource
-from segdemo.questions import Activation, Drawing, Layers, LayerSummary, Run, channel_of
+from segdemo.questions import Activation, Drawing, Layers, LayerSummary, RandomLayers, Run, channel_of
+from segdemo.randomness import Randomness
 from segdemo.results import LayerInfo, Result
 from segdemo.sources import Classes, network_of
 from segdemo.summaries import Summary
@@ -74,7 +75,7 @@ class Segmenter:
         """
         wanted = find(network) if isinstance(network, str) else network
         loaded = own_weights.load(path, wanted)
-        segmenter = _with(loaded.spec, None, loaded.module, loaded.report.complete)
+        segmenter = _with(loaded.spec, None, loaded.module, loaded.trained)
         segmenter.report = loaded.report
         return segmenter
 
@@ -173,7 +174,11 @@ class Segmenter:
         Args:
             layer: as for :meth:`activation`.
         """
-        return self._opened().trained_layer(self.layer_of(layer))
+        name = self.layer_of(layer)
+        if self.trained or not self.spec.untrained:
+            return self.trained
+        found: Randomness = self._ask(RandomLayers(self.spec.name, self.step))
+        return not found.of(name)
 
     def forget(self) -> None:
         """Forget what was answered, to have it worked out anew."""

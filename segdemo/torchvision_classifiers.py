@@ -30,6 +30,7 @@ NAMES = (
     "wide_resnet50_2",
     "convnext_tiny",
 )
+PARTS = ("features.", "layer1.", "stage2.")  # each of them has one of these
 SIZE = 224  # pixels
 
 
@@ -66,6 +67,8 @@ def match(state: Mapping[str, Any]) -> Network | None:
     Args:
         state: tensors by name, prefixes or not.
     """
+    if not any(part in str(name) for name in state for part in PARTS):
+        return None  # and torchvision is not imported
     best, share = "", 0.5
     for name in NAMES:
         shapes = _shapes(name)

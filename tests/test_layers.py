@@ -17,7 +17,7 @@ CORE = (
     FREE
     | PICTURES
     | {"activations", "checkpoints", "outputs", "results", "opened", "engine", "predictions", "questions", "segmenter"}
-    | {"calls", "trace", "levels", "boxes", "figure"}
+    | {"calls", "trace", "levels", "boxes", "figure", "private", "randomness"}
 )
 ABOVE = CORE | {"archives", "class_maps", "evaluation", "labelled", "masks", "pairing"}
 # part of the package: what it may import from segdemo, and from others
@@ -40,6 +40,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "levels": (set(), set()),
     "boxes": ({"levels", "trace"}, set()),
     "figure": ({"boxes", "errors", "levels", "networks.network", "trace"}, set()),
+    "randomness": ({"trace"}, set()),
     "summaries": ({"errors", "reductions"}, {"torch", "numpy"}),
     "reductions": ({"errors"}, {"torch", "numpy"}),
     "weights": ({"errors"}, {"torch", "numpy", "safetensors"}),
@@ -47,14 +48,19 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "unet_lineage": ({"networks", "weights"}, {"torch"}),
     "torchvision_classifiers": ({"networks", "weights"}, {"torch", "torchvision"}),
     "torchvision_segmentation": ({"networks", "weights"}, {"torch", "torchvision"}),
+    "library_weights": ({"networks", "weights"}, {"torch"}),
     "own_weights": (
-        {"checkpoints", "errors", "networks", "torchvision_classifiers", "torchvision_segmentation"}
-        | {"unet_lineage", "weights"},
+        {"checkpoints", "errors", "library_weights", "networks", "sources", "torchvision_classifiers"}
+        | {"torchvision_segmentation", "unet_lineage", "weights"},
         {"torch"},
     ),
+    "private": ({"checkpoints", "errors", "opened"}, set()),
     "results": ({"ambient", "cache", "errors", "images", "networks", "notes", "summaries"}, {"torch", "PIL", "numpy"}),
     "opened": ({"activations", "ambient", "calls", "checkpoints", "errors", "hooks", "leaves", "networks"}, {"torch"}),
-    "engine": ({"ambient", "cache", "errors", "images", "networks", "opened", "pictures"}, {"torch", "PIL"}),
+    "engine": (
+        {"ambient", "cache", "errors", "images", "networks", "opened", "own_weights", "pictures", "private"},
+        {"torch", "PIL"},
+    ),
     "outputs": ({"errors", "leaves"}, {"torch"}),
     "predictions": (
         {"ambient", "images", "networks", "notes", "outputs", "results", "summaries"},
@@ -62,7 +68,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "questions": (
         {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
-        | {"boxes", "calls", "figure", "leaves", "opened", "outputs", "pictures", "sources", "summaries", "trace"},
+        | {"boxes", "calls", "figure", "leaves", "opened", "outputs", "pictures", "private", "randomness", "sources"}
+        | {"summaries", "trace"},
         {"torch", "numpy"},
     ),
     "segmenter": (
@@ -77,6 +84,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "own_weights",
             "pictures",
             "questions",
+            "randomness",
             "results",
             "sources",
             "summaries",
@@ -105,7 +113,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "service": ({"engine", "errors"}, {"ray", "httpx", "PIL", "numpy"}),
     "ui": (
         {"ui", "explain", "labs", "engine", "questions", "results", "rendering", "errors", "notes", "summaries"}
-        | {"cache", "examples"},
+        | {"cache", "examples", "private"},
         {"gradio", "PIL", "numpy", "starlette", "fastapi", "prometheus_client"},
     ),
     "__init__": (CORE | {"exploring"}, set()),

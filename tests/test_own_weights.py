@@ -424,3 +424,61 @@ def test_hostile_files_take_no_more_memory_than_a_small_network(tmp_path: Path) 
 def test_safetensors_load_as_what_torch_save_wrote(tmp_path: Path) -> None:
     save_file(STATE, tmp_path / "a.safetensors")
     assert own_weights.load(tmp_path / "a.safetensors").report.complete
+
+
+def test_a_network_of_smp_answers_as_it_does_there(tmp_path: Path) -> None:
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    theirs = smp.Unet("resnet18", encoder_weights=None, classes=3).eval()
+    state = {f"module.{name}": one for name, one in theirs.state_dict().items()}
+    loaded = own_weights.load(saved(tmp_path / "a.pth", {"state_dict": state}))
+    assert loaded.spec.title == "Unet · resnet18" and not loaded.others
+    assert loaded.trained and loaded.report.complete and len(loaded.spec.classes) == 3
+    assert len(loaded.spec.stages) > 4
+    batch = torch.rand(1, 3, 64, 96)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded.module(batch), theirs(batch), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("library", "build", "title", "others"),
+    [
+        (
+            "segmentation_models_pytorch",
+            lambda smp: smp.FPN("mobilenet_v2", encoder_weights=None, in_channels=1),
+            "FPN · mobilenet_v2",
+            (),
+        ),
+        (
+            "segmentation_models_pytorch",
+            lambda smp: smp.Segformer("mit_b0", encoder_weights=None),
+            "Segformer · mit_b0",
+            (),
+        ),
+        ("timm", lambda timm: timm.create_model("mobilenetv3_small_100"), "timm's mobilenetv3_small_100", ()),
+        (
+            "timm",
+            lambda timm: timm.create_model("deit_tiny_patch16_224", num_classes=10),
+            "timm's vit_tiny_patch16_224",
+            ("timm's deit_tiny_patch16_224",),
+        ),
+        ("timm", lambda timm: timm.create_model("resnet18"), "ResNet-18", ("timm's resnet18",)),
+    ],
+    ids=["fpn", "segformer", "mobilenet", "deit", "resnet"],
+)
+def test_networks_of_libraries_are_recognised_and_those_of_the_same_tensors_are_named(
+    library: str, build: Callable[[Any], nn.Module], title: str, others: tuple[str, ...]
+) -> None:
+    network = build(pytest.importorskip(library))
+    spec, found = own_weights.match(network.state_dict(), Path("a.pth"))
+    assert (spec.title, found) == (title, others)
+    with torch.device("cpu"):
+        built = spec.build(len(spec.classes)).state_dict()
+    assert {name: one.shape for name, one in built.items()} == {
+        name: one.shape for name, one in network.state_dict().items()
+    }
+
+
+def test_a_network_of_another_width_than_any_that_is_known_is_refused() -> None:
+    timm = pytest.importorskip("timm")
+    with pytest.raises(InputError, match="fit no network known here"):
+        own_weights.match(timm.create_model("mobilenetv3_small_050").state_dict(), Path("a.pth"))

@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from segdemo.activations import capture
 from segdemo.engine import Bench, Question
 from segdemo.errors import InputError
-from segdemo.networks import find
 from segdemo.questions import Run
 from segdemo.results import Result
 
@@ -75,7 +74,7 @@ class Compare(Question):
             InputError: ``nothing_in_common``: the networks share no class.
         """
         left, right = (bench.answer(run) for run in (self.left, self.right))
-        pair = (find(self.left.network, bench.networks), find(self.right.network, bench.networks))
+        pair = (bench.spec_of(self.left.network), bench.spec_of(self.right.network))
         common = [name for name in pair[0].names if name in pair[1].names]
         if not common:
             raise InputError(

@@ -12,18 +12,22 @@ from typing import TYPE_CHECKING, Any, get_args
 from segdemo.engine import Engine
 from segdemo.errors import InputError
 from segdemo.examples import FIRST, example
+from segdemo.private import not_yours
 from segdemo.questions import Catalogue, Layers, facts_of
 from segdemo.results import NetworkFacts
 from segdemo.ui import checks
 from segdemo.ui.checks import GREATEST, LONGEST
 from segdemo.ui.javascript import calling
 from segdemo.ui.panels.channels import PAGE, Ranking, Scope
+from segdemo.ui.panels.weights import own_networks
 from segdemo.ui.texts import TEXTS
 
 if TYPE_CHECKING:
     from segdemo.ui.page import Page
 
 OF_ANOTHER_NETWORK = "{network: value, side: null, step: null, stage: null, channel: null, sheet: null}"
+OWN = "own"  # the network that the visitor brought last; no link brings it to others
+OF_A_NETWORK = {"network", "side", "step", "stage", "channel", "sheet"}
 PHOTO = "{example: null}, value?.path ? {path: value.path, name: value.orig_name} : null"
 
 
@@ -67,6 +71,9 @@ def read(engine: Engine, query: Mapping[str, str], first: str = FIRST) -> View:
         first: name of the picture shown where it names none.
     """
     wrong: dict[str, InputError] = {}
+    if query.get("network") == OWN and not own_networks(engine):  # then nothing that belongs to it is there either
+        wrong = dict.fromkeys(OF_A_NETWORK & query.keys(), not_yours())
+        query = {name: word for name, word in query.items() if name not in wrong}
 
     def taken(name: str, meaning: Callable[[str], Any], otherwise: Any) -> Any:
         if name not in query:
@@ -77,7 +84,7 @@ def read(engine: Engine, query: Mapping[str, str], first: str = FIRST) -> View:
             wrong[name] = error
             return otherwise
 
-    facts = taken("network", lambda word: facts_of(engine, word), engine.answer(Catalogue())[0])
+    facts = taken("network", lambda word: facts_of(engine, _network(engine, word)), engine.answer(Catalogue())[0])
     name = taken("example", lambda word: word if example(word) else None, first)
     size = taken("side", lambda word: facts.check_size(_number(word)), facts.size)
     step = taken("step", lambda word: facts.check_step(_number(word)), None)
@@ -91,8 +98,13 @@ def read(engine: Engine, query: Mapping[str, str], first: str = FIRST) -> View:
     taken("view", lambda word: checks.one_of("view", word, _views()), None)
     taken("lang", lambda word: checks.one_of("lang", word, TEXTS), None)
     taken("point", _point, None)
-    troubles = tuple(wrong.values())
+    troubles = tuple(dict.fromkeys(wrong.values()))
     return View(facts, name, size, step, stage, channel, troubles, tuple(wrong), ranking, scope, page - 1)
+
+
+def _network(engine: Engine, word: str) -> str:
+    """Return the name of a network by what the address calls it: of those that visitors brought, it names none."""
+    return own_networks(engine)[-1] if word == OWN else word
 
 
 def _views() -> list[str]:

@@ -14,7 +14,7 @@ from segdemo.engine import Engine
 from segdemo.errors import InputError
 from segdemo.explain.autopsy import Autopsy, PixelAutopsy
 from segdemo.explain.compare import Compare, Comparison
-from segdemo.questions import DEFAULT, Run, facts_of
+from segdemo.questions import DEFAULT, Run, facts_of, is_trained
 from segdemo.rendering import palette_mask
 from segdemo.results import Result
 from segdemo.ui import checks
@@ -72,11 +72,12 @@ class Endpoints:
             side: working size in pixels; 0 takes the network's own.
         """
         result = self._run(picture, network, side)
+        described = facts_of(self._engine, network)
         return [
             {
                 "stage": stage.label,
                 "layer": stage.layer,
-                "trained": result.trained,
+                "trained": result.trained or is_trained(self._engine, described, stage.layer, None),
                 "shape": list(summary.shape),
                 "minimum": summary.minimum,
                 "maximum": summary.maximum,
@@ -88,7 +89,7 @@ class Endpoints:
                 "infinities": summary.infinities,
                 "channels_by_variance": summary.channels.ranked("variance")[:16].tolist(),
             }
-            for stage in facts_of(self._engine, network).stages
+            for stage in described.stages
             for summary in [result.layers[stage.label]]
         ]
 

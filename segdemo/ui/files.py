@@ -16,6 +16,7 @@ from gradio.utils import get_upload_folder
 
 from segdemo.errors import InputError
 from segdemo.examples import EXAMPLES, GIVEN, example
+from segdemo.ui.folder import WEIGHTS, is_weights
 
 DEEPEST = 32  # levels of lists and objects within each other; the page sends three
 MARK = {"_type": "gradio.FileData"}
@@ -62,8 +63,37 @@ def uploaded(path: object) -> str:
     It is only looked at, never opened: opening a pipe would wait for ever.
 
     Raises:
-        InputError: there is no such file.
+        InputError: there is no such file; it is a checkpoint, which may be larger than a picture.
     """
+    true = _true_path(path)
+    if is_weights(true):
+        raise InputError(
+            "weights_no_picture",
+            "The request gives a checkpoint where a picture is needed: its name ends in {ending}. Give a picture here, "
+            "and upload the checkpoint where the page asks for one.",
+            ending=Path(true).suffix,
+        )
+    return true
+
+
+def uploaded_weights(path: object) -> str:
+    """Return the true path of a checkpoint that was uploaded.
+
+    Raises:
+        InputError: there is no such file, or its name is none of a checkpoint.
+    """
+    true = _true_path(path)
+    if not is_weights(true):
+        raise InputError(
+            "no_weights",
+            "“{name}” is no checkpoint by its name, which has to end in {endings}. Choose another file, or rename it.",
+            name=Path(true).name,
+            endings=", ".join(WEIGHTS),
+        )
+    return true
+
+
+def _true_path(path: object) -> str:
     try:
         true = Path(os.path.realpath(path, strict=True))  # type: ignore[call-overload]
         regular = stat.S_ISREG(true.lstat().st_mode)

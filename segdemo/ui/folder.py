@@ -22,9 +22,12 @@ try:
 except ImportError:  # Windows: folders that a killed process left are not found again
     fcntl = None  # type: ignore[assignment]
 
-MOST_BYTES = 1 << 30
+MOST_BYTES = 1 << 30  # of pictures and of the files of results
+MOST_WEIGHTS = 4  # checkpoints that arrive, or wait to be read, of all visitors; each leaves as soon as it is read
+WEIGHTS_SECONDS = 120  # a page asks for its checkpoint at once: one that nobody asked for is nobody's
 PREFIX = "segdemo-files-"
 LOCK = ".lock"
+WEIGHTS = (".pth", ".pt", ".ckpt", ".safetensors")  # how the names of checkpoints end
 UNLOCKED_SECONDS = 3600  # a folder without a lock for so long is nobody's who has only just begun
 PART_SECONDS = 900  # an upload takes no longer; a part older than that was left behind
 FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -47,6 +50,7 @@ class Folder:
         self.most = most
         self._seed = secrets.token_bytes(32)  # nobody can name the file of a picture that they only know
         self._added = 0  # bytes since the last look
+        self._arriving: set[Path] = set()  # parts of checkpoints
         self._lock = threading.Lock()
         self._owner = os.getpid()
         _remove_abandoned(parent)
@@ -99,6 +103,35 @@ class Folder:
                 raise disk_full() from again
         return str(path)
 
+    def begin_weights(self, part: Path) -> None:
+        """Let a checkpoint arrive, beside the bytes that there are for all else.
+
+        Args:
+            part: where it is written.
+
+        Raises:
+            InputError: too many arrive already.
+        """
+        with self._lock:
+            waiting = [(path, status) for path, status in self._files() if is_weights(path)]
+            for path, status in waiting:
+                if time.time() - status.st_mtime > WEIGHTS_SECONDS:
+                    _unlink(path)
+            self._arriving = {path for path in self._arriving if path.exists()}
+            if len(self._arriving) + sum(path.exists() for path, _ in waiting) >= MOST_WEIGHTS:
+                raise InputError(
+                    "weights_arriving",
+                    "{most} checkpoints are being uploaded by visitors just now, and no more fit at once. Please try "
+                    "again in a minute.",
+                    most=MOST_WEIGHTS,
+                )
+            self._arriving.add(part)
+
+    def end_weights(self, part: Path) -> None:
+        """Note that a checkpoint has arrived, or broken off."""
+        with self._lock:
+            self._arriving.discard(part)
+
     def reserve(self, count: int) -> None:
         """Make room for bytes that are about to be written.
 
@@ -135,6 +168,10 @@ class Folder:
         total = 0
         for path, status in self._files():
             is_part = path.parent == self.path
+            if path in self._arriving or is_weights(path):  # these have a bound of their own
+                if now - status.st_mtime > PART_SECONDS:
+                    _unlink(path)
+                continue
             if is_part and now - status.st_mtime > PART_SECONDS:
                 _unlink(path)
                 continue
@@ -180,6 +217,11 @@ class Folder:
         except BaseException:
             Path(part).unlink(missing_ok=True)
             raise
+
+
+def is_weights(path: Path | str | None) -> bool:
+    """Say whether a file is called as checkpoints are."""
+    return Path(str(path)).suffix.lower() in WEIGHTS
 
 
 def disk_full() -> InputError:

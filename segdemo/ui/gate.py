@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from segdemo.ui.messages import text
 from segdemo.ui.turns import Turns
-from segdemo.ui.wanted import asked_while
+from segdemo.ui.wanted import asked_by, asked_while
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -91,7 +91,7 @@ class Gate:
                 if asked is None:
                     await answer(scope, receive, send)
                 elif asked.is_there():
-                    with asked_while(asked.is_there):
+                    with asked_while(asked.is_there), asked_by(asked.session):
                         await answer(scope, receive, send)
         finally:
             if asked is not None:
@@ -119,6 +119,7 @@ class Asked:
     """
 
     def __init__(self, receive: Receive) -> None:
+        self.session: object = None  # whose the page says to be
         self._receive = receive
         self._left = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
@@ -133,7 +134,8 @@ class Asked:
                 break
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        messages = iter([{"type": "http.request", "body": _without_session(body)}])
+        self.session, body = _without_session(body)
+        messages = iter([{"type": "http.request", "body": body}])
         self._watching = asyncio.create_task(self._watch())
 
         async def replay() -> Message:
@@ -159,15 +161,18 @@ class Asked:
                 self._left.set()
 
 
-def _without_session(body: bytes) -> bytes:
-    """Return a question in the name of all visitors: panels ask for nobody's states, and Gradio would begin some."""
+def _without_session(body: bytes) -> tuple[object, bytes]:
+    """Return whose question it is, and the question in the name of all visitors.
+
+    Panels ask for nobody's states, and Gradio would begin some.
+    """
     try:
         asked = json.loads(body)
     except ValueError:
-        return body
+        return None, body
     if not isinstance(asked, dict) or not isinstance(asked.get("session_hash"), str):
-        return body
-    return json.dumps(asked | {"session_hash": "panels"}).encode()
+        return None, body
+    return asked["session_hash"], json.dumps(asked | {"session_hash": "panels"}).encode()
 
 
 def is_short_json(headers: Headers) -> bool:

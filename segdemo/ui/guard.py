@@ -18,6 +18,7 @@ from segdemo.errors import InputError
 from segdemo.ui.files import checked_files
 from segdemo.ui.messages import error_of, failure, page_ended, text
 from segdemo.ui.metrics import Metrics
+from segdemo.ui.wanted import asked_by
 
 LOG = logging.getLogger(__name__)
 
@@ -40,7 +41,8 @@ class GuardedBlocks(gr.Blocks):
         try:
             if event is not None:
                 checked_files(event._data)
-            return await super().process_api(block_fn, inputs, *arguments, **settings)
+            with asked_by(getattr(request, "session_hash", None)):
+                return await super().process_api(block_fn, inputs, *arguments, **settings)
         except InputError as error:
             raise error_of(error, request) from error
         except Cancelled as error:

@@ -85,6 +85,10 @@ class MeasuredEngine:
         self._engine = engine
         self.metrics: Metrics | None = None  # whom to tell, once the page is there
 
+    def __getattr__(self, name: str) -> Any:
+        """What else the engine can do, it does as if it were asked itself."""
+        return getattr(self._engine, name)
+
     def keep(self, picture: PictureSource) -> str:
         """Keep a picture."""
         return self._engine.keep(picture)

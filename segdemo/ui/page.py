@@ -18,6 +18,7 @@ from gradio.context import LocalContext
 from segdemo.engine import Cancelled, Engine, Progress
 from segdemo.errors import InputError
 from segdemo.examples import EXAMPLES, FIRST, example
+from segdemo.private import is_private
 from segdemo.questions import Catalogue, Run, facts_of
 from segdemo.results import NetworkFacts, Result
 from segdemo.ui import address, checks, visits
@@ -30,8 +31,10 @@ from segdemo.ui.panels.header import Header, Tidy
 from segdemo.ui.panels.menu import Menu, PlainSlider
 from segdemo.ui.panels.picture import Fingerprints, Picture, original_of, shown_as, thumbnail
 from segdemo.ui.panels.present import Present
+from segdemo.ui.panels.weights import WeightsPanel, own_networks
 from segdemo.ui.queue import RUNS
 from segdemo.ui.texts import TEXTS
+from segdemo.ui.wanted import WantedEngine
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
@@ -141,6 +144,7 @@ class Page:
             for picked in events:
                 self._tell(kind, picked, [self.question])
         self.blocks.unload(forget)
+        self.blocks.unload(self.leave)
         shown: list[Any] = [self.picture, self.network, self.size]
         for changed in shown:
             changed.change(None, shown, self.bar, js=SHOW_CHOICE, api_visibility="private")
@@ -198,10 +202,9 @@ class Page:
         view = address.read(self.engine, query, self.first)
         for trouble in view.troubles:
             warn(trouble, request)
-        networks = [(facts.title, facts.name) for facts in self.engine.answer(Catalogue())]
         return (
             self._own(photo, request) if photo and "example" not in query else str(example(view.example)),
-            gr.Dropdown(choices=networks, value=view.facts.name),
+            self._menu(view.facts.name),
             gr.Dropdown(choices=size_choices(view.facts), value=view.size),
             gr.Slider(**step_range(view.facts, view.step)),
             describe(view.facts, request),
@@ -281,7 +284,14 @@ class Page:
         facts = self.facts(network)
         menu = gr.Dropdown(choices=size_choices(facts), value=facts.size)
         about = describe(facts, request)
-        return network, menu, gr.Slider(**step_range(facts)), about, (network, facts.size), None
+        chosen = self._menu(network) if is_private(network) else network  # the menu may not have it yet
+        return chosen, menu, gr.Slider(**step_range(facts)), about, (network, facts.size), None
+
+    def _menu(self, network: str) -> gr.Dropdown:
+        """Return the menu of networks as the one who asks has it, with those that they brought."""
+        brought = [self.facts(name) for name in own_networks(self.engine)]
+        networks = [(facts.title, facts.name) for facts in (*self.engine.answer(Catalogue()), *brought)]
+        return gr.Dropdown(choices=networks, value=network)
 
     def resize(self, side: int | None, applied: tuple[str, int] | None, request: gr.Request) -> Any:
         """Heed another input size."""
@@ -296,6 +306,11 @@ class Page:
             return ""
         step = facts.step_at(place)
         return text(request, "page.step_end") if step is None else text(request, "page.step_now", step=f"{step:,}")
+
+    def leave(self) -> None:
+        """Let go of what a visitor brought who left."""
+        if isinstance(self.engine, WantedEngine):
+            self.engine.leave()
 
     def mark(
         self,
@@ -444,6 +459,9 @@ class Page:
             label=i18n("page.step"), info=i18n("page.step_info"), elem_id="step", **step_range(first)
         )
         self.reached = gr.Markdown(elem_id="step-reached")
+        weights = WeightsPanel(self.engine, elem_id="weights")
+        self.on("network", weights.of_network, weights)
+        self.picks("network", weights.brought)
         self.number = gr.Number(0, visible=False, precision=0)  # of what the visitor did last, as ``runs.js`` counts
         self.photo = gr.Textbox(visible=False)  # path of a picture of the visitor's own
         self.former = gr.Markdown(elem_id="former", visible=False, render=False)  # tabs place it beside results
@@ -515,6 +533,8 @@ def describe(facts: NetworkFacts, request: gr.Request | None) -> str:
     """Say in a sentence or two what a network is good for, if the texts of the page do, and what of it was guessed."""
     key = f"about.{facts.name}"
     words = [text(request, key)] if key in TEXTS["en"] else []
+    if is_private(facts.name):
+        words.append(text(request, "page.own"))
     if not words and not facts.trained:
         words.append(text(request, "page.random"))
     if facts.guesses:

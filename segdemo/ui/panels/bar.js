@@ -1,4 +1,5 @@
 // The bar: a small picture, the network, its working size; it opens the inputs over the workspace and closes them.
+import {titleOf} from '../static/own.js';
 import {textsOf} from '../static/texts.js';
 
 export function mount({element, props, watch}) {
@@ -16,7 +17,7 @@ export function mount({element, props, watch}) {
 
   const show = () => {
     const {picture, network, size} = props.value ?? {};
-    find('.title').textContent = props.titles?.[network] ?? network ?? '';
+    find('.title').textContent = props.titles?.[network] ?? titleOf(network) ?? network ?? '';
     find('.size').textContent = size ? `${size} px` : '';
     find('img').hidden = !picture;
     if (picture) find('img').src = picture;

@@ -12,7 +12,7 @@ import numpy as np
 
 from segdemo.engine import Engine
 from segdemo.errors import InputError
-from segdemo.questions import Activation, ChannelScores, Layers, LayerSummary, Run, channel_of, facts_of
+from segdemo.questions import Activation, ChannelScores, Layers, LayerSummary, Run, channel_of, facts_of, is_trained
 from segdemo.rendering import Scale, channel_grid, colour_thumbnails, encode_jpeg, encode_png, is_flat, scale_for
 from segdemo.results import Result, maps_of
 from segdemo.summaries import Summary
@@ -152,7 +152,7 @@ def payload(engine: Engine, asked: ChannelGrid, keep: Callable[[bytes, str], Any
         {
             "run": run,
             "network_title": facts.title,
-            "untrained": not result.trained and not facts.trained_layer(layer, run.step),
+            "untrained": not result.trained and not is_trained(engine, facts, layer, run.step),
             "label": label,
             "layer": layer,
             "kind": kinds[layer],

@@ -99,7 +99,8 @@ export function mount({ element, props, server, trigger, watch }) {
   function drawNode(layer, node, left, top) {
     const { box, head, w, h } = node;
     const [x, y] = [left + node.x, top + node.y];
-    const kind = box.isInput ? 'input' : head ? 'node' : 'node mini';
+    const random = box.flags?.some((flag) => flag === 'missing' || flag === 'after') ? ' random' : '';
+    const kind = (box.isInput ? 'input' : head ? 'node' : 'node mini') + random;
     const g = draw('g', { class: kind, transform: `translate(${x} ${y})` }, layer);
     if (!box.isInput) {
       const attributes = { role: 'button', tabindex: -1, 'aria-pressed': false, 'aria-label': describe(net, box, head?.lines) };

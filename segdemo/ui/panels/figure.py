@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segdemo.engine import Engine
-from segdemo.questions import Layers, Run, facts_of
+from segdemo.questions import Layers, RandomLayers, Randomness, Run, facts_of
 from segdemo.rendering import colour_thumbnails, encode_png, scale_for
 from segdemo.results import Result, Stage
 from segdemo.summaries import Summary
@@ -129,6 +129,10 @@ def payload(engine: Engine, asked: Figure, keep: Callable[[bytes, str], Any]) ->
     shapes = {layer.name: layer.shape for layer in layers}
     tiles: list[Pixels] = []
     boxes = [_box(stage, parent, result, shapes, tiles) for stage, parent in _every(facts.stages)]
+    if facts.random and not facts.trained_at(asked.step):
+        random: Randomness = engine.answer(RandomLayers(asked.network, asked.step))
+        for box in boxes:
+            box["flags"] = (*filter(None, [random.of(box["layer"])]), *box["flags"])
     if result is not None:
         tiles.append(_small(result.seen))
     sheet, places = pack(tiles)

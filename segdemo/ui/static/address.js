@@ -1,12 +1,15 @@
 // The only place that reads and writes the address of the page. One gesture of the visitor makes at most one step of the
 // browser's history; whatever follows from it, or changes as long as a key or a button is held, replaces that step.
 
+// What the address calls a network: one that the visitor brought is theirs alone, and its name is nobody else's to know.
+const openly = (key, value) => (key === 'network' && value.startsWith('own-') ? 'own' : value);
+
 // The address after changes to its parameters; null removes one.
 export const changed = (href, changes) => {
   const url = new URL(href);
   for (const [key, value] of Object.entries(changes)) {
     if (value === null || value === undefined) url.searchParams.delete(key);
-    else url.searchParams.set(key, value);
+    else url.searchParams.set(key, openly(key, String(value)));
   }
   return url.href;
 };

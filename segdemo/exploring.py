@@ -22,7 +22,7 @@ from segdemo.images import check_input_size
 from segdemo.networks.network import Network
 from segdemo.pictures import PictureSource, read_picture
 from segdemo.segmenter import Segmenter
-from segdemo.sources import OFFERED, Classes
+from segdemo.sources import OFFERED, Classes, Offered
 from segdemo.truth import truths_for
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def page_of(
     from segdemo.ui import build_app
 
     spec = _sized(segmenter.spec, size)
-    engine = LocalEngine({spec.name: spec, **{name: other for name, other in OFFERED.items() if name != spec.name}})
+    others = {name: other for name, other in OFFERED.items() if name != spec.name}
+    engine = LocalEngine(Offered({spec.name: spec, **others}))
     engine.adopt(segmenter.opened_as(spec))
     if masks is not None:
         files = [(engine.keep(GIVEN[name]), GIVEN[name]) for name in names]

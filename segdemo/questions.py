@@ -108,7 +108,7 @@ class Activation(Question):
         asked = replace(self, layer=bench.opened.layer_of(self.layer), size=bench.size, channel=None, maps=False)
         if self.channel is not None or self.maps:
             values = bench.answer(asked)
-            if self.maps and bench.spec.weights == "given":
+            if self.maps and bench.spec.foreign:
                 values = laid_out(torch.from_numpy(values.copy())[None], _sides(bench.placement))[0].numpy()
             return values if self.channel is None else channel_of(values, self.channel, self.layer)
         if asked != self:
@@ -219,7 +219,7 @@ class Layers(Question):
         spec = bench.spec
         width, height = place(self.picture_size or (bench.size, bench.size), spec.preprocessing, bench.size).padded
         shape = 1, spec.preprocessing.channels, height, width
-        given = spec.weights == "given"
+        given = spec.foreign
         if given:
             trace = _trace(bench, shape)
         else:
@@ -281,7 +281,7 @@ class Drawing(Question):
         Raises:
             InputError: ``unknown_box`` or ``box_closed``, something of ``opened`` cannot be opened.
         """
-        given = bench.spec.weights == "given"  # then nobody but the trace has named anything
+        given = bench.spec.foreign  # then nobody but the trace has named anything
         labels = {} if given else {stage.layer: stage.label for stage in bench.spec.stages}
         return figure_of(bench.answer(Traced(self.network, self.step)), labels or None, self.opened)
 
@@ -293,6 +293,21 @@ class Catalogue(Question):
     def answer(self, bench: Bench) -> tuple[NetworkFacts, ...]:
         """Describe every network of the engine, in the order of its table."""
         return tuple(_facts(spec) for spec in bench.networks.values())
+
+
+@dataclass(frozen=True)
+class Facts(Question):
+    """Ask what is known of a network that no menu lists: one of a library, or one of which something else is said.
+
+    Args:
+        network: its name.
+    """
+
+    network: str
+
+    def answer(self, bench: Bench) -> NetworkFacts:
+        """Describe it."""
+        return _facts(bench.spec)
 
 
 def _points(bench: Bench, layers: Iterable[str]) -> list[str]:
@@ -333,6 +348,8 @@ def facts_of(engine: Engine, network: str) -> NetworkFacts:
         InputError: ``unknown_network``; the text names the nearest.
     """
     facts = {one.name: one for one in engine.answer(Catalogue())}
+    if isinstance(network, str) and network not in facts and (":" in network or "?" in network):
+        facts[network] = engine.answer(Facts(network))
     return find(network, facts)
 
 
@@ -348,7 +365,7 @@ def _facts(spec: Network) -> NetworkFacts:
         sizes=spec.preprocessing.sizes,
         steps=tuple(there.snapshots),
         stages=spec.stages,
-        trained=spec.weights == "given" or (bool(there.sha256) and not spec.untrained),
+        trained=spec.weights in ("given", "official") or (bool(there.sha256) and not spec.untrained),
         source=spec.source,
         card=card_of(spec),
         measured=Measured(**measured) if measured else None,
@@ -389,12 +406,12 @@ def _grey(module: nn.Module, rule: Preprocessing, size: tuple[int, int]) -> Tens
 
 def _summarised(placement: Placement, spec: Network, tensor: Tensor) -> Summary:
     """Summarise what a layer put out, on whatever device."""
-    tensor = laid_out(tensor, _sides(placement)) if spec.weights == "given" else tensor
+    tensor = laid_out(tensor, _sides(placement)) if spec.foreign else tensor
     return summarise(tensor.float().cpu(), _part(placement, tensor))
 
 
 def _previewed(placement: Placement, spec: Network, tensor: Tensor) -> Preview:
-    tensor = laid_out(tensor, _sides(placement)) if spec.weights == "given" else tensor
+    tensor = laid_out(tensor, _sides(placement)) if spec.foreign else tensor
     return preview(tensor.float().cpu(), _part(placement, tensor))
 
 

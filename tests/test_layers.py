@@ -52,13 +52,18 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"torch"},
     ),
     "results": ({"ambient", "cache", "errors", "images", "networks", "notes", "summaries"}, {"torch", "PIL", "numpy"}),
-    "opened": ({"activations", "ambient", "calls", "checkpoints", "errors", "hooks", "leaves", "networks"}, {"torch"}),
+    "official": ({"checkpoints", "errors", "networks", "weights"}, {"torch", "torchvision"}),
+    "opened": (
+        {"activations", "ambient", "calls", "checkpoints", "errors", "hooks", "leaves", "networks", "official"},
+        {"torch"},
+    ),
     "engine": ({"ambient", "cache", "errors", "images", "networks", "opened", "pictures"}, {"torch", "PIL"}),
     "outputs": ({"errors", "leaves"}, {"torch"}),
     "predictions": (
         {"ambient", "images", "networks", "notes", "outputs", "results", "summaries"},
         {"torch", "PIL"},
     ),
+    "choosing": ({"engine", "official", "questions", "results", "sources"}, set()),
     "questions": (
         {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
         | {"boxes", "calls", "figure", "leaves", "opened", "outputs", "sources", "summaries", "trace"},
@@ -108,7 +113,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "service": ({"engine", "errors"}, {"ray", "httpx", "PIL", "numpy"}),
     "ui": (
         {"ui", "explain", "labs", "engine", "questions", "results", "rendering", "errors", "notes", "summaries"}
-        | {"cache", "examples", "truth"},
+        | {"cache", "choosing", "examples", "truth"},
         {"gradio", "PIL", "numpy", "starlette", "fastapi"},
     ),
     "__init__": (CORE | {"exploring"}, set()),

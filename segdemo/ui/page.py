@@ -26,6 +26,7 @@ from segdemo.ui.files import uploaded
 from segdemo.ui.javascript import calling
 from segdemo.ui.messages import note_text, polite, text, warn
 from segdemo.ui.panels.bar import Bar
+from segdemo.ui.panels.choosing import ChoosingPanel
 from segdemo.ui.panels.header import Header, Tidy
 from segdemo.ui.panels.menu import Menu, PlainSlider
 from segdemo.ui.panels.picture import Fingerprints, Picture, original_of, shown_as, thumbnail
@@ -45,7 +46,7 @@ BEGUN = calling(NUMBERS, "(runs, ...values) => [...values.slice(0, -1), runs.beg
 GOING_ON = calling(NUMBERS, "(runs, ...values) => [...values.slice(0, -1), runs.newest()]")
 KEPT_PHOTO = calling("static/address.js", "(address) => [address.photo()?.path ?? '']")
 
-LONGEST_ADDRESS = 4000  # characters
+LONGEST_ADDRESS = 8000  # characters
 
 Kind = Literal["network", "result", "stage", "layer", "pixel", "channel"]
 Handler = Callable[..., Any]
@@ -198,10 +199,9 @@ class Page:
         view = address.read(self.engine, query, self.first)
         for trouble in view.troubles:
             warn(trouble, request)
-        networks = [(facts.title, facts.name) for facts in self.engine.answer(Catalogue())]
         return (
             self._own(photo, request) if photo and "example" not in query else str(example(view.example)),
-            gr.Dropdown(choices=networks, value=view.facts.name),
+            self._menu(view.facts),
             gr.Dropdown(choices=size_choices(view.facts), value=view.size),
             gr.Slider(**step_range(view.facts, view.step)),
             describe(view.facts, request),
@@ -275,13 +275,19 @@ class Page:
 
     def open_network(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         """Choose the network that somewhere else on the page is asked for."""
-        return self._settings(checks.text("network", checks.field(event, "value")), request)
+        return self._settings(checks.network("network", checks.field(event, "value")), request)
+
+    def _menu(self, facts: NetworkFacts) -> gr.Dropdown:
+        """Offer the networks that there are, and one that stands open beside them."""
+        offered = {one.name: one.title for one in self.engine.answer(Catalogue())}
+        offered.setdefault(facts.name, facts.title)
+        return gr.Dropdown(choices=[(title, name) for name, title in offered.items()], value=facts.name)
 
     def _settings(self, network: str, request: gr.Request) -> tuple[Any, ...]:
         facts = self.facts(network)
         menu = gr.Dropdown(choices=size_choices(facts), value=facts.size)
         about = describe(facts, request)
-        return network, menu, gr.Slider(**step_range(facts)), about, (network, facts.size), None
+        return self._menu(facts), menu, gr.Slider(**step_range(facts)), about, (network, facts.size), None
 
     def resize(self, side: int | None, applied: tuple[str, int] | None, request: gr.Request) -> Any:
         """Heed another input size."""
@@ -433,6 +439,9 @@ class Page:
             elem_id="network",
         )
         self.about = gr.Markdown(elem_id="about")
+        choosing = ChoosingPanel(self.engine, elem_id="choosing")
+        self.on("network", named, choosing)
+        self.picks("network", choosing.open)
         self.size = Menu(
             label=i18n("page.side"),
             info=i18n("page.side_info"),
@@ -492,6 +501,11 @@ def numbered(handler: Handler) -> Handler:
     signature = inspect.signature(handler)
     wrapped.__signature__ = signature.replace(parameters=[first, *signature.parameters.values()])  # type: ignore[attr-defined]
     return wrapped
+
+
+def named(network: str, side: int | None, place: int, request: gr.Request) -> str:
+    """Return the name of the network that was chosen."""
+    return network
 
 
 def size_choices(facts: NetworkFacts) -> list[tuple[Any, Any]]:

@@ -16,7 +16,7 @@ export function mount({element, props, watch}) {
 
   const show = () => {
     const {picture, network, size} = props.value ?? {};
-    find('.title').textContent = props.titles?.[network] ?? network ?? '';
+    find('.title').textContent = props.titles?.[network] ?? network?.split('?')[0] ?? '';
     find('.size').textContent = size ? `${size} px` : '';
     find('img').hidden = !picture;
     if (picture) find('img').src = picture;

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from segdemo import official
+import torch
+
+from segdemo import ambient, official
 from segdemo.engine import Bench, Question
-from segdemo.official import State
+from segdemo.networks import Network
+from segdemo.official import State as State
 from segdemo.questions import Facts
 from segdemo.sources import changes, libraries
 
@@ -117,4 +120,36 @@ class Official(Question):
         return (official.fetch if self.fetch else official.state_of)(bench.spec)
 
 
-__all__ = ["Facts", "Found", "Official", "Said", "Sayable", "Search"]
+@dataclass(frozen=True)
+class Parameters(Question):
+    """Ask how many parameters a network has; of one that is not open yet none is made for it.
+
+    Args:
+        network: its name.
+    """
+
+    network: str
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> int:
+        """Count them."""
+        return count_parameters(bench.spec) or sum(one.numel() for one in bench.module.parameters())
+
+
+def count_parameters(spec: Network) -> int:
+    """Count the parameters of a network without making any, 0 where that cannot be done.
+
+    Args:
+        spec: what is known of it.
+    """
+    if spec.weights == "given":
+        return 0
+    with ambient.making():
+        try:
+            with torch.device("meta"):
+                return sum(one.numel() for one in spec.build(len(spec.classes)).parameters())
+        except Exception:  # of a library: some compute on values while they are made
+            return 0
+
+
+__all__ = ["Facts", "Found", "Official", "Parameters", "Said", "Sayable", "Search"]

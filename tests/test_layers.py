@@ -63,7 +63,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"ambient", "images", "networks", "notes", "outputs", "results", "summaries"},
         {"torch", "PIL"},
     ),
-    "choosing": ({"engine", "official", "questions", "results", "sources"}, set()),
+    "choosing": ({"ambient", "engine", "networks", "official", "questions", "sources"}, {"torch"}),
     "questions": (
         {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
         | {"boxes", "calls", "figure", "leaves", "opened", "outputs", "sources", "summaries", "trace"},

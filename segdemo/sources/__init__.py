@@ -108,7 +108,7 @@ def network_of(
             *(() if named else ("classes",)),
             *trial.guesses,
             *(("output",) if isinstance(trial.output, Grid) or (of_nobody and trial.outputs) else ()),
-            *(("ending",) if of_nobody else ()),
+            *(("ending",) if of_nobody and trial.doubtful else ()),
         ),
     )
 

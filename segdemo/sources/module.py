@@ -51,6 +51,12 @@ class Trial:
     guesses: tuple[str, ...]
     outputs: tuple[Choice, ...] = ()
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether what was taken for logits may be probabilities: all of it lies between 0 and 1."""
+        values = self.output.values
+        return self.output.ending == "logits" and bool(((values >= 0) & (values <= 1)).all())
+
 
 def recognises(module: nn.Module) -> bool:
     """Take every network."""

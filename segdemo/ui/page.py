@@ -439,9 +439,6 @@ class Page:
             elem_id="network",
         )
         self.about = gr.Markdown(elem_id="about")
-        choosing = ChoosingPanel(self.engine, elem_id="choosing")
-        self.on("network", named, choosing)
-        self.picks("network", choosing.open)
         self.size = Menu(
             label=i18n("page.side"),
             info=i18n("page.side_info"),
@@ -453,6 +450,9 @@ class Page:
             label=i18n("page.step"), info=i18n("page.step_info"), elem_id="step", **step_range(first)
         )
         self.reached = gr.Markdown(elem_id="step-reached")
+        choosing = ChoosingPanel(self.engine, elem_id="choosing")
+        self.on("network", named, choosing)
+        self.picks("network", choosing.open)
         self.number = gr.Number(0, visible=False, precision=0)  # of what the visitor did last, as ``runs.js`` counts
         self.photo = gr.Textbox(visible=False)  # path of a picture of the visitor's own
         self.former = gr.Markdown(elem_id="former", visible=False, render=False)  # tabs place it beside results

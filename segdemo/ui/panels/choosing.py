@@ -6,9 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from segdemo.choosing import Found, Official, Said, Search
+from segdemo.choosing import Found, Official, Said, Search, State
 from segdemo.engine import Engine
-from segdemo.official import State
 from segdemo.ui import checks
 from segdemo.ui.javascript import loader
 from segdemo.ui.messages import answering, sentence_of

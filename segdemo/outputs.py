@@ -364,11 +364,11 @@ def forwarding(network: nn.Module, batch: Tensor, title: str = "The network") ->
         yield
     except (InputError, Cancelled):
         raise
-    except Exception as error:  # code of a stranger
+    except (Exception, SystemExit) as error:  # code of a stranger
         raise _refusal(network, batch, title, error) from error
 
 
-def _refusal(network: nn.Module, batch: Tensor, title: str, error: Exception) -> InputError:
+def _refusal(network: nn.Module, batch: Tensor, title: str, error: BaseException) -> InputError:
     text = " ".join(str(error).split())
     needed = inputs_of(network)
     channels = re.search(r"expected input\[.*\] to have (\d+) channels, but got (\d+) channels", text)

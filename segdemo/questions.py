@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segdemo import ambient
+from segdemo import ambient, needs
 from segdemo.activations import capture, run_until
 from segdemo.boxes import operations_between
 from segdemo.calls import operation_of
@@ -54,6 +54,9 @@ class Run(Question):
             return bench.answer(replace(self, size=bench.size))
         spec, picture = bench.spec, bench.picture
         placement = place(picture.size, spec.preprocessing, self.size)
+        if spec.foreign:
+            width, height = placement.padded
+            needs.check(bench.module, (1, spec.preprocessing.channels, height, width), spec.title)
         outer = {stage.layer: stage.label for stage in spec.stages}
         inner = {stage.layer: stage.label for stage in spec.every_stage() if stage.layer not in outer}
         total, done = sum(1 for _ in bench.module.modules()), 0
@@ -257,7 +260,7 @@ class Traced(Question):
         side = min(rule.sizes)
         try:
             return trace_network(module, _grey(module, rule, (side, side * 4 // 5)))
-        except Exception:  # of a stranger's network, which may take squares alone
+        except (Exception, SystemExit):  # of a stranger's network, which may take squares alone
             return trace_network(module, _grey(module, rule, (side, side)))
 
 
@@ -330,7 +333,7 @@ def _trace(bench: Bench, shape: tuple[int, ...]) -> Trace:
         with ambient.passing_hollow():
             try:
                 return trace_network(hollow, torch.empty(shape, device="meta"))
-            except Exception:  # code of a stranger, which may ask for values
+            except (Exception, SystemExit):  # code of a stranger, which may ask for values
                 pass
     batch = torch.zeros(shape, device=ambient.device_of(bench.module))
     with forwarding(bench.module, batch, bench.spec.title):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -249,11 +250,12 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content) if length is None else length))
                 self.end_headers()
-                self.wfile.write(content[:100])
-                self.wfile.flush()
-                if hold is not None:
-                    hold.wait()
-                self.wfile.write(content[100:])
+                with suppress(ConnectionError):  # who asked may have heard enough
+                    self.wfile.write(content[:100])
+                    self.wfile.flush()
+                    if hold is not None:
+                        hold.wait()
+                    self.wfile.write(content[100:])
 
             def log_message(self, *_: Any) -> None:
                 pass

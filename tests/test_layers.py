@@ -57,6 +57,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"activations", "ambient", "calls", "checkpoints", "errors", "hooks", "leaves", "networks", "official"},
         {"torch"},
     ),
+    "needs": ({"ambient", "errors", "opened"}, {"torch"}),
     "engine": ({"ambient", "cache", "errors", "images", "networks", "opened", "pictures"}, {"torch", "PIL"}),
     "outputs": ({"errors", "leaves"}, {"torch"}),
     "predictions": (
@@ -66,7 +67,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "choosing": ({"ambient", "engine", "networks", "official", "questions", "sources"}, {"torch"}),
     "questions": (
         {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
-        | {"boxes", "calls", "figure", "leaves", "opened", "outputs", "sources", "summaries", "trace"},
+        | {"boxes", "calls", "figure", "leaves", "needs", "opened", "outputs", "sources", "summaries", "trace"},
         {"torch", "numpy"},
     ),
     "segmenter": (
@@ -88,7 +89,19 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"torch", "numpy"},
     ),
     "sources": (
-        {"ambient", "errors", "figure", "images", "leaves", "networks", "opened", "outputs", "sources", "trace"},
+        {
+            "ambient",
+            "errors",
+            "figure",
+            "images",
+            "leaves",
+            "needs",
+            "networks",
+            "opened",
+            "outputs",
+            "sources",
+            "trace",
+        },
         {"torch", "PIL", "numpy", "torchvision", "timm"},
     ),
     "truth": (

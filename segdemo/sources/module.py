@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from segdemo import ambient
+from segdemo import ambient, needs
 from segdemo.errors import InputError
 from segdemo.images import to_batch
 from segdemo.leaves import leaves
@@ -99,6 +99,7 @@ def _run(module: nn.Module, title: str, preprocessing: Preprocessing) -> tuple[T
     with ambient.passing(module):
         batch, _ = to_batch(Image.fromarray(pixels), preprocessing)
         batch = batch.to(ambient.device_of(module))
+        needs.check(module, (1, batch.shape[1], batch.shape[2], batch.shape[3]), title)
         with forwarding(module, batch, title), _Endings() as endings:
             returned = module(batch)
         size = batch.shape[2], batch.shape[3]

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -38,6 +38,7 @@ ANSWERS = 192 << 20  # bytes of answers remembered
 PICTURES = 224 << 20  # bytes of pictures kept: six of 12 megapixels, one of the largest
 MODULES = 512 << 20  # bytes of networks' weights kept open
 BAND = 256  # rows of a picture hashed at a time
+OFFICIAL = "weights=official"  # in the name of a network with other weights than its usual ones
 POLL = 0.05  # seconds between two looks at whether an answer is still wanted
 
 ShouldContinue = Callable[[], bool]
@@ -152,6 +153,11 @@ class Bench:
         return self._engine.networks
 
     @property
+    def truths(self) -> Mapping[str, Any]:
+        """Where the ground truth of pictures is, by their fingerprints."""
+        return self._engine.truths
+
+    @property
     def spec(self) -> Network:
         """What is known of the network of the question."""
         return self.spec_of(self._question.network)
@@ -257,6 +263,7 @@ class LocalEngine:
     ) -> None:
         self.networks = networks
         self.private = PrivateNetworks() if private is None else private
+        self.truths: dict[str, Any] = {}  # by fingerprint of a picture: its ground truth, a segdemo.truth.Truth
         self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules)
         self._adopted: dict[Hashable, Opened] = {}
         self._closed = False
@@ -310,11 +317,12 @@ class LocalEngine:
         if is_private(network) and step is None:
             return self.private.get(network).opened
         with self._opening:
-            opened: Opened | None = self._adopted.get((network, step)) or self._modules.get((network, step))
+            key, spec = _module_key(network, step), find(network, self.networks)
+            opened: Opened | None = self._adopted.get(key) or self._modules.get(key)
             if opened is None:
-                opened = open_network(find(network, self.networks), step)
-                self._modules.put((network, step), opened, opened.nbytes)
-            return opened
+                opened = open_network(spec, step)
+                self._modules.put(key, opened, opened.nbytes)
+            return opened if opened.spec.name == network else replace(opened, spec=spec)
 
     def ask(self, question: Question, should_continue: ShouldContinue = always) -> Generator[Any, None, None]:
         """As :class:`Engine` says."""
@@ -441,9 +449,15 @@ class LocalEngine:
 
     def _is_changed(self, question: Any) -> bool:
         """Say whether somebody changed the network of a question: nothing remembered holds for it, nor the reverse."""
-        key = (getattr(question, "network", None), getattr(question, "step", None))
+        key = _module_key(getattr(question, "network", None), getattr(question, "step", None))
         opened = self._adopted.get(key) or self._modules.get(key)
         return opened is not None and opened.changed
+
+
+def _module_key(network: Any, step: Any) -> tuple[Any, Any]:
+    """Return by what the module of a network is kept: what else is said of it behind a ``?`` needs no other."""
+    base, _, said = network.partition("?") if isinstance(network, str) else (network, "", "")
+    return (f"{base}?{OFFICIAL}" if OFFICIAL in said.split("&") else base), step
 
 
 _ENGINES: WeakSet[LocalEngine] = WeakSet()

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 import torch
 from torch import nn
 
-from segdemo import ambient, checkpoints
+from segdemo import ambient, checkpoints, official
 from segdemo.activations import names_of, short_key
 from segdemo.calls import operation_of
 from segdemo.errors import InputError
@@ -98,6 +98,9 @@ def open_network(spec: Network, step: int | None = None) -> Opened:
             torch.manual_seed(0)  # an untrained network, too, shows everybody the same
             module = spec.build(len(spec.classes)).eval()
         module.to(memory_format=torch.channels_last)  # a third faster
+        if spec.weights == "official":
+            official.load(module, spec)
+            return Opened(spec, step, module, True, fingerprint_of(module))
         trained = checkpoints.load(module, spec, step) and step != 0  # at step 0 the weights are random
     return Opened(spec, step, module, trained, fingerprint_of(module))
 

@@ -86,11 +86,13 @@ class Reading:
         title: of the network, for sentences.
         classes: K, where it is known.
         ending: ``"shares"`` where the network ends in a softmax or sigmoid of its own.
+        leaf: name of the one tensor to read, of several; "" takes the likeliest.
     """
 
     title: str = "The network"
     classes: int | None = None
     ending: Ending = "logits"
+    leaf: str = ""
 
 
 def read(output: object, size: tuple[int, int], reading: Reading | None = None) -> Output:
@@ -105,7 +107,7 @@ def read(output: object, size: tuple[int, int], reading: Reading | None = None) 
         InputError: ``output_unusable``, ``output_classes``; the text says what came.
     """
     reading = reading or Reading()
-    found = _read(output, size, reading)
+    found = _read(_chosen(output, reading), size, reading)
     if found is None:
         raise InputError(
             "output_unusable",
@@ -122,6 +124,34 @@ def read(output: object, size: tuple[int, int], reading: Reading | None = None) 
             network=reading.title,
             count=count,
             given=reading.classes,
+        )
+    return found
+
+
+def choices(output: object, size: tuple[int, int], reading: Reading) -> list[tuple[str, Output]]:
+    """Return the tensors of an output that can be read each by itself: its name, and what it says.
+
+    Args:
+        output: whatever a network returned.
+        size: (height, width) of the batch, pixels.
+        reading: what is known of the network.
+    """
+    found = ((leaf, _read(tensor, size, reading)) for leaf, tensor in leaves(output) if leaf)
+    return [(leaf, said) for leaf, said in found if said is not None]
+
+
+def _chosen(output: object, reading: Reading) -> object:
+    """Return the tensor that is to be read, or everything where none is named."""
+    if not reading.leaf:
+        return output
+    found = next((tensor for leaf, tensor in leaves(output) if leaf == reading.leaf), None)
+    if found is None:
+        raise InputError(
+            "output_leaf",
+            "{network} returned {came}, and no “{leaf}” among it this time. Choose another of its outputs.",
+            network=reading.title,
+            came=_told(output),
+            leaf=reading.leaf,
         )
     return found
 
@@ -334,11 +364,11 @@ def forwarding(network: nn.Module, batch: Tensor, title: str = "The network") ->
         yield
     except (InputError, Cancelled):
         raise
-    except Exception as error:  # code of a stranger
+    except (Exception, SystemExit) as error:  # code of a stranger
         raise _refusal(network, batch, title, error) from error
 
 
-def _refusal(network: nn.Module, batch: Tensor, title: str, error: Exception) -> InputError:
+def _refusal(network: nn.Module, batch: Tensor, title: str, error: BaseException) -> InputError:
     text = " ".join(str(error).split())
     needed = inputs_of(network)
     channels = re.search(r"expected input\[.*\] to have (\d+) channels, but got (\d+) channels", text)

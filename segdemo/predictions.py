@@ -146,7 +146,7 @@ def maps_on_picture(
 def reading_of(spec: Network) -> Reading:
     """Return how the output of a network is to be read."""
     # A detection grid has more to each cell than its classes.
-    return Reading(spec.title, None if spec.task == "detection grid" else len(spec.classes), spec.ending)
+    return Reading(spec.title, None if spec.task == "detection grid" else len(spec.classes), spec.ending, spec.output)
 
 
 def notes_on(logits: Tensor) -> tuple[Note, ...]:

@@ -161,7 +161,7 @@ def told_of(error: InputError, path: str | Path, file: str) -> InputError:
         file: what its owner calls it.
     """
     sentence = str(error).replace(str(path), file).replace("{", "{{").replace("}", "}}")
-    return InputError(error.code, sentence, **{**error.values, "path": file})
+    return type(error)(error.code, sentence, **{**error.values, "path": file})
 
 
 def is_private(name: object) -> bool:

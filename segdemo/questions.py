@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segdemo import ambient
+from segdemo import ambient, needs
 from segdemo.activations import capture, run_until
 from segdemo.boxes import operations_between
 from segdemo.calls import operation_of
@@ -60,6 +60,9 @@ class Run(Question):
             return bench.answer(replace(self, size=bench.size))
         spec, picture = bench.spec, bench.picture
         placement = place(picture.size, spec.preprocessing, self.size)
+        if spec.foreign:
+            width, height = placement.padded
+            needs.check(bench.module, (1, spec.preprocessing.channels, height, width), spec.title)
         outer = {stage.layer: stage.label for stage in spec.stages}
         inner = {stage.layer: stage.label for stage in spec.every_stage() if stage.layer not in outer}
         total, done = sum(1 for _ in bench.module.modules()), 0
@@ -150,7 +153,7 @@ class Activation(Question):
         asked = replace(self, layer=bench.opened.layer_of(self.layer), size=bench.size, channel=None, maps=False)
         if self.channel is not None or self.maps:
             values = bench.answer(asked)
-            if self.maps and bench.spec.weights == "given":
+            if self.maps and bench.spec.foreign:
                 values = laid_out(torch.from_numpy(values.copy())[None], _sides(bench.placement))[0].numpy()
             return values if self.channel is None else channel_of(values, self.channel, self.layer)
         if asked != self:
@@ -261,7 +264,7 @@ class Layers(Question):
         spec = bench.spec
         width, height = place(self.picture_size or (bench.size, bench.size), spec.preprocessing, bench.size).padded
         shape = 1, spec.preprocessing.channels, height, width
-        given = spec.weights == "given"
+        given = spec.foreign
         if given:
             trace = _trace(bench, shape)
         else:
@@ -299,7 +302,7 @@ class Traced(Question):
         side = min(rule.sizes)
         try:
             return trace_network(module, _grey(module, rule, (side, side * 4 // 5)))
-        except Exception:  # of a stranger's network, which may take squares alone
+        except (Exception, SystemExit):  # of a stranger's network, which may take squares alone
             return trace_network(module, _grey(module, rule, (side, side)))
 
 
@@ -323,7 +326,7 @@ class Drawing(Question):
         Raises:
             InputError: ``unknown_box`` or ``box_closed``, something of ``opened`` cannot be opened.
         """
-        given = bench.spec.weights == "given"  # then nobody but the trace has named anything
+        given = bench.spec.foreign  # then nobody but the trace has named anything
         labels = {} if given else {stage.layer: stage.label for stage in bench.spec.stages}
         return figure_of(bench.answer(Traced(self.network, self.step)), labels or None, self.opened)
 
@@ -339,7 +342,7 @@ class Catalogue(Question):
 
 @dataclass(frozen=True)
 class Facts(Question):
-    """Ask what is known of a network that a visitor brought; :class:`Catalogue` tells of the others.
+    """Ask what is known of a network that no menu lists: one of a library, or one that a visitor brought.
 
     Args:
         network: its name.
@@ -351,6 +354,8 @@ class Facts(Question):
 
     def answer(self, bench: Bench) -> NetworkFacts:
         """Describe it, under the name by which questions name it."""
+        if not is_private(self.network):
+            return _facts(bench.spec)
         brought, spec = bench.brought, bench.spec
         title = f"{spec.title} ({brought.file})"
         trained = brought.opened.trained
@@ -431,7 +436,7 @@ def _trace(bench: Bench, shape: tuple[int, ...]) -> Trace:
         with ambient.passing_hollow():
             try:
                 return trace_network(hollow, torch.empty(shape, device="meta"))
-            except Exception:  # code of a stranger, which may ask for values
+            except (Exception, SystemExit):  # code of a stranger, which may ask for values
                 pass
     batch = torch.zeros(shape, device=ambient.device_of(bench.module))
     with forwarding(bench.module, batch, bench.spec.title):
@@ -451,6 +456,8 @@ def facts_of(engine: Engine, network: str) -> NetworkFacts:
     if is_private(network):
         return engine.answer(Facts(network))  # type: ignore[no-any-return]
     facts = {one.name: one for one in engine.answer(Catalogue())}
+    if isinstance(network, str) and network not in facts and (":" in network or "?" in network):
+        facts[network] = engine.answer(Facts(network))
     return find(network, facts)
 
 
@@ -481,7 +488,7 @@ def _facts(spec: Network) -> NetworkFacts:
         sizes=spec.preprocessing.sizes,
         steps=tuple(there.snapshots),
         stages=spec.stages,
-        trained=spec.weights == "given" or (bool(there.sha256) and not spec.untrained),
+        trained=spec.weights in ("given", "official") or (bool(there.sha256) and not spec.untrained),
         source=spec.source,
         card=card_of(spec),
         measured=Measured(**measured) if measured else None,
@@ -522,12 +529,12 @@ def _grey(module: nn.Module, rule: Preprocessing, size: tuple[int, int]) -> Tens
 
 def _summarised(placement: Placement, spec: Network, tensor: Tensor) -> Summary:
     """Summarise what a layer put out, on whatever device."""
-    tensor = laid_out(tensor, _sides(placement)) if spec.weights == "given" else tensor
+    tensor = laid_out(tensor, _sides(placement)) if spec.foreign else tensor
     return summarise(tensor.float().cpu(), _part(placement, tensor))
 
 
 def _previewed(placement: Placement, spec: Network, tensor: Tensor) -> Preview:
-    tensor = laid_out(tensor, _sides(placement)) if spec.weights == "given" else tensor
+    tensor = laid_out(tensor, _sides(placement)) if spec.foreign else tensor
     return preview(tensor.float().cpu(), _part(placement, tensor))
 
 

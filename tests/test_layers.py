@@ -56,7 +56,12 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "private": ({"checkpoints", "errors", "opened"}, set()),
     "results": ({"ambient", "cache", "errors", "images", "networks", "notes", "summaries"}, {"torch", "PIL", "numpy"}),
-    "opened": ({"activations", "ambient", "calls", "checkpoints", "errors", "hooks", "leaves", "networks"}, {"torch"}),
+    "official": ({"checkpoints", "errors", "networks", "weights"}, {"torch", "torchvision"}),
+    "opened": (
+        {"activations", "ambient", "calls", "checkpoints", "errors", "hooks", "leaves", "networks", "official"},
+        {"torch"},
+    ),
+    "needs": ({"ambient", "errors", "opened"}, {"torch"}),
     "engine": (
         {"ambient", "cache", "errors", "images", "networks", "opened", "own_weights", "pictures", "private"},
         {"torch", "PIL"},
@@ -66,10 +71,11 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"ambient", "images", "networks", "notes", "outputs", "results", "summaries"},
         {"torch", "PIL"},
     ),
+    "choosing": ({"ambient", "engine", "networks", "official", "questions", "sources"}, {"torch"}),
     "questions": (
         {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
-        | {"boxes", "calls", "figure", "leaves", "opened", "outputs", "pictures", "private", "randomness", "sources"}
-        | {"summaries", "trace"},
+        | {"boxes", "calls", "figure", "leaves", "needs", "opened", "outputs", "pictures", "private", "randomness"}
+        | {"sources", "summaries", "trace"},
         {"torch", "numpy"},
     ),
     "segmenter": (
@@ -92,10 +98,26 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"torch", "numpy"},
     ),
     "sources": (
-        {"ambient", "errors", "figure", "images", "leaves", "networks", "opened", "outputs", "sources", "trace"},
+        {
+            "ambient",
+            "errors",
+            "figure",
+            "images",
+            "leaves",
+            "needs",
+            "networks",
+            "opened",
+            "outputs",
+            "sources",
+            "trace",
+        },
         {"torch", "PIL", "numpy", "torchvision", "timm"},
     ),
-    "exploring": (CORE | {"sources", "ui"}, {"torch"}),
+    "truth": (
+        {"encoded", "engine", "errors", "evaluation", "masks", "pairing", "questions", "results"},
+        {"numpy"},
+    ),
+    "exploring": (CORE | {"sources", "truth", "ui"}, {"torch"}),
     "examples": ({"errors"}, {"skimage"}),
     "containers": ({"errors"}, set()),
     "pairing": ({"errors"}, set()),
@@ -104,7 +126,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "class_maps": ({"errors", "masks"}, {"numpy"}),
     "evaluation": ({"archives", "class_maps", "errors", "labelled"}, {"PIL", "numpy"}),
     "labelled": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
-    "explain": (ABOVE | {"explain"}, {"torch", "PIL", "numpy"}),
+    "explain": (ABOVE | {"explain", "truth"}, {"torch", "PIL", "numpy"}),
     "labs": (CORE | {"labs"}, {"torch", "PIL", "numpy"}),
     "training": (
         ABOVE | {"training"},
@@ -113,7 +135,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "service": ({"engine", "errors"}, {"ray", "httpx", "PIL", "numpy"}),
     "ui": (
         {"ui", "explain", "labs", "engine", "questions", "results", "rendering", "errors", "notes", "summaries"}
-        | {"cache", "examples", "private"},
+        | {"cache", "choosing", "examples", "private", "truth"},
         {"gradio", "PIL", "numpy", "starlette", "fastapi", "prometheus_client"},
     ),
     "__init__": (CORE | {"exploring"}, set()),

@@ -86,4 +86,5 @@ NETWORK = Network(
     ),
     source="https://arxiv.org/abs/1404.5997",
     untrained=("classifier.",),
+    official="alexnet",
 )

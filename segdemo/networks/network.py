@@ -67,6 +67,23 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One tensor of several that a network returns, and what it would be read as.
+
+    Args:
+        leaf: its name in what the network returns, ``"out"``, ``"1"``.
+        task: as of a :class:`Network`.
+        count: K, classes or channels.
+        shape: of the tensor, for a small batch.
+    """
+
+    leaf: str
+    task: Literal["segmentation", "classification"]
+    count: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Network:
     """One network, as menus, diagrams, checkpoints and tests see it.
 
@@ -83,11 +100,16 @@ class Network:
         preprocessing: how a picture becomes a batch.
         source: address of the paper.
         weights: ``"checkpoint"``: those of its checkpoint; ``"given"``: the module comes with its own, and ``build``
-            returns it; ``"random"``: there are none to load.
+            returns it; ``"random"``: there are none to load; ``"official"``: those that :mod:`segdemo.official` finds.
         ending: ``"shares"`` where the module ends in a softmax or sigmoid of its own, else ``"logits"``.
-        guesses: what of all this was guessed: ``"classes"``, ``"normalisation"``, ``"size"``, ``"output"``.
+        guesses: what of all this was guessed: ``"classes"``, ``"normalisation"``, ``"size"``, ``"output"``,
+            ``"ending"``.
         untrained: beginnings of names of tensors that no embedded weights exist for, ``"classifier."``: they stay
             random, and so does all that depends on them.
+        traced: whether its stages are what a traced pass found, and nobody has labelled them.
+        outputs: the tensors that it returns, where there are several that can be read.
+        output: the one of them that is read; "" is the likeliest.
+        official: name under which torchvision has official weights for it, "" where there are none.
     """
 
     name: str
@@ -98,10 +120,19 @@ class Network:
     stages: tuple[Stage, ...]
     preprocessing: Preprocessing
     source: str
-    weights: Literal["checkpoint", "given", "random"] = "checkpoint"
+    weights: Literal["checkpoint", "given", "random", "official"] = "checkpoint"
     ending: Literal["logits", "shares"] = "logits"
     guesses: tuple[str, ...] = ()
     untrained: tuple[str, ...] = ()
+    traced: bool = False
+    outputs: tuple[Choice, ...] = ()
+    output: str = ""
+    official: str = ""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it comes from elsewhere: nothing but its trace tells how what its layers put out is laid out."""
+        return self.traced or self.weights == "given"
 
     @property
     def names(self) -> tuple[str, ...]:

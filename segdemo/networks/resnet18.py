@@ -188,6 +188,7 @@ def declare_resnet(depth: int, counts: Counts, build: Callable[[int], ResNet]) -
             std=(0.229, 0.224, 0.225),
         ),
         source="https://arxiv.org/abs/1512.03385",
+        official=f"resnet{depth}",
     )
 
 

@@ -22,6 +22,7 @@ from segdemo.sources import module as any_module
 from segdemo.sources import smp, timm, torchvision, transformers, ultralytics
 from segdemo.sources.known import Known, three
 from segdemo.sources.stages import figure_for
+from segdemo.sources.table import Offered
 
 Classes = Sequence[str | ClassInfo]
 
@@ -45,7 +46,7 @@ SOURCES: dict[str, Source] = {
     "module": any_module,  # takes what no other does
 }
 # What a page offers: beside ours torchvision's, with random weights. None is imported or built before it is asked for.
-OFFERED: dict[str, Network] = {**NETWORKS, **{name: torchvision.untrained(name) for name in torchvision.SEGMENTATION}}
+OFFERED = Offered({**NETWORKS, **{name: torchvision.untrained(name) for name in torchvision.SEGMENTATION}})
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,7 @@ def network_of(
     """
     module = _usable(module)
     source = next(source for source in SOURCES.values() if source.recognises(module))
-    known = source.known(module)
+    known, of_nobody = source.known(module), source is any_module
     title = title or known.title or type(module).__name__
     trial = any_module.try_out(module, title, known, _told(preprocessing, known))
     names, named = _names(trial.output.values.shape[0], isinstance(trial.output, Grid), classes, known, title)
@@ -102,10 +103,12 @@ def network_of(
         source=known.source,
         weights="given",
         ending=trial.output.ending,
+        outputs=trial.outputs,
         guesses=(
             *(() if named else ("classes",)),
             *trial.guesses,
-            *(("output",) if isinstance(trial.output, Grid) else ()),
+            *(("output",) if isinstance(trial.output, Grid) or (of_nobody and trial.outputs) else ()),
+            *(("ending",) if of_nobody and trial.doubtful else ()),
         ),
     )
 
@@ -212,4 +215,4 @@ def _slug(title: str) -> str:
     return f"{name}_given" if name in NETWORKS or name in torchvision.SEGMENTATION else name
 
 
-__all__ = ["OFFERED", "SOURCES", "Given", "network_of"]
+__all__ = ["OFFERED", "SOURCES", "Given", "Offered", "network_of"]

@@ -13,12 +13,12 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from segdemo import ambient
+from segdemo import ambient, needs
 from segdemo.errors import InputError
 from segdemo.images import to_batch
 from segdemo.leaves import leaves
-from segdemo.networks.network import Preprocessing
-from segdemo.outputs import Output, Reading, forwarding, read
+from segdemo.networks.network import Choice, Preprocessing
+from segdemo.outputs import ClassScores, Output, Reading, choices, forwarding, read
 from segdemo.sources.known import Known
 
 # Mean and deviation of ImageNet's pictures, with which most networks are trained.
@@ -28,6 +28,7 @@ SIZES = (128, 192, 256, 320, 384, 512)
 SIZE = 320
 STRIDE = 32  # of most encoders
 SQUARES = (224, 256, 384, 512, 518, 640, 1024)  # tried on networks that do not take every size
+MOST_OUTPUTS = 12  # offered to be read
 Scripted = torch.jit.ScriptModule
 NOISE = (320, 256)  # width, height of the picture tried, pixels: its proportions tell rows from channels
 
@@ -41,12 +42,20 @@ class Trial:
         output: what it returned.
         batch: what it was given.
         guesses: what of this was guessed.
+        outputs: the tensors that can be read each by itself, where there are several.
     """
 
     preprocessing: Preprocessing
     output: Output
     batch: Tensor
     guesses: tuple[str, ...]
+    outputs: tuple[Choice, ...] = ()
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether what was taken for logits may be probabilities: all of it lies between 0 and 1."""
+        values = self.output.values
+        return self.output.ending == "logits" and bool(((values >= 0) & (values <= 1)).all())
 
 
 def recognises(module: nn.Module) -> bool:
@@ -74,29 +83,47 @@ def try_out(module: nn.Module, title: str, known: Known, given: Preprocessing | 
     first: InputError | None = None
     for preprocessing, guesses in [(given, ())] if given else _candidates(module, known):
         try:
-            batch, output = _run(module, title, preprocessing)
+            batch, output, several = _run(module, title, preprocessing)
         except InputError as error:
             if error.code != "network_failed":
                 raise
             first = first or error
         else:
-            return Trial(_usual(preprocessing, known, given), output, batch, guesses)
+            return Trial(_usual(preprocessing, known, given), output, batch, guesses, several)
     assert first is not None
     raise first
 
 
-def _run(module: nn.Module, title: str, preprocessing: Preprocessing) -> tuple[Tensor, Output]:
+def _run(module: nn.Module, title: str, preprocessing: Preprocessing) -> tuple[Tensor, Output, tuple[Choice, ...]]:
     pixels = np.random.default_rng(0).integers(0, 256, (NOISE[1], NOISE[0], 3), np.uint8)
     with ambient.passing(module):
         batch, _ = to_batch(Image.fromarray(pixels), preprocessing)
         batch = batch.to(ambient.device_of(module))
+        needs.check(module, (1, batch.shape[1], batch.shape[2], batch.shape[3]), title)
         with forwarding(module, batch, title), _Endings() as endings:
             returned = module(batch)
         size = batch.shape[2], batch.shape[3]
         output = read(returned, size, Reading(title))
         if endings.made(returned, output):
             output = read(returned, size, Reading(title, ending="shares"))
-        return batch, output
+        return batch, output, _several(returned, size, Reading(title, ending=output.ending))
+
+
+def _several(returned: object, size: tuple[int, int], reading: Reading) -> tuple[Choice, ...]:
+    """Return the tensors among which one was chosen to be read; none where there is no choice."""
+    found = choices(returned, size, reading)[:MOST_OUTPUTS]
+    shapes = {leaf: tuple(tensor.shape) for leaf, tensor in leaves(returned)}
+    if len(found) < 2:
+        return ()
+    return tuple(
+        Choice(
+            leaf,
+            "classification" if isinstance(said, ClassScores) else "segmentation",
+            len(said.values),
+            shapes[leaf],
+        )
+        for leaf, said in found
+    )
 
 
 def _candidates(module: nn.Module, known: Known) -> Iterator[tuple[Preprocessing, tuple[str, ...]]]:

@@ -52,7 +52,7 @@ def _trace(module: nn.Module, batch: Tensor, title: str) -> Trace:
             with ambient.passing_hollow():
                 try:
                     return trace_network(hollow, torch.empty(1, batch.shape[1], *size, device="meta"))
-                except Exception:  # code of a stranger, which may ask for values
+                except (Exception, SystemExit):  # code of a stranger, which may ask for values
                     continue
     with ambient.passing(module), forwarding(module, batch, title):
         return trace_network(module, batch)

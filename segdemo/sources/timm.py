@@ -35,3 +35,20 @@ def known(module: nn.Module) -> Known:
         shape="square",
         source=str(carried.get("paper_link") or "https://huggingface.co/docs/timm"),
     )
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all networks that the library can build."""
+    listed: Any = import_module("timm")
+    return tuple(listed.list_models())
+
+
+def build(name: str, classes: int = 0) -> nn.Module:
+    """Build a network with random weights.
+
+    Args:
+        name: one of :func:`names`, which name no file and no address.
+        classes: has no influence: the network tells as many apart as its author meant it to.
+    """
+    module: nn.Module = import_module("timm").create_model(name, pretrained=False)
+    return module

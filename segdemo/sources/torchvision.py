@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from torch import nn
 
@@ -18,6 +19,40 @@ SEGMENTATION = (
     "fcn_resnet50",
     "fcn_resnet101",
 )
+# Those of the tutorial, in its order, that segdemo has not itself, and its segmentation networks.
+LISTED = (
+    "vgg16",
+    "squeezenet1_0",
+    "densenet161",
+    "inception_v3",
+    "googlenet",
+    "shufflenet_v2_x1_0",
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "resnext50_32x4d",
+    "wide_resnet50_2",
+    "mnasnet1_0",
+    "efficientnet_b0",
+    "efficientnet_b1",
+    "efficientnet_b2",
+    "regnet_y_400mf",
+    "regnet_y_800mf",
+    "vit_b_16",
+    "vit_b_32",
+    "vit_l_16",
+    "vit_l_32",
+    "convnext_tiny",
+    "convnext_small",
+    "convnext_base",
+    "convnext_large",
+    "resnet18",
+    "alexnet",
+)
+EXTRA: dict[str, dict[str, Any]] = {  # as torchvision builds them for its own weights
+    "googlenet": {"transform_input": True, "aux_logits": False, "init_weights": False},
+    "inception_v3": {"transform_input": True, "aux_logits": False, "init_weights": False},
+}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of `weights.transforms()`, as a test says
 SOURCE = "https://pytorch.org/vision/stable/models.html"
 
@@ -64,16 +99,24 @@ def _names(categories: list[str]) -> tuple[str, ...]:
     return tuple(name.strip("_") for name in categories)
 
 
-def build(name: str, classes: int) -> nn.Module:
-    """Make one of torchvision's segmentation networks with random weights.
+def names() -> tuple[str, ...]:
+    """Return the names of all networks of torchvision that classify pictures."""
+    from torchvision import models
+
+    return tuple(models.list_models(module=models))
+
+
+def build(name: str, classes: int = 0) -> nn.Module:
+    """Make one of torchvision's networks with random weights.
 
     Args:
         name: as torchvision calls it.
-        classes: K.
+        classes: K, of one that segments; those that classify have the 1000 of ImageNet.
     """
     from torchvision.models import get_model
 
-    module: nn.Module = get_model(name, weights=None, weights_backbone=None, num_classes=classes)
+    of_pixels = {"weights_backbone": None, "num_classes": classes} if name in SEGMENTATION else EXTRA.get(name, {})
+    module: nn.Module = get_model(name, weights=None, **of_pixels)
     return module
 
 
@@ -93,6 +136,7 @@ def untrained(name: str) -> Network:
         preprocessing=Preprocessing(size=320, sizes=(256, 320, 384, 520), stride=8, mean=MEAN, std=STD),
         source=SOURCE,
         weights="random",
+        official=name,
     )
 
 

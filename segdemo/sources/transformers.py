@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
+from typing import Any
 
 from torch import nn
 
 from segdemo.sources.known import Known, comes_from
+
+TASKS = ("SEMANTIC_SEGMENTATION", "UNIVERSAL_SEGMENTATION", "INSTANCE_SEGMENTATION", "IMAGE_CLASSIFICATION")
+SETTINGS: dict[str, dict[str, Any]] = {"BeitForSemanticSegmentation": {"out_indices": [3, 5, 7, 11]}}  # of its paper
 
 
 def recognises(module: nn.Module) -> bool:
@@ -28,3 +33,36 @@ def known(module: nn.Module) -> Known:
         shape="stretch",
         source="https://huggingface.co/docs/transformers",
     )
+
+
+def names() -> tuple[str, ...]:
+    """Return the classes that segment or classify pictures, as the library names them."""
+    return tuple(_kinds())
+
+
+def build(name: str, classes: int = 0) -> nn.Module:
+    """Build a network with random weights, as large as the library's own defaults make it.
+
+    Args:
+        name: one of :func:`names`.
+        classes: has no influence: the configuration says it.
+    """
+    library: Any = import_module("transformers")
+    auto: Any = import_module("transformers.models.auto.configuration_auto")
+    config = auto.CONFIG_MAPPING[_kinds()[name]]()
+    if hasattr(config, "use_pretrained_backbone"):
+        config.use_pretrained_backbone = False  # else a hub is asked
+    for key, value in SETTINGS.get(name, {}).items():
+        setattr(config, key, value)
+    module: nn.Module = getattr(library, name)(config)
+    return module
+
+
+def _kinds() -> dict[str, str]:
+    """Return the type of configuration of every class that is offered."""
+    auto: Any = import_module("transformers.models.auto.modeling_auto")
+    found: dict[str, str] = {}
+    for task in TASKS:
+        for kind, listed in getattr(auto, f"MODEL_FOR_{task}_MAPPING_NAMES", {}).items():
+            found |= {name: kind for name in ([listed] if isinstance(listed, str) else listed)}
+    return found

@@ -16,7 +16,7 @@ from segdemo.private import not_yours
 from segdemo.questions import Catalogue, Layers, facts_of
 from segdemo.results import NetworkFacts
 from segdemo.ui import checks
-from segdemo.ui.checks import GREATEST, LONGEST
+from segdemo.ui.checks import GREATEST, LONGEST, LONGEST_NETWORK
 from segdemo.ui.javascript import calling
 from segdemo.ui.panels.channels import PAGE, Ranking, Scope
 from segdemo.ui.panels.weights import own_networks
@@ -79,7 +79,7 @@ def read(engine: Engine, query: Mapping[str, str], first: str = FIRST) -> View:
         if name not in query:
             return otherwise
         try:
-            return meaning(query[name][:LONGEST])
+            return meaning(query[name][: LONGEST_NETWORK if name == "network" else LONGEST])
         except InputError as error:
             wrong[name] = error
             return otherwise

@@ -12,6 +12,7 @@ from segdemo.errors import InputError
 from segdemo.examples import EXAMPLES, GIVEN
 
 LONGEST = 200  # characters of a name
+LONGEST_NETWORK = 1800  # of the name of a network, of which something may be said
 SHOWN = 60  # characters of a wrong value in a message
 GREATEST = 1_000_000  # of a whole number: no size, step, page or channel is greater
 
@@ -162,9 +163,14 @@ def field(event: gr.EventData, name: str) -> Any:
         return None
 
 
+def network(name: str, value: Any) -> str:
+    """Return a value if it may be the name of a network; takes and raises what :func:`text` does."""
+    return text(name, value, longest=LONGEST_NETWORK)
+
+
 # What a handler takes from the page, by the name of the parameter.
 INPUTS: dict[str, Check] = {
-    "network": text,
+    "network": network,
     "side": or_none(whole),  # a menu may be left without a choice
     "place": whole,
     "layer": or_none(text),

@@ -27,6 +27,7 @@ from segdemo.ui.files import uploaded
 from segdemo.ui.javascript import calling
 from segdemo.ui.messages import note_text, polite, text, warn
 from segdemo.ui.panels.bar import Bar
+from segdemo.ui.panels.choosing import ChoosingPanel
 from segdemo.ui.panels.header import Header, Tidy
 from segdemo.ui.panels.menu import Menu, PlainSlider
 from segdemo.ui.panels.picture import Fingerprints, Picture, original_of, shown_as, thumbnail
@@ -48,7 +49,7 @@ BEGUN = calling(NUMBERS, "(runs, ...values) => [...values.slice(0, -1), runs.beg
 GOING_ON = calling(NUMBERS, "(runs, ...values) => [...values.slice(0, -1), runs.newest()]")
 KEPT_PHOTO = calling("static/address.js", "(address) => [address.photo()?.path ?? '']")
 
-LONGEST_ADDRESS = 4000  # characters
+LONGEST_ADDRESS = 8000  # characters
 
 Kind = Literal["network", "result", "stage", "layer", "pixel", "channel"]
 Handler = Callable[..., Any]
@@ -204,7 +205,7 @@ class Page:
             warn(trouble, request)
         return (
             self._own(photo, request) if photo and "example" not in query else str(example(view.example)),
-            self._menu(view.facts.name),
+            self._menu(view.facts),
             gr.Dropdown(choices=size_choices(view.facts), value=view.size),
             gr.Slider(**step_range(view.facts, view.step)),
             describe(view.facts, request),
@@ -278,20 +279,22 @@ class Page:
 
     def open_network(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         """Choose the network that somewhere else on the page is asked for."""
-        return self._settings(checks.text("network", checks.field(event, "value")), request)
+        return self._settings(checks.network("network", checks.field(event, "value")), request)
+
+    def _menu(self, facts: NetworkFacts) -> gr.Dropdown:
+        """Offer the networks that there are, those that the one who asks brought, and one that stands open."""
+        brought = [self.facts(name) for name in own_networks(self.engine)]
+        offered = {one.name: one.title for one in (*self.engine.answer(Catalogue()), *brought)}
+        offered.setdefault(facts.name, facts.title)
+        return gr.Dropdown(choices=[(title, name) for name, title in offered.items()], value=facts.name)
 
     def _settings(self, network: str, request: gr.Request) -> tuple[Any, ...]:
         facts = self.facts(network)
         menu = gr.Dropdown(choices=size_choices(facts), value=facts.size)
         about = describe(facts, request)
-        chosen = self._menu(network) if is_private(network) else network  # the menu may not have it yet
+        listed = any(one.name == network for one in self.engine.answer(Catalogue()))
+        chosen = network if listed else self._menu(facts)
         return chosen, menu, gr.Slider(**step_range(facts)), about, (network, facts.size), None
-
-    def _menu(self, network: str) -> gr.Dropdown:
-        """Return the menu of networks as the one who asks has it, with those that they brought."""
-        brought = [self.facts(name) for name in own_networks(self.engine)]
-        networks = [(facts.title, facts.name) for facts in (*self.engine.answer(Catalogue()), *brought)]
-        return gr.Dropdown(choices=networks, value=network)
 
     def resize(self, side: int | None, applied: tuple[str, int] | None, request: gr.Request) -> Any:
         """Heed another input size."""
@@ -462,6 +465,9 @@ class Page:
         weights = WeightsPanel(self.engine, elem_id="weights")
         self.on("network", weights.of_network, weights)
         self.picks("network", weights.brought)
+        choosing = ChoosingPanel(self.engine, elem_id="choosing")
+        self.on("network", named, choosing)
+        self.picks("network", choosing.open)
         self.number = gr.Number(0, visible=False, precision=0)  # of what the visitor did last, as ``runs.js`` counts
         self.photo = gr.Textbox(visible=False)  # path of a picture of the visitor's own
         self.former = gr.Markdown(elem_id="former", visible=False, render=False)  # tabs place it beside results
@@ -510,6 +516,11 @@ def numbered(handler: Handler) -> Handler:
     signature = inspect.signature(handler)
     wrapped.__signature__ = signature.replace(parameters=[first, *signature.parameters.values()])  # type: ignore[attr-defined]
     return wrapped
+
+
+def named(network: str, side: int | None, place: int, request: gr.Request) -> str:
+    """Return the name of the network that was chosen."""
+    return network
 
 
 def size_choices(facts: NetworkFacts) -> list[tuple[Any, Any]]:

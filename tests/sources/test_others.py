@@ -60,7 +60,8 @@ def test_no_library_is_imported_before_one_of_its_networks_comes() -> None:
     import subprocess
 
     code = (
-        "import sys, torch; from segdemo.sources import network_of, OFFERED;"
+        "import sys, torch; from segdemo.sources import network_of, OFFERED, libraries;"
+        "assert 'nix' not in OFFERED and len(list(OFFERED)) and libraries.installed() and libraries.search('');"
         "network_of(torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1)));"
         "print([n for n in ('torchvision', 'timm', 'transformers', 'segmentation_models_pytorch') if n in sys.modules])"
     )

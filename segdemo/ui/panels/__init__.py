@@ -58,7 +58,7 @@ def asked_run(asked: dict[str, Any]) -> Run:
     if not isinstance(run, dict):
         raise InputError("run_once_more", "There is no run of yours to look into. Press Run once more.")
     return Run(
-        checks.text("network", run.get("network")),
+        checks.network("network", run.get("network")),
         checks.text("picture", run.get("picture")),
         checks.or_none(checks.whole)("size", run.get("size")),
         checks.or_none(checks.whole)("step", run.get("step")),

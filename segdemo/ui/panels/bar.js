@@ -17,7 +17,7 @@ export function mount({element, props, watch}) {
 
   const show = () => {
     const {picture, network, size} = props.value ?? {};
-    find('.title').textContent = props.titles?.[network] ?? titleOf(network) ?? network ?? '';
+    find('.title').textContent = props.titles?.[network] ?? titleOf(network) ?? network?.split('?')[0] ?? '';
     find('.size').textContent = size ? `${size} px` : '';
     find('img').hidden = !picture;
     if (picture) find('img').src = picture;

@@ -6,6 +6,7 @@ import {lostNote} from '../static/files.js';
 import {secondsText, whole} from '../static/numbers.js';
 import {ask} from '../static/server.js';
 import {textsOf} from '../static/texts.js';
+import {whenSeen} from '../static/why.js';
 
 const t = textsOf('catalogue');
 const COLUMNS = ['network', 'about', 'classes', 'parameters', 'score', 'time', 'file', 'licence'];
@@ -49,12 +50,28 @@ export function mount({element, server, trigger}) {
         return make('td', {class: NUMBERS.includes(key) ? 'number' : key}, ...parts);
       }), make('td', {}, opener));
   };
+  // How large the others are, one after the other: the server builds each, without weights, to count.
+  let uncounted = [];
+  const countWhenSeen = whenSeen(element, async () => {
+    for (const {name} of uncounted) {
+      const cell = body.querySelector(`tr[data-network="${CSS.escape(name)}"] td:nth-of-type(3)`);
+      try {
+        const {parameters} = await ask(server.parameters, {network: name});
+        if (cell) cell.textContent = whole(parameters);
+      } catch (error) {
+        console.warn(error); // the dash stays
+      }
+    }
+    element.dataset.counted = 'true';
+  });
   const show = async () => {
     lost.hidden = true;
     try {
       const {networks} = await ask(server.catalogue, {});
       body.replaceChildren(...networks.map(rowOf));
       element.dataset.ready = String(networks.length);
+      uncounted = networks.filter(({measured}) => !measured);
+      countWhenSeen();
     } catch (error) {
       lost.hidden = false;
       lost.replaceChildren(...lostNote(error, '', show));

@@ -7,9 +7,11 @@ from typing import Any
 
 import gradio as gr
 
+from segdemo.choosing import Parameters
 from segdemo.engine import Engine
 from segdemo.questions import Catalogue
 from segdemo.results import NetworkFacts
+from segdemo.ui import checks
 from segdemo.ui.javascript import loader
 from segdemo.ui.messages import answering, text
 from segdemo.ui.panels import css, plain
@@ -33,12 +35,16 @@ class CataloguePanel(gr.HTML):
         def catalogue(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
             return {"networks": [row(facts, request) for facts in engine.answer(Catalogue())]}
 
+        @answering
+        def parameters(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            return {"parameters": engine.answer(Parameters(checks.text("network", asked.get("network"))))}
+
         super().__init__(
             html_template=TEMPLATE,
             css_template=css("catalogue"),
             js_on_load=loader("catalogue", "open"),
             apply_default_css=False,
-            server_functions=[catalogue],
+            server_functions=[catalogue, parameters],
             **settings,
         )
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from threading import Lock
 from typing import Any, ClassVar, Protocol
@@ -234,6 +234,7 @@ class LocalEngine:
         self.networks = networks
         self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules)
         self._adopted: dict[Hashable, Opened] = {}
+        self._forgotten = 0  # how often what was answered no longer held
         self._closed = False
         self._renew()
         _ENGINES.add(self)
@@ -313,15 +314,17 @@ class LocalEngine:
     def adopt(self, opened: Opened) -> None:
         """Take over a network as it is, in place of the one of its name and step; what that answered is forgotten."""
         self._adopted[opened.spec.name, opened.step] = opened
-        self._answers.clear()
+        self.forget_answers()
 
     def forget_answers(self) -> None:
-        """Forget what was answered; networks stay open, pictures are kept."""
-        self._answers.clear()
+        """Forget what was answered, and what is being answered; networks stay open, pictures are kept."""
+        with self._lock:
+            self._forgotten += 1  # what is under way reaches those who wait for it, and nobody else
+            self._answers.clear()
 
     def forget(self) -> None:
         """Forget what was answered and close all networks, as if nothing had been asked yet; pictures are kept."""
-        self._answers.clear()
+        self.forget_answers()
         self._modules.clear()
 
     def close(self) -> None:
@@ -338,9 +341,10 @@ class LocalEngine:
         with self._lock:
             if self._closed:
                 raise Cancelled
-            job = None if self._is_changed(question) else self._jobs.get(question)
+            key = question, self._forgotten
+            job = None if self._is_changed(question) else self._jobs.get(key)
             if job is None or not job.should_continue():
-                job = self._jobs[question] = _Job()
+                job = self._jobs[key] = _Job()
                 job.askers.append(should_continue)
                 job.future = self._worker.submit(self._work, question, job)
             else:
@@ -360,27 +364,42 @@ class LocalEngine:
             return self._recall_or(question, job)
         finally:
             with self._lock:
-                if self._jobs.get(question) is job:
-                    del self._jobs[question]
+                for key in [key for key, other in self._jobs.items() if other is job]:
+                    del self._jobs[key]
 
     def _recall_or(self, question: Question, job: _Job) -> Any:
         """Return what is remembered of a question, else work it out and remember it."""
-        answer = self._recall(question)
+        answer, forgotten = self._recall(question), self._forgotten
         if answer is None:
             with ExitStack() as stack:
                 answer = freeze(question.answer(Bench(self, question, job, stack)))
             if not self._is_changed(question):
-                self._answers.put(question, answer, size_of(answer))
+                with self._lock:
+                    if forgotten == self._forgotten:
+                        self._answers.put(question, answer, size_of(answer))
         return answer
 
     def _recall(self, question: Question) -> Any:
         return None if self._is_changed(question) else self._answers.get(question)
 
     def _is_changed(self, question: Any) -> bool:
-        """Say whether somebody changed the network of a question: nothing remembered holds for it, nor the reverse."""
-        key = (getattr(question, "network", None), getattr(question, "step", None))
-        opened = self._adopted.get(key) or self._modules.get(key)
-        return opened is not None and opened.changed
+        """Say whether somebody changed a network of a question: nothing remembered holds for it, nor the reverse."""
+        for key in set(_networks_in(question)):
+            opened = self._adopted.get(key) or self._modules.get(key)
+            if opened is not None and opened.changed:
+                return True
+        return False
+
+
+def _networks_in(question: Any) -> Iterator[tuple[str | None, int | None]]:
+    """Yield the name and step of each network that a question is about, those of the questions in it included."""
+    if isinstance(question, tuple | frozenset):
+        for part in question:
+            yield from _networks_in(part)
+    if is_dataclass(question):
+        yield getattr(question, "network", None), getattr(question, "step", None)
+        for field in fields(question):
+            yield from _networks_in(getattr(question, field.name))
 
 
 _ENGINES: WeakSet[LocalEngine] = WeakSet()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from segdemo.engine import LocalEngine
 from segdemo.errors import InputError
 from segdemo.examples import example
 from segdemo.explain.compare import ALTERATIONS, Compare, Comparison, altered, linear_cka
+from segdemo.opened import fingerprint_of
 from segdemo.questions import Run
+from tests.explain.conftest import LINEAR
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +63,24 @@ def test_two_networks_disagree_where_their_classes_have_other_names(engine: Loca
 def test_a_step_of_the_training_is_compared_with_its_end(engine: LocalEngine, cat: str) -> None:
     found: Comparison = engine.answer(Compare(Run("unet_narrow", cat, step=0), Run("unet_narrow", cat)))
     assert found.percent > 1 and not found.left.trained and found.right.trained
+
+
+@pytest.mark.parametrize("how", ["in place", "put in its place"])
+def test_a_network_that_was_changed_is_compared_anew(picture: Image.Image, how: str) -> None:
+    engine = LocalEngine({"linear": LINEAR, "again": replace(LINEAR, name="again")})
+    try:
+        kept = engine.keep(picture)
+        question = Compare(Run("linear", kept), Run("again", kept))
+        assert engine.answer(question).percent == 0
+        opened = engine.open("again")
+        module = opened.module if how == "in place" else copy.deepcopy(opened.module)
+        with torch.no_grad():
+            module.second.weight.copy_(module.second.weight.flip(0))  # type: ignore[operator, union-attr]
+        if how == "put in its place":
+            engine.adopt(replace(opened, module=module, fingerprint=fingerprint_of(module)))
+        assert engine.answer(question).percent == 100
+    finally:
+        engine.close()
 
 
 def test_networks_without_a_common_class_are_refused(engine: LocalEngine, cat: str) -> None:

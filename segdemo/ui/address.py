@@ -18,6 +18,7 @@ from segdemo.ui import checks
 from segdemo.ui.checks import GREATEST, LONGEST
 from segdemo.ui.javascript import calling
 from segdemo.ui.panels.channels import PAGE, Ranking, Scope
+from segdemo.ui.panels.compare import checked_word
 from segdemo.ui.texts import TEXTS
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def read(engine: Engine, query: Mapping[str, str], first: str = FIRST) -> View:
     taken("view", lambda word: checks.one_of("view", word, _views()), None)
     taken("lang", lambda word: checks.one_of("lang", word, TEXTS), None)
     taken("point", _point, None)
+    taken("compare", lambda word: checked_word(engine, word), None)
     troubles = tuple(wrong.values())
     return View(facts, name, size, step, stage, channel, troubles, tuple(wrong), ranking, scope, page - 1)
 

@@ -79,7 +79,7 @@ class FigurePanel(gr.HTML):
         super().__init__(
             html_template=_TEMPLATE,
             css_template=css("figure"),
-            js_on_load=loader("figure"),
+            js_on_load=loader("figure", "why"),
             apply_default_css=False,
             server_functions=[figure],
             **settings,

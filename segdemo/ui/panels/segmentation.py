@@ -75,7 +75,9 @@ TEMPLATE = """
     </div>
     <p class="caption"></p>
     <p class="nothing" role="status" hidden></p>
-    <div class="likeliest" role="status" hidden><p class="likeliest-at"></p><ol class="odds likeliest-odds"></ol></div>
+    <div class="likeliest" role="status" hidden><p class="likeliest-at"></p><ol class="odds likeliest-odds"></ol>
+      <p class="asks"><button type="button" class="quiet why-pixel" data-text="why_pixel"></button>
+        <button type="button" class="quiet why-object" data-text="why_object"></button></p></div>
     <div class="answer" hidden><p class="best"></p><ol class="odds"></ol></div>
     <div class="legend-head"><span class="legend-title" data-text="classes"></span>
       <label class="naming" data-title="names_long"><input class="names" type="checkbox" checked>
@@ -122,7 +124,7 @@ class SegmentationPanel(gr.HTML):
         super().__init__(
             html_template=TEMPLATE,
             css_template=css("segmentation"),
-            js_on_load=loader("segmentation", "suggested"),
+            js_on_load=loader("segmentation", "suggested", "why"),
             apply_default_css=False,
             server_functions=[segmentation, probability, likeliest, download],
             **settings,

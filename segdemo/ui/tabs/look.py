@@ -11,7 +11,7 @@ from segdemo.questions import DEFAULT, Catalogue, Layers, Run, facts_of
 from segdemo.results import LayerInfo, NetworkFacts, Result
 from segdemo.ui import checks
 from segdemo.ui.address import View
-from segdemo.ui.page import Page
+from segdemo.ui.page import AT_ONCE, Page
 from segdemo.ui.panels.channels import ChannelGrid, ChannelsPanel
 from segdemo.ui.panels.figure import Figure, FigurePanel
 from segdemo.ui.panels.menu import Menu
@@ -53,6 +53,8 @@ def build(page: Page) -> None:
     page.picks("channel", channels.select)
     page.picks("network", segmentation.suggested)
     page.picks("layer", layer.input)
+    for asked in (segmentation.why, figure.why):
+        asked(lambda: gr.Tabs(selected="why"), None, page.switch, **AT_ONCE)
 
 
 class Look:

@@ -147,6 +147,11 @@ class Bench:
         return self._engine.networks
 
     @property
+    def truths(self) -> Mapping[str, Any]:
+        """Where the ground truth of pictures is, by their fingerprints."""
+        return self._engine.truths
+
+    @property
     def spec(self) -> Network:
         """What is known of the network of the question."""
         return find(self._question.network, self.networks)
@@ -232,6 +237,7 @@ class LocalEngine:
         modules: int = MODULES,
     ) -> None:
         self.networks = networks
+        self.truths: dict[str, Any] = {}  # by fingerprint of a picture: its ground truth, a segdemo.truth.Truth
         self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules)
         self._adopted: dict[Hashable, Opened] = {}
         self._forgotten = 0  # how often what was answered no longer held

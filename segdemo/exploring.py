@@ -23,6 +23,7 @@ from segdemo.networks.network import Network
 from segdemo.pictures import PictureSource, read_picture
 from segdemo.segmenter import Segmenter
 from segdemo.sources import OFFERED, Classes
+from segdemo.truth import truths_for
 
 if TYPE_CHECKING:
     from segdemo.ui.guard import GuardedBlocks
@@ -37,6 +38,7 @@ def explore(
     preprocessing: Any = None,
     *,
     pictures: Sequence[PictureSource] = (),
+    masks: Sequence[Any] | str | Path | None = None,
     size: int | None = None,
     block: bool | None = None,
     port: int | None = None,
@@ -52,6 +54,10 @@ def explore(
         preprocessing: how it wants its pictures: a :class:`segdemo.Preprocessing`, an image processor, or a mapping
             with mean, std and size; None takes what its library knows, or guesses, and says so on the page.
         pictures: to start with, in whatever form :func:`segdemo.images.load_picture` takes; none takes the examples.
+        masks: ground truth, shown beside, with the IoU of each picture: one for each of ``pictures``, a path or an
+            array (H, W) of class indices with 255 where nothing is to be scored, None for a picture without; or the
+            folder that holds them, each named like its picture. ``page.engine.truths`` has it by the picture's
+            fingerprint, and :class:`segdemo.truth.Agreement` asks for it.
         size: input size to start with, pixels; None takes the network's own.
         block: wait until the page is stopped; None waits in a script alone.
         port: where it listens; None takes a free one.
@@ -62,7 +68,7 @@ def explore(
     Raises:
         InputError: the network or a picture cannot be used; the text says why, and what to do.
     """
-    page = page_of(network, classes, preprocessing, pictures=pictures, size=size)
+    page = page_of(network, classes, preprocessing, pictures=pictures, masks=masks, size=size)
     from segdemo.ui import launch
 
     inside = in_notebook()
@@ -78,6 +84,7 @@ def page_of(
     preprocessing: Any = None,
     *,
     pictures: Sequence[PictureSource] = (),
+    masks: Sequence[Any] | str | Path | None = None,
     size: int | None = None,
 ) -> GuardedBlocks:
     """Build the page that :func:`explore` opens; takes and raises what it does."""
@@ -90,6 +97,9 @@ def page_of(
     spec = _sized(segmenter.spec, size)
     engine = LocalEngine({spec.name: spec, **{name: other for name, other in OFFERED.items() if name != spec.name}})
     engine.adopt(segmenter.opened_as(spec))
+    if masks is not None:
+        files = [(engine.keep(GIVEN[name]), GIVEN[name]) for name in names]
+        engine.truths.update(truths_for(files, masks, spec.names, [_stem(picture) for picture in _listed(pictures)]))
     return build_app(engine, names or EXAMPLES)
 
 
@@ -111,8 +121,7 @@ def keep(pictures: Sequence[PictureSource]) -> tuple[str, ...]:
     Raises:
         InputError: one of them cannot be used, or there are too many.
     """
-    if isinstance(pictures, str | Path):
-        pictures = [pictures]
+    pictures = _listed(pictures)
     if len(pictures) > MOST:
         raise InputError(
             "too_many_pictures",
@@ -129,8 +138,7 @@ def keep(pictures: Sequence[PictureSource]) -> tuple[str, ...]:
     for number, picture in enumerate(pictures, 1):
         read = read_picture(picture)  # refuses what is none
         file = Path(os.fsdecode(picture)) if isinstance(picture, str | os.PathLike) else None
-        stem = f"picture-{number}" if file is None else file.stem
-        name = re.sub(r"[^\w-]+", "-", stem).strip("-")[:60] or f"picture-{number}"
+        name = re.sub(r"[^\w-]+", "-", _stem(picture)).strip("-")[:60] or f"picture-{number}"
         while name in EXAMPLES or name in names:
             name = f"{name}-{number}"
         if file is not None and file.suffix.lower() in SHOWN:
@@ -141,6 +149,15 @@ def keep(pictures: Sequence[PictureSource]) -> tuple[str, ...]:
         GIVEN[name] = path
         names.append(name)
     return tuple(names)
+
+
+def _listed(pictures: Sequence[PictureSource]) -> Sequence[PictureSource]:
+    return [pictures] if isinstance(pictures, str | Path) else pictures
+
+
+def _stem(picture: PictureSource) -> str:
+    """Return the name of a picture's file without its ending, "" where there is no file."""
+    return Path(os.fsdecode(picture)).stem if isinstance(picture, str | os.PathLike) else ""
 
 
 def in_notebook() -> bool:

@@ -86,7 +86,11 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"ambient", "errors", "figure", "images", "leaves", "networks", "opened", "outputs", "sources", "trace"},
         {"torch", "PIL", "numpy", "torchvision", "timm"},
     ),
-    "exploring": (CORE | {"sources", "ui"}, {"torch"}),
+    "truth": (
+        {"encoded", "engine", "errors", "evaluation", "masks", "pairing", "questions", "results"},
+        {"numpy"},
+    ),
+    "exploring": (CORE | {"sources", "truth", "ui"}, {"torch"}),
     "examples": ({"errors"}, {"skimage"}),
     "containers": ({"errors"}, set()),
     "pairing": ({"errors"}, set()),
@@ -95,7 +99,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "class_maps": ({"errors", "masks"}, {"numpy"}),
     "evaluation": ({"archives", "class_maps", "errors", "labelled"}, {"PIL", "numpy"}),
     "labelled": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
-    "explain": (ABOVE | {"explain"}, {"torch", "PIL", "numpy"}),
+    "explain": (ABOVE | {"explain", "truth"}, {"torch", "PIL", "numpy"}),
     "labs": (CORE | {"labs"}, {"torch", "PIL", "numpy"}),
     "training": (
         ABOVE | {"training"},
@@ -104,7 +108,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "service": ({"engine", "errors"}, {"ray", "httpx", "PIL", "numpy"}),
     "ui": (
         {"ui", "explain", "labs", "engine", "questions", "results", "rendering", "errors", "notes", "summaries"}
-        | {"cache", "examples"},
+        | {"cache", "examples", "truth"},
         {"gradio", "PIL", "numpy", "starlette", "fastapi"},
     ),
     "__init__": (CORE | {"exploring"}, set()),

@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="FILE", help="a checkpoint: .safetensors, .pth, .pt")
     parser.add_argument("--classes", metavar="FILE", help="names of the classes, a line each, or a list in JSON")
     parser.add_argument("--pictures", metavar="PATH", nargs="+", default=[], help="pictures, or folders of them")
+    parser.add_argument("--masks", metavar="FOLDER", help="ground truth, shown beside: masks named like their pictures")
     parser.add_argument("--side", type=positive, metavar="PIXELS", help="working size to start with")
     parser.add_argument("--port", type=positive, metavar="N", help="where the page listens; default: a free port")
 
@@ -50,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
             _load(network, Path(arguments.weights))
     from segdemo.exploring import explore
 
-    explore(network, classes, pictures=pictures, size=arguments.side, port=arguments.port, block=True)
+    masks = None if arguments.masks is None else Path(arguments.masks)
+    explore(network, classes, pictures=pictures, masks=masks, size=arguments.side, port=arguments.port, block=True)
     return 0
 
 

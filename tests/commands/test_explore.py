@@ -71,10 +71,11 @@ def test_weights_classes_and_pictures_are_taken_from_files(
     (tmp_path / "names.txt").write_text("sky\n\nroad\n", "utf-8")
     (tmp_path / "photos").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "photos" / "a.png")
-    words = "mine.net:build --weights w.safetensors --classes names.txt --pictures photos --side 64 --port 7999"
-    assert main(["explore", *words.split()]) == 0
+    words = "mine.net:build --weights w.safetensors --classes names.txt --pictures photos --masks masks"
+    assert main(["explore", *words.split(), "--side", "64", "--port", "7999"]) == 0
     ((network, classes), settings) = given[0]
     assert (network[0].weight == 2).all() and classes == ["sky", "road"]
+    assert settings.pop("masks") == Path("masks")
     assert settings == {"pictures": [Path("photos/a.png")], "size": 64, "port": 7999, "block": True}
     said = capsys.readouterr().err
     assert "1 tensors of w.safetensors are loaded" in said and "another shape" in said and "head" in said

@@ -152,6 +152,18 @@ class Bench:
         return self._engine.truths
 
     @property
+    def gallery(self) -> Any:
+        """The pictures that may be gone through, a segdemo.gallery.Gallery; None where there are none."""
+        return self._engine.gallery
+
+    def keep(self, picture: PictureSource, truth: Any = None) -> str:
+        """Keep a picture, with its ground truth if that is known, and return its fingerprint."""
+        fingerprint = self._engine.keep(picture)
+        if truth is not None:
+            self._engine.truths[fingerprint] = truth
+        return fingerprint
+
+    @property
     def spec(self) -> Network:
         """What is known of the network of the question."""
         return find(self._question.network, self.networks)
@@ -238,6 +250,7 @@ class LocalEngine:
     ) -> None:
         self.networks = networks
         self.truths: dict[str, Any] = {}  # by fingerprint of a picture: its ground truth, a segdemo.truth.Truth
+        self.gallery: Any = None  # pictures that may be gone through, a segdemo.gallery.Gallery
         self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules)
         self._adopted: dict[Hashable, Opened] = {}
         self._forgotten = 0  # how often what was answered no longer held

@@ -8,7 +8,7 @@ from typing import Any
 
 from segdemo.engine import Question
 from segdemo.networks import NETWORKS
-from segdemo.questions import OFFERED
+from segdemo.questions import OFFERED, Run
 
 PICTURE = "picture"  # the field that holds a fingerprint
 NAMES = ("picture", "other", "third")  # what the code calls the pictures, in the order in which they are needed
@@ -96,3 +96,25 @@ def _written(value: Any, called: Mapping[str, str]) -> str:
         if given[field.name] != field.default
     ]
     return f"{type(value).__name__}({', '.join(parts)})"
+
+
+def worst_python(run: Run, data: str, *, masked: bool) -> str:
+    """Write the lines that sort the pictures of an archive or a folder, the worst first.
+
+    Args:
+        run: decides network and input size.
+        data: path of the archive or folder.
+        masked: whether there are masks.
+    """
+    own = [] if run.network in OFFERED else [run.network]
+    names = {"LocalEngine", *(["Segmenter"] if own else [])}
+    lines = [
+        f"from segdemo import {', '.join(sorted(names))}",
+        "from segdemo.explain.worst import worst_first",
+        *([] if run.network in NETWORKS else ["from segdemo.questions import OFFERED"]),
+        "",
+        *_engine([run.network], own),
+        f"answer = worst_first(engine, {run.network!r}, {data!r}, masked={masked}, size={run.size})",
+        "print(answer)",
+    ]
+    return "\n".join(lines) + "\n"

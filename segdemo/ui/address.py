@@ -181,6 +181,7 @@ def write_from(page: Page) -> None:
         (page.chosen["example"], [page.examples], f"{{example: {names}[value]}}, null"),
         (page.chosen["picture"], [page.picture], PHOTO),
         (page.chosen["given"], [page.picture], PHOTO),
+        *((event, [page.picture], PHOTO) for name, event in page.chosen.items() if name.startswith("entered")),
     ):
         act = f"(address, value) => address.change({change})"
         event(None, inputs, None, js=calling("static/address.js", act), api_visibility="private")

@@ -7,15 +7,16 @@ from typing import Any
 import gradio as gr
 
 from segdemo.questions import Run
-from segdemo.ui.page import QUIET, Page
+from segdemo.ui.page import AT_ONCE, QUIET, Page
 from segdemo.ui.panels.autopsy import AutopsyPanel
 from segdemo.ui.panels.compare import ComparePanel
 from segdemo.ui.panels.evidence import EvidencePanel
 from segdemo.ui.panels.honest import HonestPanel
 from segdemo.ui.panels.mixer import MixerPanel
+from segdemo.ui.panels.worst import WorstPanel
 
 TITLE = "page.why"
-PANELS = (AutopsyPanel, EvidencePanel, MixerPanel, ComparePanel, HonestPanel)
+PANELS = (AutopsyPanel, EvidencePanel, MixerPanel, ComparePanel, WorstPanel, HonestPanel)
 
 
 def build(page: Page) -> None:
@@ -31,4 +32,7 @@ def build(page: Page) -> None:
         return gr.Tabs(selected="why") if named else gr.skip()
 
     page.on("result", pass_on, panels)
+    worst = next(panel for panel in panels if isinstance(panel, WorstPanel))
+    page.picks("picture", worst.open)
+    worst.open(lambda: gr.Tabs(selected="look"), None, page.switch, **AT_ONCE)
     page.blocks.load(opened, None, page.switch, **QUIET)

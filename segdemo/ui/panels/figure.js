@@ -11,6 +11,7 @@ import * as pointer from '../static/pointer.js';
 import { ask } from '../static/server.js';
 import { textsOf } from '../static/texts.js';
 import { askTool } from '../static/tools.js';
+import { python } from '../static/why.js';
 
 // What a box is called: what is written in it, if anything, and what its signs mean.
 const describe = (net, box, lines = []) => {
@@ -230,6 +231,7 @@ export function mount({ element, props, server, trigger, watch }) {
       span.append(termed(t.parts(key)));
       return span;
     };
+    find('.code').replaceChildren(...(net ? [python(net.value.python)] : []));
     find('.legend').replaceChildren(item('data', 'legend_data'), item('skip', 'legend_skip'), item('', 'legend_picture'));
   }
 

@@ -15,6 +15,7 @@ import {swatch} from '../static/scales.js';
 import {ask} from '../static/server.js';
 import {textsOf} from '../static/texts.js';
 import {askTool} from '../static/tools.js';
+import {python} from '../static/why.js';
 
 const t = textsOf('segmentation');
 
@@ -138,6 +139,16 @@ export function mount({element, props, server, trigger, watch}) {
       entry.setAttribute('aria-disabled', String(!toggles));
     }
     placeDivider(choice.divider);
+    drawCode();
+  };
+  let code = ''; // that is shown
+  const drawCode = () => {
+    const next = (result.value.python[choice.view] ?? '').replace('{class}', JSON.stringify(chosen().name));
+    if (next === code) return;
+    code = next;
+    const open = find('code').firstElementChild?.open;
+    find('code').replaceChildren(...(next ? [python(next)] : []));
+    if (next) find('code').firstElementChild.open = Boolean(open);
   };
   const offer = () => {
     const answers = result.value.answer.length > 0;

@@ -16,6 +16,7 @@ from PIL import Image
 from segdemo import rendering
 from segdemo.engine import Engine
 from segdemo.errors import InputError
+from segdemo.explain.python import as_python
 from segdemo.questions import Catalogue, Run, facts_of
 from segdemo.results import Result
 from segdemo.ui import checks
@@ -90,6 +91,7 @@ TEMPLATE = """
       <p class="facts"></p>
       <div class="downloads" role="group" data-label="downloads"><span data-text="downloads"></span></div>
     </div>
+    <div class="code"></div>
     <p class="spoken" aria-live="polite"></p>
   </div>
 </section>
@@ -181,8 +183,20 @@ def payload(engine: Engine, run: Run, keep: Callable[[bytes, str], Any]) -> dict
             "seconds": result.seconds,
             "answer": list(result.answer.values()),
             "instead": suggestion(engine, run.network) if nothing_found(result) else None,
+            "python": python_of(run, result),
         }
     )
+
+
+# What each view shows, as Python has it; a class's name goes where its marker is.
+VIEWS = {"mask": "answer.mask", "compare": "answer.mask", "probability": "answer.probability({class})"}
+VIEWS |= {"confidence": "answer.confidence", "entropy": "answer.entropy", "seen": "answer.seen"}
+
+
+def python_of(run: Run, result: Result) -> dict[str, str]:
+    """Write, for each view, the Python that gives what it shows."""
+    views = {"seen": VIEWS["seen"], "picture": "answer.answer"} if result.answer else VIEWS
+    return {view: as_python(run, value=value) for view, value in views.items()}
 
 
 def nothing_found(result: Result) -> bool:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -158,6 +158,18 @@ class Bench:
         return self._engine.truths
 
     @property
+    def gallery(self) -> Any:
+        """The pictures that may be gone through, a segdemo.gallery.Gallery; None where there are none."""
+        return self._engine.gallery
+
+    def keep(self, picture: PictureSource, truth: Any = None) -> str:
+        """Keep a picture, with its ground truth if that is known, and return its fingerprint."""
+        fingerprint = self._engine.keep(picture)
+        if truth is not None:
+            self._engine.truths[fingerprint] = truth
+        return fingerprint
+
+    @property
     def spec(self) -> Network:
         """What is known of the network of the question."""
         return self.spec_of(self._question.network)
@@ -264,8 +276,10 @@ class LocalEngine:
         self.networks = networks
         self.private = PrivateNetworks() if private is None else private
         self.truths: dict[str, Any] = {}  # by fingerprint of a picture: its ground truth, a segdemo.truth.Truth
+        self.gallery: Any = None  # pictures that may be gone through, a segdemo.gallery.Gallery
         self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules)
         self._adopted: dict[Hashable, Opened] = {}
+        self._forgotten = 0  # how often what was answered no longer held
         self._closed = False
         self._renew()
         _ENGINES.add(self)
@@ -349,7 +363,7 @@ class LocalEngine:
     def adopt(self, opened: Opened) -> None:
         """Take over a network as it is, in place of the one of its name and step; what that answered is forgotten."""
         self._adopted[opened.spec.name, opened.step] = opened
-        self._answers.clear()
+        self.forget_answers()
 
     def keep_network(self, path: str | Path, owner: str, file: str = "") -> str:
         """Read a visitor's checkpoint, one at a time, and return the name by which its owner's questions name it.
@@ -386,12 +400,14 @@ class LocalEngine:
             self._answers.drop(lambda question: not gone.isdisjoint(private_names(question)))
 
     def forget_answers(self) -> None:
-        """Forget what was answered; networks stay open, pictures are kept."""
-        self._answers.clear()
+        """Forget what was answered, and what is being answered; networks stay open, pictures are kept."""
+        with self._lock:
+            self._forgotten += 1  # what is under way reaches those who wait for it, and nobody else
+            self._answers.clear()
 
     def forget(self) -> None:
         """Forget what was answered and close all networks, as if nothing had been asked yet; pictures are kept."""
-        self._answers.clear()
+        self.forget_answers()
         self._modules.clear()
 
     def close(self) -> None:
@@ -408,9 +424,10 @@ class LocalEngine:
         with self._lock:
             if self._closed:
                 raise Cancelled
-            job = None if self._is_changed(question) else self._jobs.get(question)
+            key = question, self._forgotten
+            job = None if self._is_changed(question) else self._jobs.get(key)
             if job is None or not job.should_continue():
-                job = self._jobs[question] = _Job()
+                job = self._jobs[key] = _Job()
                 job.askers.append(should_continue)
                 job.future = self._worker.submit(self._work, question, job)
             else:
@@ -430,17 +447,19 @@ class LocalEngine:
             return self._recall_or(question, job)
         finally:
             with self._lock:
-                if self._jobs.get(question) is job:
-                    del self._jobs[question]
+                for key in [key for key, other in self._jobs.items() if other is job]:
+                    del self._jobs[key]
 
     def _recall_or(self, question: Question, job: _Job) -> Any:
         """Return what is remembered of a question, else work it out and remember it."""
-        answer = self._recall(question)
+        answer, forgotten = self._recall(question), self._forgotten
         if answer is None:
             with ExitStack() as stack:
                 answer = freeze(question.answer(Bench(self, question, job, stack)))
             if question.remembered and not self._is_changed(question):
-                self._answers.put(question, answer, size_of(answer))
+                with self._lock:
+                    if forgotten == self._forgotten:
+                        self._answers.put(question, answer, size_of(answer))
             self._forget_about(name for name in private_names(question) if not self.private.has(name))  # it left since
         return answer
 
@@ -448,10 +467,23 @@ class LocalEngine:
         return None if self._is_changed(question) else self._answers.get(question)
 
     def _is_changed(self, question: Any) -> bool:
-        """Say whether somebody changed the network of a question: nothing remembered holds for it, nor the reverse."""
-        key = _module_key(getattr(question, "network", None), getattr(question, "step", None))
-        opened = self._adopted.get(key) or self._modules.get(key)
-        return opened is not None and opened.changed
+        """Say whether somebody changed a network of a question: nothing remembered holds for it, nor the reverse."""
+        for key in set(_networks_in(question)):
+            opened = self._adopted.get(key) or self._modules.get(key)
+            if opened is not None and opened.changed:
+                return True
+        return False
+
+
+def _networks_in(question: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield by what the modules are kept that a question, and the questions in it, are about."""
+    if isinstance(question, tuple | frozenset):
+        for part in question:
+            yield from _networks_in(part)
+    if is_dataclass(question):
+        yield _module_key(getattr(question, "network", None), getattr(question, "step", None))
+        for field in fields(question):
+            yield from _networks_in(getattr(question, field.name))
 
 
 def _module_key(network: Any, step: Any) -> tuple[Any, Any]:

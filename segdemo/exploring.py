@@ -18,6 +18,7 @@ from torch import nn
 from segdemo.engine import LocalEngine
 from segdemo.errors import InputError
 from segdemo.examples import EXAMPLES, GIVEN
+from segdemo.gallery import Gallery, gallery_of
 from segdemo.images import check_input_size
 from segdemo.networks.network import Network
 from segdemo.pictures import PictureSource, read_picture
@@ -86,8 +87,12 @@ def page_of(
     pictures: Sequence[PictureSource] = (),
     masks: Sequence[Any] | str | Path | None = None,
     size: int | None = None,
+    gallery: Gallery | None = None,
 ) -> GuardedBlocks:
-    """Build the page that :func:`explore` opens; takes and raises what it does."""
+    """Build the page that :func:`explore` opens; takes and raises what it does.
+
+    ``gallery`` has the pictures that the page may go through; None takes ``pictures``.
+    """
     segmenter = network if isinstance(network, Segmenter) else None
     if segmenter is None:
         segmenter = Segmenter(network, classes=classes, preprocessing=preprocessing)  # type: ignore[arg-type]
@@ -101,6 +106,7 @@ def page_of(
     if masks is not None:
         files = [(engine.keep(GIVEN[name]), GIVEN[name]) for name in names]
         engine.truths.update(truths_for(files, masks, spec.names, [_stem(picture) for picture in _listed(pictures)]))
+    engine.gallery = gallery or gallery_of({name: GIVEN[name] for name in names}, masked=bool(engine.truths))
     return build_app(engine, names or EXAMPLES)
 
 

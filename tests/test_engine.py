@@ -137,6 +137,18 @@ def test_equal_questions_asked_at_once_are_worked_out_once(engine: LocalEngine) 
     assert question.worked_out == [7]
 
 
+def test_what_is_under_way_when_all_is_forgotten_is_neither_remembered_nor_joined(engine: LocalEngine) -> None:
+    question = Count(5, [], threading.Event())
+    before = engine.ask(question)
+    next(before)
+    engine.forget_answers()
+    after = engine.ask(question)
+    next(after)
+    question.release.set()
+    assert list(before)[-1] is not list(after)[-1]
+    assert question.worked_out == [5, 5]
+
+
 def test_what_is_remembered_is_answered_while_another_question_is_worked_on(
     engine: LocalEngine, picture: Image.Image
 ) -> None:

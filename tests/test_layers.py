@@ -117,7 +117,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"encoded", "engine", "errors", "evaluation", "masks", "pairing", "questions", "results"},
         {"numpy"},
     ),
-    "exploring": (CORE | {"sources", "truth", "ui"}, {"torch"}),
+    "exploring": (CORE | {"gallery", "sources", "truth", "ui"}, {"torch"}),
     "examples": ({"errors"}, {"skimage"}),
     "containers": ({"errors"}, set()),
     "pairing": ({"errors"}, set()),
@@ -126,7 +126,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "class_maps": ({"errors", "masks"}, {"numpy"}),
     "evaluation": ({"archives", "class_maps", "errors", "labelled"}, {"PIL", "numpy"}),
     "labelled": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
-    "explain": (ABOVE | {"explain", "truth"}, {"torch", "PIL", "numpy"}),
+    "gallery": ({"archives", "evaluation", "images"}, {"PIL", "numpy"}),
+    "explain": (ABOVE | {"explain", "gallery", "truth"}, {"torch", "PIL", "numpy"}),
     "labs": (CORE | {"labs"}, {"torch", "PIL", "numpy"}),
     "training": (
         ABOVE | {"training"},
@@ -140,7 +141,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "__init__": (CORE | {"exploring"}, set()),
     "commands": (
-        ABOVE | {"commands", "explain", "exploring", "labs", "sources", "training", "ui"},
+        ABOVE | {"commands", "explain", "exploring", "gallery", "labs", "sources", "training", "ui"},
         {"PIL", "numpy", "torch", "tqdm", "matplotlib", "av"},
     ),
     "__main__": ({"commands", "errors"}, set()),

@@ -30,11 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--map", metavar="CLASSES.json", help="from the network's classes to the archive's")
     parser.add_argument("--limit", type=positive, metavar="N", help="take only N pictures, spread evenly")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--page", action="store_true", help="go through them on the page, a click opens one")
+    parser.add_argument("--port", type=positive, metavar="N", help="where the page listens; default: a free port")
     add_side(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the pictures, the worst first."""
+    """Print the pictures, the worst first, or open the page on them."""
+    if arguments.page:
+        return _page(arguments)
     from segdemo.class_maps import read_map
     from segdemo.engine import LocalEngine
     from segdemo.explain.worst import worst_first
@@ -74,4 +78,24 @@ def run(arguments: argparse.Namespace) -> int:
         print()
         rows = [[one.stage, str(one.channel), f"{one.apart:+.2f}"] for one in found.telling]
         print_table([["stage", "channel", "failing less good, in standard deviations"], *rows])
+    return 0
+
+
+def _page(arguments: argparse.Namespace) -> int:
+    """Open the page on the pictures; returns when it is stopped."""
+    from segdemo.errors import InputError
+    from segdemo.exploring import page_of
+    from segdemo.gallery import gallery_in
+    from segdemo.networks import DEFAULT, find
+    from segdemo.ui import launch
+
+    if arguments.map or arguments.json:
+        raise InputError(
+            "worst_page",
+            "--page shows masks of the network's own classes, so it takes neither --map nor --json. Leave these out.",
+        )
+    name = arguments.network or DEFAULT
+    gallery = gallery_in(arguments.data, find(name).names, masked=not arguments.no_masks, limit=arguments.limit)
+    page = page_of(name, size=arguments.side, gallery=gallery)
+    launch(page, server_port=arguments.port)
     return 0

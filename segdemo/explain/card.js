@@ -34,3 +34,7 @@ for (const button of document.querySelectorAll('button[data-index]')) {
 });
 }
 image.src = facts.labels;
+// A box of the figure opens its stage.
+for (const box of document.querySelectorAll('.figure a')) {
+  box.addEventListener('click', () => { document.querySelector(box.getAttribute('href')).open = true; });
+}

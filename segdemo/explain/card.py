@@ -14,6 +14,7 @@ from PIL import Image
 
 from segdemo import rendering
 from segdemo.engine import Engine
+from segdemo.explain import card_figure
 from segdemo.explain.autopsy import Autopsy, PixelAutopsy, StageAutopsy
 from segdemo.explain.hooks import NaiveHooks
 from segdemo.explain.python import as_python
@@ -25,6 +26,7 @@ HERE = Path(__file__).parent
 LARGEST = 5 << 20  # bytes of a card
 SIDE = 720  # pixels of the longest side of the picture
 CHANNELS = 12  # of each stage, those that vary most
+NAMED = 6  # channels of a stage that are named as dead or saturated
 NEAR_ALL = 0.999  # share of a channel's values that are the greatest there are, from which on it is called saturated
 SATURATED_AT = 6.0  # where ReLU6 ends
 
@@ -50,7 +52,8 @@ def card(engine: Engine, run: Run, point: tuple[int, int] | None = None, file: s
     parts = [
         _head(result, facts),
         _segmentation(result, picture),
-        _findings(engine, run, result),
+        _findings(engine, run, result, facts),
+        _figure(result, facts),
         _stages(result, facts),
     ]
     question = None if point is None else PixelAutopsy(run.network, run.picture, point, run.size, run.step)
@@ -168,13 +171,62 @@ def border_gap(result: Result) -> float:
     return float(confidence[~inner].mean() - confidence[inner].mean())
 
 
-def _findings(engine: Engine, run: Run, result: Result) -> str:
+def padding_effect(engine: Engine, run: Run, size: tuple[int, int]) -> tuple[float, float]:
+    """Run a network on an even grey picture, in which nothing but padding can make one place differ from another.
+
+    Args:
+        engine: whom to ask.
+        run: decides network, input size and step.
+        size: (width, height) of the picture.
+
+    Returns:
+        Share of the pixels that get another class than the middle, in percent; and by how much the confidence varies,
+        greatest less least, in [0, 1].
+    """
+    even = engine.keep(Image.new("RGB", size, (128, 128, 128)))
+    result: Result = engine.answer(Run(run.network, even, run.size, run.step))
+    middle = result.mask[result.mask.shape[0] // 2, result.mask.shape[1] // 2]
+    return 100 * float((result.mask != middle).mean()), float(np.ptp(result.confidence))
+
+
+def troubles(result: Result, facts: NetworkFacts) -> dict[str, str]:
+    """Say of each stage with dead or saturated channels, by its label, which these are."""
+    found = {}
+    for stage in facts.stages:
+        if stage.label not in result.layers:
+            continue
+        summary = result.layers[stage.label]
+        kinds = (("dead", list(summary.dead)), ("saturated", saturated(summary)))
+        told = [f"{len(channels)} {kind} ({_numbers(channels)})" for kind, channels in kinds if channels]
+        if told and len(summary.shape) > 1:  # a value that is 0 for one picture is no dead channel
+            found[stage.label] = ", ".join(told)
+    return found
+
+
+def _numbers(channels: list[int]) -> str:
+    named = ", ".join(f"#{channel}" for channel in channels[:NAMED])
+    return named if len(channels) <= NAMED else f"{named}, …"
+
+
+def _figure(result: Result, facts: NetworkFacts) -> str:
+    key = "Each box shows the channel that varies most. Dashed: skip connections. A click opens a stage."
+    figure = card_figure.drawn(facts.stages, result, _png, troubles(result, facts))
+    return f'<h2>The network</h2><p class=quiet>{key}</p><div class="wide" tabindex="0">{figure}</div>'
+
+
+def _findings(engine: Engine, run: Run, result: Result, facts: NetworkFacts) -> str:
     rows: list[tuple[str, str]] = []
     pair = confused(result)
     if pair:
         rows.append(("Most confused pair", f"{pair[0]} before {pair[1]}, which has {100 * pair[2]:.1f} % there"))
     if result.task != "classification":
         rows.append(("Border", f"confidence along the border less that elsewhere: {100 * border_gap(result):+.1f} %"))
+        other, varies = padding_effect(engine, run, result.size)
+        words = "pixels of an even grey picture get another class than its middle, and the confidence varies by"
+        rows.append(("Padding", f"{other:.1f} % of the {words} {100 * varies:.1f} %; nothing but padding can do that"))
+    wrong = troubles(result, facts)
+    named = "; ".join(f"{label}: {told}" for label, told in wrong.items()) or "none in this picture"
+    rows.append(("Dead or saturated channels", named))
     hooks = engine.answer(NaiveHooks(run.network, run.size, run.step))
     rows.append(
         ("In-place layers", f"{len(hooks.overwritten)} of {hooks.layers} layers are overwritten after they put out")
@@ -199,7 +251,9 @@ def saturated(summary: Summary) -> list[int]:
 
 def _stages(result: Result, facts: NetworkFacts) -> str:
     parts = []
-    for stage in facts.stages:
+    for number, stage in enumerate(facts.stages):
+        if stage.label not in result.layers:  # it did not run in this pass
+            continue
         summary = result.layers[stage.label]
         order = summary.channels.ranked("variance")[:CHANNELS]
         low, high = summary.channels.minimum, summary.channels.maximum
@@ -213,8 +267,8 @@ def _stages(result: Result, facts: NetworkFacts) -> str:
             for channel, tile in zip(order.tolist(), tiles, strict=True)
         )
         parts.append(
-            f"<details><summary><b>{html.escape(stage.label)}</b> <span class=quiet>{html.escape(said)}</span>"
-            f"</summary>"
+            f'<details id="stage-{number}"><summary><b>{html.escape(stage.label)}</b> '
+            f"<span class=quiet>{html.escape(said)}</span></summary>"
             f'<div class="tiles">{shown}</div></details>'
         )
     return f"<h2>Stages</h2><p class=quiet>The channels that vary most, each on its own scale.</p>{''.join(parts)}"

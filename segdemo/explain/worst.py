@@ -100,13 +100,7 @@ def worst_first(
         Cancelled: ``should_continue`` said False.
     """
     facts = facts_of(engine, network)
-    if facts.task == "classification":
-        raise InputError(
-            "worst_classifier",
-            "{network} gives one answer for a whole picture, so there is no mask to score. Choose a network that "
-            "segments.",
-            network=facts.title,
-        )
+    refuse_classifier(facts.task, facts.title)
     mapping = mapping or ClassMap(facts.names, {name: name for name in facts.names})
     table = index_table(facts.names, mapping)
     scored: list[Scored] = []
@@ -118,15 +112,39 @@ def worst_first(
             score = (
                 float(result.entropy.mean()) if truth is None else iou_of(truth, table[result.mask], mapping.classes)
             )
-            there = sorted(
-                ((one.name, one.percent) for one in result.classes if one.percent > 0), key=lambda one: -one[1]
-            )
-            scored.append(Scored(name, score, tuple(there)))
-            activity.append({label: layer.channels.mean_abs.copy() for label, layer in result.layers.items()})
+            scored.append(Scored(name, score, classes_in(result)))
+            activity.append(activity_of(result))
             if progress:
                 progress(len(scored), len(pairs))
     order = sorted(range(len(scored)), key=lambda index: scored[index].score if masked else -scored[index].score)
     return Worst(masked, tuple(scored[index] for index in order), telling_of([activity[index] for index in order]))
+
+
+def refuse_classifier(task: str, title: str) -> None:
+    """Refuse a network that has no mask to score.
+
+    Raises:
+        InputError: ``worst_classifier``.
+    """
+    if task == "classification":
+        raise InputError(
+            "worst_classifier",
+            "{network} gives one answer for a whole picture, so there is no mask to score. Choose a network that "
+            "segments.",
+            network=title,
+        )
+
+
+def classes_in(result: Result) -> tuple[tuple[str, float], ...]:
+    """Return the name of each class in a mask with its share, largest first."""
+    return tuple(
+        sorted(((one.name, one.percent) for one in result.classes if one.percent > 0), key=lambda one: -one[1])
+    )
+
+
+def activity_of(result: Result) -> dict[str, np.ndarray]:
+    """Return the mean absolute activation of each channel, by the label of its stage."""
+    return {label: layer.channels.mean_abs.copy() for label, layer in result.layers.items()}
 
 
 def _read(

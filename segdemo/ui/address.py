@@ -19,6 +19,7 @@ from segdemo.ui import checks
 from segdemo.ui.checks import GREATEST, LONGEST, LONGEST_NETWORK
 from segdemo.ui.javascript import calling
 from segdemo.ui.panels.channels import PAGE, Ranking, Scope
+from segdemo.ui.panels.compare import checked_word
 from segdemo.ui.panels.weights import own_networks
 from segdemo.ui.texts import TEXTS
 
@@ -98,6 +99,7 @@ def read(engine: Engine, query: Mapping[str, str], first: str = FIRST) -> View:
     taken("view", lambda word: checks.one_of("view", word, _views()), None)
     taken("lang", lambda word: checks.one_of("lang", word, TEXTS), None)
     taken("point", _point, None)
+    taken("compare", lambda word: checked_word(engine, word), None)
     troubles = tuple(dict.fromkeys(wrong.values()))
     return View(facts, name, size, step, stage, channel, troubles, tuple(wrong), ranking, scope, page - 1)
 
@@ -191,6 +193,7 @@ def write_from(page: Page) -> None:
         (page.chosen["example"], [page.examples], f"{{example: {names}[value]}}, null"),
         (page.chosen["picture"], [page.picture], PHOTO),
         (page.chosen["given"], [page.picture], PHOTO),
+        *((event, [page.picture], PHOTO) for name, event in page.chosen.items() if name.startswith("entered")),
     ):
         act = f"(address, value) => address.change({change})"
         event(None, inputs, None, js=calling("static/address.js", act), api_visibility="private")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -18,10 +19,12 @@ from gradio.context import LocalContext
 from segdemo.engine import Cancelled, Engine, Progress
 from segdemo.errors import InputError
 from segdemo.examples import EXAMPLES, FIRST, example
+from segdemo.explain.judge import Photograph
 from segdemo.private import is_private
 from segdemo.questions import Catalogue, Run, facts_of
+from segdemo.rendering import encode_png
 from segdemo.results import NetworkFacts, Result
-from segdemo.ui import address, checks, visits
+from segdemo.ui import address, checks, folder, visits
 from segdemo.ui.checks import SHOWN
 from segdemo.ui.files import uploaded
 from segdemo.ui.javascript import calling
@@ -51,7 +54,7 @@ KEPT_PHOTO = calling("static/address.js", "(address) => [address.photo()?.path ?
 
 LONGEST_ADDRESS = 8000  # characters
 
-Kind = Literal["network", "result", "stage", "layer", "pixel", "channel"]
+Kind = Literal["network", "result", "stage", "layer", "pixel", "channel", "picture"]
 Handler = Callable[..., Any]
 
 
@@ -99,7 +102,7 @@ class Page:
         self._listeners.setdefault(kind, []).append((polite(handler), outputs, inputs))
 
     def picks(self, kind: Kind, event: Callable[..., Any]) -> None:
-        """Name an event of a panel by which something is picked; a network that is picked is opened."""
+        """Name an event of a panel by which something is picked; a network or a picture that is picked is opened."""
         self._sources.setdefault(kind, []).append(event)
 
     def facts(self, network: str) -> NetworkFacts:
@@ -127,12 +130,16 @@ class Page:
         received = self._choice(self.picture.input, self.receive, [self.picture], self.picture)
         self.chosen |= {"network": chosen.success, "size": sized.success, "example": example_picked.success}
         self.chosen |= {"picture": received.success, "given": given.success}
+        entered = [
+            self._choice(asked, self.open_picture, [], self.picture) for asked in self._sources.pop("picture", [])
+        ]
+        self.chosen |= {f"entered {number}": event.success for number, event in enumerate(entered)}
         opening = [opened, walked, chosen]
         for asked in self._sources.pop("network", []):
             opening.append(self._choice(asked, self.open_network, [], settings))
         for event in opening:
             self._tell("network", event.success, [self.network, self.size, self.step])
-        for event in (*opening, sized, example_picked, given):
+        for event in (*opening, sized, example_picked, given, *entered):
             self._run_after(event.success, self.segment)
         for start in (self.run.click, self.step.input):
             self._run_after(start, self.segment, BEGUN)
@@ -270,6 +277,18 @@ class Page:
                 request,
             )
         return self._shown(uploaded(path))
+
+    def open_picture(self, event: gr.EventData, request: gr.Request) -> str:
+        """Take a picture of the gallery, as if it had been given.
+
+        Raises:
+            InputError: there is none of that name.
+        """
+        name = checks.text("name", checks.field(event, "value"), longest=1000)
+        if name in self.pictures:
+            return str(example(name))
+        stem = re.sub(r"[^\w-]+", "-", name.rpartition(".")[0] or name).strip("-")[-60:]
+        return folder.claim().keep(encode_png(self.engine.answer(Photograph(name))), f"{stem or 'picture'}.png")
 
     def choose(self, network: str, applied: tuple[str, int] | None, request: gr.Request) -> tuple[Any, ...]:
         """Offer the input sizes and training steps of a network that was chosen."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from playwright.sync_api import Page, expect
 from torch import Tensor, nn
 
 import segdemo
-from tests.browser.visitor import PATIENCE
+from segdemo.examples import example
+from tests.browser.visitor import PAINT, PATIENCE
 
 
 class Ladder(nn.Module):
@@ -47,3 +51,47 @@ def test_the_page_opens_on_a_module_and_shows_every_box_its_channels_and_its_gue
     finally:
         opened.close()
         opened.engine.close()
+
+
+def test_the_worst_pictures_come_first_and_open_with_their_ground_truth(
+    new_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    pictures, masks = [], []
+    for number, name in enumerate(("chelsea", "astronaut", "coffee")):
+        with Image.open(example(name)) as opened:
+            opened.convert("RGB").resize((96, 64)).save(tmp_path / f"{name}.png")
+        pictures.append(tmp_path / f"{name}.png")
+        mask = np.full((64, 96), number % 2, np.uint8)
+        mask[:4] = 255
+        masks.append(mask)
+    page = new_page()
+    app = segdemo.explore("unet_narrow", pictures=pictures, masks=masks, size=96, block=False)
+    try:
+        page.goto(str(app.local_url))
+        expect(page.locator("#truth .mean")).to_contain_text("Mean IoU in this picture: 0.", timeout=2 * PATIENCE)
+        page.get_by_role("tab", name="Why").click()
+        worst = page.locator(".why-card:has(h3:text-is('Worst pictures first'))")
+        worst.scroll_into_view_if_needed()
+        worst.get_by_role("button", name="Go through 3 pictures").click()
+        expect(worst.locator("[data-done='3']")).to_be_attached()
+        scores = [float(words.removeprefix("IoU ")) for words in worst.locator(".judged b").all_inner_texts()]
+        assert scores == sorted(scores) and len(scores) == 3
+        expect(worst).to_contain_text("With fewer than six pictures no channels are named")
+        first = worst.locator(".judged").first
+        name = first.get_attribute("data-name")
+        first.click()
+        expect(page.locator("#truth .mean")).to_have_text(f"Mean IoU in this picture: {scores[0]:.3f}")
+        assert name is not None
+        expect(page.locator("#truth figure canvas")).to_have_count(2)
+        drawn = page.locator("#truth canvas").nth(1)
+        colours = drawn.evaluate(PAINT)[2]
+        assert colours[0] == 0xFF808080 and {0xFF7828D6, 0xFF808080, 0} >= set(colours)  # as 0xAABBGGRR: grey, wrong
+        page.locator("#truth select").select_option("foreground")
+        expect(page.locator("#truth .key")).to_contain_text("foreground missed (false negative)")
+        page.locator("#truth canvas").first.focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        expect(page.locator("#truth .pointed.pinned:not([hidden])")).to_have_count(2)
+    finally:
+        app.close()
+        app.engine.close()

@@ -128,7 +128,7 @@ def test_a_channel_of_no_stage_is_none(engine: LocalEngine) -> None:
 def test_inputs_write_their_part_through_the_one_script(engine: LocalEngine) -> None:
     page = build_app(engine)
     scripts = [fn.js for fn in page.fns.values() if isinstance(fn.js, str) and "address.change" in fn.js]
-    assert len(scripts) == 5
+    assert len(scripts) == 6
     assert all("static/address.js" in script for script in scripts)
     written = " ".join(scripts)
     for part in (

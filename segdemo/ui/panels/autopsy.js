@@ -7,6 +7,7 @@ import * as pointer from '../static/pointer.js';
 import {swatch} from '../static/scales.js';
 import {ask} from '../static/server.js';
 import {textsOf} from '../static/texts.js';
+import {takesQuestions} from '../static/tools.js';
 import {layered, newest, python, scaleText, untrained, whenSeen} from '../static/why.js';
 
 const t = textsOf('autopsy');
@@ -136,6 +137,7 @@ export function mount({element, props, server, watch}) {
     const now = JSON.stringify([props.value, pointer.pinnedIn(props.value?.picture)]);
     if (now !== before) { before = now; changed(); }
   });
+  takesQuestions('autopsy', element);
   watch('value', changed);
   changed();
 }

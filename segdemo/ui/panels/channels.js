@@ -12,6 +12,7 @@ import {listen} from '../static/picks.js';
 import * as pointer from '../static/pointer.js';
 import {Refused, ask} from '../static/server.js';
 import {textsOf} from '../static/texts.js';
+import {python} from '../static/why.js';
 import {explained} from '../static/words.js';
 import {enlargedView} from './enlarged.js';
 
@@ -129,6 +130,7 @@ export function mount({element, props, server, trigger, watch}) {
   const controls = make('div', {class: 'controls'}, make('label', {class: 'rank'}, make('span', {}, t('ranking')), rank), segments,
     make('div', {class: 'pager', role: 'group', 'aria-label': t('pages')}, earlier, place, later));
   const how = make('p', {class: 'how'});
+  const code = make('div', {class: 'code'});
   const grid = make('div', {class: 'grid', role: 'listbox', 'aria-orientation': 'horizontal'});
   const large = enlargedView({step: (by) => stepChannel(by), close: () => closeLarge(), say});
   const body = make('div', {class: 'body'}, grid, large.node);
@@ -271,6 +273,9 @@ export function mount({element, props, server, trigger, watch}) {
   };
 
   const drawHow = () => {
+    const open = Boolean(code.firstElementChild?.open);
+    code.replaceChildren(python(facts.python));
+    code.firstElementChild.open = open;
     const [height, width] = facts.map;
     const [high, wide] = facts.thumbnail;
     const mean = {rows: Math.min(facts.step, height), columns: Math.min(facts.step, width)};
@@ -305,7 +310,7 @@ export function mount({element, props, server, trigger, watch}) {
 
   const drawSheet = (sprite) => {
     const focused = grid.contains(document.activeElement);
-    if (!card.contains(grid)) card.replaceChildren(head, controls, body, meaning, how, live);
+    if (!card.contains(grid)) card.replaceChildren(head, controls, body, meaning, how, code, live);
     drawHead();
     drawMeaning();
     drawHow();

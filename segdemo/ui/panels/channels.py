@@ -12,6 +12,7 @@ import numpy as np
 
 from segdemo.engine import Engine
 from segdemo.errors import InputError
+from segdemo.explain.python import as_python
 from segdemo.questions import Activation, ChannelScores, Layers, LayerSummary, Run, channel_of, facts_of, is_trained
 from segdemo.rendering import Scale, channel_grid, colour_thumbnails, encode_jpeg, encode_png, is_flat, scale_for
 from segdemo.results import Result, maps_of
@@ -175,8 +176,20 @@ def payload(engine: Engine, asked: ChannelGrid, keep: Callable[[bytes, str], Any
             "valid": result.placement.valid,
             **placed(result),
             "enlarged": enlarged,
+            "python": python_of(asked, layer),
         }
     )
+
+
+def python_of(asked: ChannelGrid, layer: str) -> str:
+    """Write the Python that gives what the sheet shows: a channel, what the channels are ranked by, or all of them."""
+    run = asked.run
+    if asked.channel is not None:
+        return as_python(Activation(run.network, run.picture, layer, asked.channel, run.size, run.step, maps=True))
+    if asked.ranking in ("point", "class"):
+        point = _pinned(asked)
+        return as_python(ChannelScores(run.network, run.picture, layer, asked.ranking, point, run.size, run.step))
+    return as_python(LayerSummary(run.network, run.picture, layer, run.size, run.step), value="answer.channels")
 
 
 STATISTICS = (

@@ -42,6 +42,7 @@ class EvidencePanel(gr.HTML):
                     "classes": [{"name": one.name, "percent": one.percent} for one in there],
                     "stages": [stage.label for stage in facts.stages],
                     "photo": photograph(engine.picture(run.picture).picture),
+                    "size": result.size,
                     "valid": result.placement.valid,
                     "whole": result.task == "classification",
                 }

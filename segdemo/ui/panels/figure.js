@@ -10,6 +10,8 @@ import { tell } from '../static/picks.js';
 import * as pointer from '../static/pointer.js';
 import { ask } from '../static/server.js';
 import { textsOf } from '../static/texts.js';
+import { askTool } from '../static/tools.js';
+import { python } from '../static/why.js';
 
 // What a box is called: what is written in it, if anything, and what its signs mean.
 const describe = (net, box, lines = []) => {
@@ -124,11 +126,27 @@ export function mount({ element, props, server, trigger, watch }) {
     if (node.body) drawGrid(layer, node.body, x + (w - node.body.w) / 2, y + PAD + head.h + PAD, 'small');
   }
 
+  // A skip connection opens the mixer with its own slider.
+  function drawSkipButton(layer, edge) {
+    const [from, into] = [edge.a.box.label, edge.b.box.label];
+    const words = t('ask_skip', { from, to: into });
+    const hit = draw('path', { class: 'skip-ask', d: pathOf(edge), role: 'button', tabindex: 0, 'aria-label': words }, layer);
+    draw('title', {}, hit, words);
+    const open = () => { askTool('mixer', { layer: from, into }); trigger('why', { index: 'mixer', value: 'mixer' }); };
+    hit.addEventListener('click', open);
+    hit.addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' && event.key !== ' ') return;
+      event.preventDefault();
+      open();
+    });
+  }
+
   function drawGrid(layer, grid, left, top, size = '') {
     const arrows = draw('g', { class: `arrows ${size}`, transform: `translate(${left} ${top})` }, layer);
     for (const edge of grid.edges) {
       const kind = edge.skip ? 'skip' : 'data';
       draw('path', { class: `arrow ${kind}`, d: pathOf(edge), 'marker-end': `url(#${unique}-${kind})` }, arrows);
+      if (edge.skip && !size && net.value.run) drawSkipButton(arrows, edge);
     }
     for (const node of grid.nodes) drawNode(layer, node, left, top);
   }
@@ -214,6 +232,7 @@ export function mount({ element, props, server, trigger, watch }) {
       span.append(termed(t.parts(key)));
       return span;
     };
+    find('.code').replaceChildren(...(net ? [python(net.value.python)] : []));
     find('.legend').replaceChildren(item('data', 'legend_data'), item('skip', 'legend_skip'), item('', 'legend_picture'));
   }
 

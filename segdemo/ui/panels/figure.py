@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segdemo.engine import Engine
+from segdemo.explain.python import as_python
 from segdemo.questions import Layers, RandomLayers, Randomness, Run, facts_of
 from segdemo.rendering import colour_thumbnails, encode_png, scale_for
 from segdemo.results import Result, Stage
@@ -40,6 +41,7 @@ _TEMPLATE = """
     <div class="tip" role="tooltip" hidden></div>
   </div>
   <p class="legend" hidden></p>
+  <div class="code"></div>
   <p class="picked" aria-live="polite"></p>
 </section>
 """
@@ -79,7 +81,7 @@ class FigurePanel(gr.HTML):
         super().__init__(
             html_template=_TEMPLATE,
             css_template=css("figure"),
-            js_on_load=loader("figure"),
+            js_on_load=loader("figure", "why"),
             apply_default_css=False,
             server_functions=[figure],
             **settings,
@@ -151,8 +153,16 @@ def payload(engine: Engine, asked: Figure, keep: Callable[[bytes, str], Any]) ->
             "boxes": boxes,
             "run": asked.run,
             "placed": None if result is None else placed(result),
+            "python": python_of(asked),
         }
     )
+
+
+def python_of(asked: Figure) -> str:
+    """Write the Python that gives what the figure shows: every stage's summary, or before a run every layer's shape."""
+    if asked.run is None:
+        return as_python(Layers(asked.network, asked.size))
+    return as_python(asked.run, value="answer.layers")
 
 
 def _every(stages: Sequence[Stage], parent: str | None = None) -> Iterator[tuple[Stage, str | None]]:

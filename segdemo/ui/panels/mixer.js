@@ -5,6 +5,7 @@ import {lostNote} from '../static/files.js';
 import {figure, shareText} from '../static/numbers.js';
 import {ask} from '../static/server.js';
 import {textsOf} from '../static/texts.js';
+import {takesQuestions} from '../static/tools.js';
 import {choice, newest, python, untrained, whenSeen} from '../static/why.js';
 
 const t = textsOf('mixer');
@@ -25,6 +26,7 @@ export function mount({element, props, server, watch}) {
   let offered = null;
   let settings = []; // {layer, into, factor, channels, instead}
   let timer = 0;
+  let wanted = null; // {layer, into} of the slider that was asked for elsewhere
 
   const changes = () => settings.filter(({factor, instead}) => factor !== 100 || instead !== 'factor').map((one) => ({...one, seed: 0}));
 
@@ -126,6 +128,15 @@ export function mount({element, props, server, watch}) {
     ranked.dataset.done = String(done);
   };
 
+  // Puts the slider that was asked for into sight.
+  const point = () => {
+    const slider = wanted && form.querySelector(`input[data-layer="${CSS.escape(wanted.layer)}"][data-into="${CSS.escape(wanted.into)}"]`);
+    if (!slider) return;
+    wanted = null;
+    slider.scrollIntoView({block: 'center'});
+    slider.focus({preventScroll: true});
+  };
+
   const show = async () => {
     const needed = turns.begin();
     rankings.stop();
@@ -140,11 +151,13 @@ export function mount({element, props, server, watch}) {
       fillForm();
       fillRanks();
       drawBefore();
+      point();
     } catch (error) {
       if (needed()) out.replaceChildren(make('p', {class: 'note'}, ...lostNote(error, t('lost'), show)));
     }
   };
   const changed = whenSeen(element, show);
+  takesQuestions('mixer', element, (asked) => { wanted = asked; point(); });
   watch('value', changed);
   changed();
 }

@@ -14,6 +14,8 @@ import {namePlaces, outline} from '../static/regions.js';
 import {swatch} from '../static/scales.js';
 import {ask} from '../static/server.js';
 import {textsOf} from '../static/texts.js';
+import {askTool} from '../static/tools.js';
+import {python} from '../static/why.js';
 
 const t = textsOf('segmentation');
 
@@ -137,6 +139,16 @@ export function mount({element, props, server, trigger, watch}) {
       entry.setAttribute('aria-disabled', String(!toggles));
     }
     placeDivider(choice.divider);
+    drawCode();
+  };
+  let code = ''; // that is shown
+  const drawCode = () => {
+    const next = (result.value.python[choice.view] ?? '').replace('{class}', JSON.stringify(chosen().name));
+    if (next === code) return;
+    code = next;
+    const open = find('code').firstElementChild?.open;
+    find('code').replaceChildren(...(next ? [python(next)] : []));
+    if (next) find('code').firstElementChild.open = Boolean(open);
   };
   const offer = () => {
     const answers = result.value.answer.length > 0;
@@ -429,8 +441,10 @@ export function mount({element, props, server, trigger, watch}) {
   const fillLegend = () => {
     const present = occurringIn(result.value.classes);
     find('legend').replaceChildren(...present.map((entry) => {
-      return make('button', {type: 'button', class: 'entry', 'data-index': entry.index}, swatch(entry.colour),
-        make('span', {class: 'name'}, nameOf(entry)), make('span', {class: 'share'}, shareText(entry.percent)));
+      const words = t('evidence_of', {name: nameOf(entry)});
+      return make('span', {class: 'with-why'}, make('button', {type: 'button', class: 'entry', 'data-index': entry.index}, swatch(entry.colour),
+        make('span', {class: 'name'}, nameOf(entry)), make('span', {class: 'share'}, shareText(entry.percent))),
+      make('button', {type: 'button', class: 'ask', title: words, 'aria-label': words, 'data-class': entry.name}, '?'));
     }));
     const absent = result.value.classes.filter((entry) => !present.includes(entry));
     find('absent').hidden = absent.length === 0;
@@ -600,6 +614,14 @@ export function mount({element, props, server, trigger, watch}) {
     alone = null; // what was switched shows at once, although the pointer is still on it
     refresh();
   });
+  // Where a question arises, the tool that answers it is opened.
+  const why = (tool, asked) => { askTool(tool, asked); trigger('why', {index: tool, value: tool}); };
+  listen('legend', 'click', (event) => {
+    const button = event.target.closest('.ask');
+    if (button) why('evidence', {where: 'class', class: button.dataset.class});
+  });
+  listen('why-pixel', 'click', () => why('autopsy'));
+  listen('why-object', 'click', () => why('evidence', {where: 'object', class: ''}));
   listen('all', 'click', () => showAll(true));
   listen('none', 'click', () => showAll(false));
   listen('downloads', 'click', (event) => { if (event.target.dataset.kind) save(event.target); });

@@ -16,6 +16,7 @@ from PIL import Image
 from segdemo import rendering
 from segdemo.engine import Engine
 from segdemo.errors import InputError
+from segdemo.explain.python import as_python
 from segdemo.questions import Catalogue, Run, facts_of
 from segdemo.results import Result
 from segdemo.ui import checks
@@ -75,7 +76,9 @@ TEMPLATE = """
     </div>
     <p class="caption"></p>
     <p class="nothing" role="status" hidden></p>
-    <div class="likeliest" role="status" hidden><p class="likeliest-at"></p><ol class="odds likeliest-odds"></ol></div>
+    <div class="likeliest" role="status" hidden><p class="likeliest-at"></p><ol class="odds likeliest-odds"></ol>
+      <p class="asks"><button type="button" class="quiet why-pixel" data-text="why_pixel"></button>
+        <button type="button" class="quiet why-object" data-text="why_object"></button></p></div>
     <div class="answer" hidden><p class="best"></p><ol class="odds"></ol></div>
     <div class="legend-head"><span class="legend-title" data-text="classes"></span>
       <label class="naming" data-title="names_long"><input class="names" type="checkbox" checked>
@@ -88,6 +91,7 @@ TEMPLATE = """
       <p class="facts"></p>
       <div class="downloads" role="group" data-label="downloads"><span data-text="downloads"></span></div>
     </div>
+    <div class="code"></div>
     <p class="spoken" aria-live="polite"></p>
   </div>
 </section>
@@ -122,7 +126,7 @@ class SegmentationPanel(gr.HTML):
         super().__init__(
             html_template=TEMPLATE,
             css_template=css("segmentation"),
-            js_on_load=loader("segmentation", "suggested"),
+            js_on_load=loader("segmentation", "suggested", "why"),
             apply_default_css=False,
             server_functions=[segmentation, probability, likeliest, download],
             **settings,
@@ -179,8 +183,20 @@ def payload(engine: Engine, run: Run, keep: Callable[[bytes, str], Any]) -> dict
             "seconds": result.seconds,
             "answer": list(result.answer.values()),
             "instead": suggestion(engine, run.network) if nothing_found(result) else None,
+            "python": python_of(run, result),
         }
     )
+
+
+# What each view shows, as Python has it; a class's name goes where its marker is.
+VIEWS = {"mask": "answer.mask", "compare": "answer.mask", "probability": "answer.probability({class})"}
+VIEWS |= {"confidence": "answer.confidence", "entropy": "answer.entropy", "seen": "answer.seen"}
+
+
+def python_of(run: Run, result: Result) -> dict[str, str]:
+    """Write, for each view, the Python that gives what it shows."""
+    views = {"seen": VIEWS["seen"], "picture": "answer.answer"} if result.answer else VIEWS
+    return {view: as_python(run, value=value) for view, value in views.items()}
 
 
 def nothing_found(result: Result) -> bool:

@@ -8,7 +8,8 @@ export const isPicture = ({type, name}) => type.startsWith('image/') && type !==
 // Which of some files is taken: the first picture, else the first that is none.
 export const chosenOf = (files) => files.find(isPicture) ?? files[0] ?? null;
 
-const upload = async (file) => {
+// Gives the path of a file that was sent to the server.
+export const upload = async (file) => {
   const form = new FormData();
   form.append('files', file, file.name || 'picture.png');
   const answer = await fetch(new URL('gradio_api/upload', document.baseURI), {method: 'POST', body: form});

@@ -11,11 +11,12 @@ from segdemo.questions import DEFAULT, Catalogue, Layers, Run, facts_of
 from segdemo.results import LayerInfo, NetworkFacts, Result
 from segdemo.ui import checks
 from segdemo.ui.address import View
-from segdemo.ui.page import Page
+from segdemo.ui.page import AT_ONCE, Page
 from segdemo.ui.panels.channels import ChannelGrid, ChannelsPanel
 from segdemo.ui.panels.figure import Figure, FigurePanel
 from segdemo.ui.panels.menu import Menu
 from segdemo.ui.panels.segmentation import SegmentationPanel
+from segdemo.ui.panels.truth import TruthPanel
 from segdemo.ui.panels.workspace import Workspace
 
 TITLE = "page.look"
@@ -30,6 +31,7 @@ def build(page: Page) -> None:
     with gr.Row(elem_id="views"):
         with gr.Column(elem_id="segmentation", min_width=0):
             segmentation = SegmentationPanel(page.engine)
+            truth = TruthPanel(page.engine, elem_id="truth")
         with gr.Column(elem_id="figure", min_width=0):
             figure = FigurePanel(page.engine)
         with gr.Column(elem_id="channels", min_width=0):
@@ -48,11 +50,14 @@ def build(page: Page) -> None:
     page.on("result", look.show, [segmentation, figure, layer, channels, picked, page.view], [picked, page.view])
     page.on("stage", look.remember, [picked, layer])
     page.on("layer", look.pick_layer, [channels, figure, picked], [layer, picked])
+    page.on("result", lambda run: run, truth)
     page.picks("stage", figure.select)
     page.picks("pixel", segmentation.select)
     page.picks("channel", channels.select)
     page.picks("network", segmentation.suggested)
     page.picks("layer", layer.input)
+    for asked in (segmentation.why, figure.why):
+        asked(lambda: gr.Tabs(selected="why"), None, page.switch, **AT_ONCE)
 
 
 class Look:

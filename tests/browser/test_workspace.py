@@ -28,8 +28,16 @@ IN_SIGHT = """(selector) => [...document.querySelectorAll(selector)].filter((nod
 WIDER = "(least) => document.querySelector('#figure svg.picture').getBoundingClientRect().width > least"
 SHIFTED = """
 window.shifted = 0;
+window.moved = [];
+const named = (node) => node?.id || node?.className?.baseVal || node?.className || node?.nodeName;
 new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+  for (const entry of list.getEntries().filter((one) => !one.hadRecentInput)) {
+    window.shifted += entry.value;
+    const box = (rect) => [rect.x, rect.y, rect.width, rect.height].map(Math.round);
+    const places = entry.sources.map(({node, previousRect, currentRect}) =>
+      `${named(node)}: ${box(previousRect)} → ${box(currentRect)}`);
+    window.moved.push(`${entry.value.toFixed(3)} after ${Math.round(entry.startTime)} ms: ${places.join('; ')}`);
+  }
 }).observe({type: 'layout-shift', buffered: true});
 """
 # Height of the smallest letters of the figure, in pixels of the screen.
@@ -81,7 +89,7 @@ def test_the_mask_the_whole_network_and_many_channels_are_in_sight_together(
     for place in ("#chosen .opener", "#run", "#stop", "#status", "#layer input", "#header .language"):
         assert page.evaluate(IN_SIGHT, place) == 1, place
     assert page.locator("#figure .drawing").evaluate(SMALLEST) >= 9
-    assert page.evaluate("shifted") < 0.05
+    assert page.evaluate("shifted") < 0.05, page.evaluate("moved")
 
 
 @pytest.mark.parametrize(
@@ -181,7 +189,7 @@ def test_in_a_narrow_window_the_panes_are_tabs_and_the_picture_stays(
     visitor.visit(side=257, lang=language)
     expect(page.locator("#channels [data-ready]:not([data-ready^=empty])")).to_be_attached()
     expect(page.locator("#segmentation .body")).to_be_visible()
-    assert page.evaluate("shifted") < 0.05
+    assert page.evaluate("shifted") < 0.05, page.evaluate("moved")
     wanted = {"segmentation": "canvas.map", "figure": ".node", "channels": ".tile"}
     for pane, content in wanted.items():
         page.locator(f"#tab-{pane}").click()

@@ -287,7 +287,15 @@ class Page:
         facts = self.facts(network)
         menu = gr.Dropdown(choices=size_choices(facts), value=facts.size)
         about = describe(facts, request)
-        return self._menu(facts), menu, gr.Slider(**step_range(facts)), about, (network, facts.size), None
+        listed = any(one.name == network for one in self.engine.answer(Catalogue()))
+        return (
+            network if listed else self._menu(facts),
+            menu,
+            gr.Slider(**step_range(facts)),
+            about,
+            (network, facts.size),
+            None,
+        )
 
     def resize(self, side: int | None, applied: tuple[str, int] | None, request: gr.Request) -> Any:
         """Heed another input size."""

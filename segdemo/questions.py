@@ -221,7 +221,7 @@ class Layers(Question):
         shape = 1, spec.preprocessing.channels, height, width
         given = spec.weights == "given"
         if given:
-            trace = _trace(bench, shape)
+            trace = traced_at(bench, shape)
         else:
             with ambient.plain(), torch.device("meta"):
                 trace = trace_network(spec.build(len(spec.classes)).eval(), torch.empty(shape))
@@ -308,8 +308,12 @@ def _by_label(seen: Mapping[str, Any], stages: Mapping[str, str]) -> dict[str, A
     return {label: seen[key] for label, key in found.items() if key in seen}  # not every stage runs in every pass
 
 
-def _trace(bench: Bench, shape: tuple[int, ...]) -> Trace:
-    """Trace a network that was given, computing nothing where it can be copied without values."""
+def traced_at(bench: Bench, shape: tuple[int, ...]) -> Trace:
+    """Trace a network with a batch of a shape, computing nothing where it can be copied without values.
+
+    Raises:
+        InputError: it cannot be run, or is TorchScript.
+    """
     hollow = hollow_copy(bench.module)
     if hollow is not None:
         with ambient.passing_hollow():

@@ -49,7 +49,7 @@ def cut_of(trace: Trace, touched: Touched, alone: Collection[int] = ()) -> Cut:
         alone: calls that cannot be left out by themselves, but together with one that they are made in.
     """
     running = _running(trace, touched, _dirty(trace, touched))
-    cannot = {place for place, call in enumerate(trace.calls) if call.shares or not call.shapes} | set(alone)
+    cannot = {place for place, call in enumerate(trace.calls) if not call.shapes} | set(alone)
     while True:
         skipped = tuple(_outermost(trace, running, cannot))
         needed, leaking = _needed(trace, skipped)
@@ -109,7 +109,11 @@ def _outermost(trace: Trace, running: set[int], cannot: set[int], place: int = 0
 
 
 def _needed(trace: Trace, skipped: Collection[int]) -> tuple[set[int], set[int]]:
-    """Return the calls whose output is taken by what runs, and those of which something else is taken."""
+    """Return the calls whose output is taken by what runs, and those of which something else is taken.
+
+    What a call put out in memory that was there before it, somebody may know under another name: as good as something
+    else.
+    """
     maker = {node: place for place in skipped for node in range(trace.calls[place].first, trace.calls[place].last)}
     taken = {node for place, one in enumerate(trace.nodes) if place not in maker for node in one.inputs}
     taken.update(trace.outputs)
@@ -120,6 +124,10 @@ def _needed(trace: Trace, skipped: Collection[int]) -> tuple[set[int], set[int]]
         needed.add(maker[node])
         if node not in trace.calls[maker[node]].made:
             leaking.add(maker[node])
+    for place in skipped:
+        call = trace.calls[place]
+        if call.shares and (place in needed or not taken.isdisjoint(call.made)):
+            leaking.add(place)
     return needed, leaking
 
 

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from segdemo.activations import capture
+from segdemo.calls import operation_of
 from segdemo.engine import Bench, Question
 from segdemo.errors import InputError
 from segdemo.explain.receptive import ReceptiveFields, StageReach
 from segdemo.images import Placement
+from segdemo.leaves import parse
 from segdemo.predictions import maps_on_picture
 from segdemo.summaries import as_maps
 
@@ -235,24 +237,31 @@ def recorded(module: torch.nn.Module, layers: list[str], bench: Checks) -> Itera
 
     Args:
         module: the network.
-        layers: dotted names; of one that is called several times, the last call counts.
+        layers: names as of stages: ``"relu:2"`` is the second call, ``"up1.cat"`` an operation, ``"head:1[0]"`` one
+            tensor of several; without a number the first call counts.
         bench: asked before each module whether to go on.
     """
     record = Record()
     latest: list[Tensor] = []
+    modules = dict(module.named_modules(remove_duplicate=False))
+    keys = {layer: parse(layer, modules) or operation_of(layer, modules) for layer in layers}
+    layer_of = {(key.name, key.call or 1, key.leaf): layer for layer, key in keys.items() if key is not None}
 
     def keep(tensor: Tensor) -> Tensor:
         latest[:] = [tensor]
         return tensor.detach().clone()
 
-    def after(key: str) -> None:
-        layer = seen._spoken[key].name
-        record.values[layer] = seen[key]
-        tensor = latest.pop()
+    def after(spoken: str) -> None:
+        key, tensor = seen._spoken[spoken], latest.pop()
+        layer = layer_of.get((key.name, key.call or 1, key.leaf))
+        if layer is None:
+            return
+        record.values[layer] = seen[spoken]
         if tensor.requires_grad:  # the hook hears of the values of now, also if a later layer overwrites them
             tensor.register_hook(lambda gradient: record.gradients.update({layer: gradient.detach()}))
 
-    with capture(module, layers, reduce=keep, before=bench.check, after=after) as seen:
+    names = [key.name for key in keys.values() if key is not None]
+    with capture(module, names, reduce=keep, before=bench.check, after=after) as seen:
         yield record
 
 

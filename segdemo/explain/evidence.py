@@ -16,7 +16,7 @@ from segdemo.activations import capture
 from segdemo.engine import Bench, Question
 from segdemo.errors import InputError
 from segdemo.explain.autopsy import check_point, gradients, recorded
-from segdemo.explain.receptive import following
+from segdemo.explain.follow import following
 from segdemo.predictions import maps_on_picture, sampled
 from segdemo.questions import Run
 from segdemo.results import Result

@@ -12,10 +12,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from segdemo import ambient
 from segdemo.activations import capture
+from segdemo.calls import operation_of
 from segdemo.errors import InputError
 from segdemo.explain.fields import Field, whole_of
 from segdemo.explain.hollow import hollow_output
 from segdemo.explain.rules import RULES, WITHIN, joined, spread, together
+from segdemo.leaves import Key, parse
 
 
 class _Following(TorchDispatchMode):
@@ -145,6 +147,18 @@ def following(height: int, width: int, channels: int) -> Iterator[tuple[_Followi
             yield follower, batch
 
 
+def keys_of(network: nn.Module, layers: Iterable[str]) -> dict[Key, str]:
+    """Return what layers stand for, as records of a pass have it; a layer without a number is its first call.
+
+    Args:
+        network: whose modules and operations they are.
+        layers: names as of stages: ``"relu:2"``, ``"up1.cat"``, ``"head:1[0]"``.
+    """
+    modules = dict(network.named_modules(remove_duplicate=False))
+    found = ((layer, parse(layer, modules) or operation_of(layer, modules)) for layer in layers)
+    return {key._replace(call=key.call or 1): layer for layer, key in found if key is not None}
+
+
 def fields_of(
     network: nn.Module, layers: Iterable[str], height: int, width: int, channels: int = 3
 ) -> dict[str, tuple[Field | None, tuple[int, ...]]]:
@@ -152,7 +166,7 @@ def fields_of(
 
     Args:
         network: in evaluation mode, on whatever device; it is left as it is.
-        layers: dotted names of modules; of one that is called several times, the first call counts.
+        layers: as for :func:`keys_of`.
         height: of the batch, pixels.
         width: of the batch, pixels.
         channels: of the batch.
@@ -163,12 +177,13 @@ def fields_of(
     Raises:
         InputError: the network cannot be followed, as one that looks at values cannot.
     """
+    keys = keys_of(network, layers)
     with following(height, width, channels) as (follower, batch):
 
         def found(tensor: Tensor) -> tuple[Field | None, tuple[int, ...]]:
             return follower.field(tensor), tuple(tensor.shape)
 
-        with capture(network, list(layers), reduce=found) as seen:
+        with capture(network, [key.name for key in keys], reduce=found) as seen:
             try:
                 network(batch)
             except InputError:
@@ -180,7 +195,4 @@ def fields_of(
                     "({reason}). The other figures do not need them.",
                     reason=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200],
                 ) from error
-    first: dict[str, tuple[Field | None, tuple[int, ...]]] = {}
-    for key, value in seen.items():
-        first.setdefault(seen._spoken[key].name, value)
-    return first
+    return {layer: seen[spoken] for spoken, key in seen._spoken.items() if (layer := keys.get(key)) is not None}

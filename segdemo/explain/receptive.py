@@ -64,8 +64,9 @@ class ReceptiveFields(Question):
         here = fields_of(bench.module, layers, height, width, spec.preprocessing.channels)
         large = largest_of(bench.module, spec, layers)
         return tuple(
-            StageReach(stage.label, stage.layer, here[stage.layer][1][1:], here[stage.layer][0], large.get(stage.layer))
+            StageReach(stage.label, stage.layer, shape[1:], field, large.get(stage.layer))
             for stage in spec.stages
+            for field, shape in (here.get(stage.layer, (None, ())),)
         )
 
 

@@ -50,6 +50,14 @@ class Listener:
     def ran(self, operation: Operation) -> None:
         """Hear what an operation put out."""
 
+    def taking(self, name: str, number: int, given: Any) -> Any:
+        """Hear what an operation is given, (arguments, keywords), and return what it shall be given."""
+        return given
+
+    def putting_out(self, operation: Operation) -> object:
+        """Return what an operation shall put out."""
+        return operation.output
+
 
 @dataclass(frozen=True, eq=False)
 class Operation:
@@ -135,12 +143,19 @@ class _Calls:
             with unwatched():
                 self.listener.left(self.open.pop(), output)
 
-    def ran(self, function: str, given: tuple[Tensor, ...], changed: tuple[Tensor, ...], output: object) -> None:
+    def takes(self, function: str, given: Any) -> Any:
+        name = operation_name(self.open[-1].path, function, self._modules)
+        with unwatched():
+            return self.listener.taking(name, self._operations[name] + 1, given)
+
+    def ran(self, function: str, given: tuple[Tensor, ...], changed: tuple[Tensor, ...], output: object) -> object:
         frame = self.open[-1]
         name = operation_name(frame.path, function, self._modules)
         self._operations[name] += 1
+        operation = Operation(frame, function, name, self._operations[name], given, changed, output)
         with unwatched():
-            self.listener.ran(Operation(frame, function, name, self._operations[name], given, changed, output))
+            self.listener.ran(operation)
+            return self.listener.putting_out(operation)
 
     def _path(self, module: nn.Module) -> str:
         """Choose, of the names of a module, the one below the innermost open call that has one."""
@@ -164,14 +179,16 @@ class _Functions(TorchFunctionMode):
         kwargs = kwargs or {}
         if getattr(_here, "unwatched", 0) or computes_again():
             return func(*args, **kwargs)
+        function = function_name(func)
+        args, kwargs = self._calls.takes(function, (args, kwargs))
         given = tuple(_tensors((args, tuple(kwargs.values()))))
         versions = [_version(tensor) for tensor in given]
         output = func(*args, **kwargs)
         changed = tuple(one for one, before in zip(given, versions, strict=True) if _version(one) != before)
-        function = function_name(func)
         made = args[0] if output is None and function == "setitem" else output
         if function in _LEAVING or any(True for _ in leaves(made)):
-            self._calls.ran(function, given, changed, made)
+            put_out = self._calls.ran(function, given, changed, made)
+            return output if put_out is made else put_out
         return output
 
 

@@ -266,7 +266,7 @@ class Layers(Question):
         shape = 1, spec.preprocessing.channels, height, width
         given = spec.foreign
         if given:
-            trace = _trace(bench, shape)
+            trace = traced_at(bench, shape)
         else:
             with ambient.plain(), torch.device("meta"):
                 trace = trace_network(spec.build(len(spec.classes)).eval(), torch.empty(shape))
@@ -429,8 +429,12 @@ def _by_label(seen: Mapping[str, Any], stages: Mapping[str, str]) -> dict[str, A
     return {label: seen[key] for label, key in found.items() if key in seen}  # not every stage runs in every pass
 
 
-def _trace(bench: Bench, shape: tuple[int, ...]) -> Trace:
-    """Trace a network that was given, computing nothing where it can be copied without values."""
+def traced_at(bench: Bench, shape: tuple[int, ...]) -> Trace:
+    """Trace a network with a batch of a shape, computing nothing where it can be copied without values.
+
+    Raises:
+        InputError: it cannot be run, or is TorchScript.
+    """
     hollow = hollow_copy(bench.module)
     if hollow is not None:
         with ambient.passing_hollow():

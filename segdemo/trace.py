@@ -54,6 +54,9 @@ class Call:
         shapes: name of each tensor it put out as a viewing point, ``layer`` or ``"layer:1[0]"``, and its shape.
         opaque: what happens in it was not seen: TorchScript, C++ or NumPy.
         finished: how many calls had ended before.
+        given: places in ``nodes`` of what it was given, ascending; ``INPUT`` is the batch.
+        made: places in ``nodes`` of what it put out, likewise.
+        shares: it put out, or wrote to, memory of tensors that were there before it began.
     """
 
     layer: str
@@ -64,6 +67,9 @@ class Call:
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
     opaque: bool
     finished: int
+    given: tuple[int, ...] = ()
+    made: tuple[int, ...] = ()
+    shares: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -159,6 +165,8 @@ class _Opened:
     def __init__(self, place: int, layer: str, given: set[int], first: int) -> None:
         self.place, self.layer, self.given, self.first = place, layer, given, first
         self.left: set[int] = set()  # nodes whose values went out of PyTorch in it
+        self.made: set[int] = set()
+        self.shares = False
 
 
 class _Recorder(Listener):
@@ -200,6 +208,9 @@ class _Recorder(Listener):
         for tensor in orphans if not call.given else ():
             self._makers[tensor] = _CONSTANT
         self._open.pop()
+        tensors = [tensor for _, tensor in found]
+        call.made = self._sources(tensors)
+        self._touches([one for tensor in tensors for one in (tensor, *self._aliases(tensor))], [call])
         shapes = tuple((self._name(frame.path, frame.number, leaf), tuple(tensor.shape)) for leaf, tensor in found)
         self._close(call, type(frame.module).__name__, shapes, opaque=bool(orphans and call.given))
         if not self._open:
@@ -210,7 +221,17 @@ class _Recorder(Listener):
     ) -> None:
         parent = self._open[-1].place if self._open else -1
         self._calls[call.place] = Call(
-            call.layer, kind, parent, call.first, len(self._nodes), shapes, opaque, self._finished
+            call.layer,
+            kind,
+            parent,
+            call.first,
+            len(self._nodes),
+            shapes,
+            opaque,
+            self._finished,
+            tuple(sorted(call.given)),
+            tuple(sorted(call.made)),
+            call.shares,
         )
         self._finished += 1
 
@@ -231,9 +252,16 @@ class _Recorder(Listener):
         elif made or written:
             for one in written:
                 aliases = self._aliases(one)
+                self._touches([one, *aliases], self._open)
                 sources |= self._sources(aliases)
                 made += [one, *aliases]
             self._add(self._name(operation.name, operation.number), operation.function, sources, made)
+
+    def _touches(self, tensors: Iterable[Tensor], calls: Iterable[_Opened]) -> None:
+        """Note for calls whether tensors that they put out, or wrote to, were there before they began."""
+        makers = {maker for tensor in tensors if (maker := self._maker(tensor)) not in (None, _CONSTANT)}
+        for call in calls:
+            call.shares |= any(maker < call.first for maker in makers if maker is not None)
 
     def _name(self, name: str, number: int, leaf: str = "") -> str:
         """Return what a call is as a viewing point."""

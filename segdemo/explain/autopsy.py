@@ -13,9 +13,11 @@ from torch import Tensor
 
 from segdemo.activations import capture
 from segdemo.engine import Bench, Question
-from segdemo.errors import InputError
+from segdemo.errors import Cancelled, InputError
+from segdemo.explain.follow import keys_of
 from segdemo.explain.receptive import ReceptiveFields, StageReach
 from segdemo.images import Placement
+from segdemo.outputs import laid_out
 from segdemo.predictions import maps_on_picture
 from segdemo.summaries import as_maps
 
@@ -170,11 +172,14 @@ class PixelAutopsy(Question):
         module, layers = bench.module, [stage.layer for stage in bench.spec.stages]
         batch = bench.batch.clone().requires_grad_()
         with recorded(module, layers, bench) as record:
-            maps, extent = maps_on_picture(module(batch), batch, bench.placement, bench.spec)
+            returned = with_gradient(module, batch, bench.spec.title)
+            maps, extent = maps_on_picture(returned, batch, bench.placement, bench.spec)
             logits = logits_at(maps, extent, bench.placement, self.point)
             order = torch.argsort(logits.detach(), descending=True, stable=True).tolist()
             margin = logits[order[0]] - logits[order[1]]
             (gradient,) = gradients(margin, [batch], bench.spec.title)
+        if gradient is None:
+            raise unreached(bench.spec.title, "the picture")
         width, height = bench.placement.resized
         effective = gradient[0].abs().sum(0)[:height, :width].cpu().numpy()
         reaches, trouble = _reaches(self, bench)
@@ -186,7 +191,7 @@ class PixelAutopsy(Question):
             candidates=_candidates(bench, logits.detach(), order),
             margin=float(margin.detach()),
             whole=bench.spec.task == "classification",
-            stages=tuple(_stage(self, bench, record, reach) for reach in reaches),
+            stages=tuple(_stage(self, bench, record, reach) for reach in reaches if reach.layer in record.values),
             effective=effective,
             effective_box=in_picture(bulk_of(effective), bench.placement),
             trouble=trouble,
@@ -221,6 +226,21 @@ class Record:
         self.values: dict[str, Tensor] = {}
         self.gradients: dict[str, Tensor] = {}
 
+    def value(self, layer: str) -> Tensor:
+        """Return what a layer put out.
+
+        Raises:
+            InputError: ``layer_silent``.
+        """
+        if layer not in self.values:
+            raise InputError(
+                "layer_silent",
+                "The layer {layer!r} put out no tensor in this pass, which recorded {recorded}. Choose one that runs.",
+                layer=layer,
+                recorded="nothing of it",
+            )
+        return self.values[layer]
+
 
 class Checks(Protocol):
     """What stops a pass that nobody waits for any more; a :class:`Bench` does."""
@@ -235,44 +255,70 @@ def recorded(module: torch.nn.Module, layers: list[str], bench: Checks) -> Itera
 
     Args:
         module: the network.
-        layers: dotted names; of one that is called several times, the last call counts.
+        layers: names as of stages: ``"relu:2"`` is the second call, ``"up1.cat"`` an operation, ``"head:1[0]"`` one
+            tensor of several; without a number the first call counts.
         bench: asked before each module whether to go on.
     """
     record = Record()
     latest: list[Tensor] = []
+    keys = keys_of(module, layers)
 
     def keep(tensor: Tensor) -> Tensor:
         latest[:] = [tensor]
         return tensor.detach().clone()
 
-    def after(key: str) -> None:
-        layer = seen._spoken[key].name
-        record.values[layer] = seen[key]
-        tensor = latest.pop()
+    def after(spoken: str) -> None:
+        layer, tensor = keys.get(seen._spoken[spoken]), latest.pop()
+        if layer is None:
+            return
+        record.values[layer] = seen[spoken]
         if tensor.requires_grad:  # the hook hears of the values of now, also if a later layer overwrites them
             tensor.register_hook(lambda gradient: record.gradients.update({layer: gradient.detach()}))
 
-    with capture(module, layers, reduce=keep, before=bench.check, after=after) as seen:
+    with capture(module, [key.name for key in keys], reduce=keep, before=bench.check, after=after) as seen:
         yield record
 
 
-def gradients(score: Tensor, inputs: list[Tensor], network: str) -> tuple[Tensor, ...]:
-    """Return the gradient of a score by tensors; 0 by those that it does not depend on.
+def with_gradient(module: torch.nn.Module, batch: Tensor, network: str) -> object:
+    """Return what a network returns for a batch that gradients are taken by.
+
+    Raises:
+        InputError: ``no_gradient``: it runs without gradients alone.
+    """
+    try:
+        returned: object = module(batch.clone())  # into which a network may write
+    except (InputError, Cancelled):
+        raise
+    except Exception as error:  # code of a stranger, which ran without gradients
+        raise _no_gradient(network, str(error)) from error
+    return returned
+
+
+def gradients(score: Tensor, inputs: list[Tensor], network: str) -> tuple[Tensor | None, ...]:
+    """Return the gradient of a score by tensors; None by those that it does not depend on.
 
     Raises:
         InputError: ``no_gradient``.
     """
     try:
-        found = torch.autograd.grad(score, inputs, allow_unused=True)
-    except RuntimeError as error:
-        raise InputError(
-            "no_gradient",
-            "{network} hands back no gradient ({reason}), which this view is made of. Use a network whose layers are "
-            "all differentiable and in float32.",
-            network=network,
-            reason=str(error).splitlines()[0][:200],
-        ) from error
-    return tuple(torch.zeros_like(one) if got is None else got for one, got in zip(inputs, found, strict=True))
+        return torch.autograd.grad(score, inputs, allow_unused=True)
+    except Exception as error:  # also code of a stranger, such as the backward of an autograd.Function
+        raise _no_gradient(network, str(error)) from error
+
+
+def _no_gradient(network: str, reason: str) -> InputError:
+    return InputError(
+        "no_gradient",
+        "{network} hands back no gradient ({reason}), which this view is made of. Use a network whose layers are "
+        "all differentiable and in float32.",
+        network=network,
+        reason=(reason.splitlines() or ["no reason told"])[0][:200],
+    )
+
+
+def unreached(network: str, layer: str) -> InputError:
+    """Return the refusal of a layer that no gradient comes back to."""
+    return _no_gradient(network, f"none comes back to {layer}")
 
 
 def logits_at(
@@ -342,14 +388,20 @@ def _reaches(asked: PixelAutopsy, bench: Bench) -> tuple[tuple[StageReach, ...],
         return tuple(StageReach(stage.label, stage.layer, (), None, None) for stage in bench.spec.stages), error
 
 
+def as_laid_out(bench: Bench, tensor: Tensor) -> Tensor:
+    """See tokens, or maps with channels last, of a network that was given as maps; others as they are."""
+    width, height = bench.placement.padded
+    return laid_out(tensor, (height, width)) if bench.spec.weights == "given" else tensor
+
+
 def _stage(asked: PixelAutopsy, bench: Bench, record: Record, reach: StageReach) -> StageAutopsy:
-    value = record.values[reach.layer]
+    value = as_laid_out(bench, record.values[reach.layer])
     cell = None
     if value.dim() == 4:
         cell = bench.placement.cell_at(asked.point, (value.shape[3], value.shape[2]))
     maps = as_maps(value)
     gradient = record.gradients.get(reach.layer)
-    pushes = maps * as_maps(gradient) if gradient is not None else torch.zeros_like(maps)
+    pushes = maps * as_maps(as_laid_out(bench, gradient)) if gradient is not None else torch.zeros_like(maps)
     sums = pushes.double().sum((1, 2))
     order = torch.argsort(sums, descending=True, stable=True).tolist()
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from segdemo.activations import capture
 from segdemo.engine import Bench, Question
 from segdemo.errors import InputError
-from segdemo.explain.autopsy import check_point, gradients, recorded
-from segdemo.explain.receptive import following
+from segdemo.explain.autopsy import as_laid_out, check_point, gradients, recorded, unreached, with_gradient
+from segdemo.explain.follow import following
 from segdemo.predictions import maps_on_picture, sampled
 from segdemo.questions import Run
 from segdemo.results import Result
@@ -100,14 +100,16 @@ class ClassEvidence(Question):
         """Run one network forward and back."""
         batch = bench.batch.clone().requires_grad_()
         with recorded(module, [self.layer], bench) as record:
-            logits = _enlarged(*maps_on_picture(module(batch), batch, bench.placement, bench.spec), bench)
+            logits = _enlarged(
+                *maps_on_picture(with_gradient(module, batch, bench.spec.title), batch, bench.placement, bench.spec),
+                bench,
+            )
             score = score_of(logits[index], target, bench)
             gradients(score, [batch], bench.spec.title)
-        value = record.values[self.layer]
-        gradient = record.gradients.get(self.layer)
-        found = cam(
-            as_maps(value), torch.zeros_like(as_maps(value)) if gradient is None else as_maps(gradient), self.method
-        )
+        value, gradient = record.value(self.layer), record.gradients.get(self.layer)
+        if gradient is None:
+            raise unreached(bench.spec.title, self.layer)
+        found = cam(as_maps(as_laid_out(bench, value)), as_maps(as_laid_out(bench, gradient)), self.method)
         return (found.clamp(min=0) if self.positive else found).float().cpu().numpy()
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from segdemo.activations import capture
 from segdemo.engine import Bench, Question
 from segdemo.errors import InputError
-from segdemo.explain.receptive import following
+from segdemo.explain.follow import following
 from segdemo.images import place
 
 NAIVE = "layer.register_forward_hook(lambda module, inputs, output: kept.append(output.detach()))"

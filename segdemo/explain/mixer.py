@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from segdemo import activations
 from segdemo.engine import Bench, Question
 from segdemo.errors import InputError
+from segdemo.explain.changes import Change as Change
+from segdemo.explain.changes import Kind as Kind
+from segdemo.explain.changes import changed as changed
+from segdemo.explain.changes import mixing, touched_by
+from segdemo.explain.changes import skips_of as skips_of
 from segdemo.explain.evidence import cells_of
-from segdemo.hooks import hooked
-from segdemo.leaves import leaves
-from segdemo.networks import Network
-from segdemo.predictions import maps_on_picture, predict, reading_of
+from segdemo.explain.replay import Replay, Resumed, replayed, resumed, trace_of
+from segdemo.predictions import Prediction, maps_on_picture, predict, reading_of
 from segdemo.questions import Run
 from segdemo.results import Result
-
-LOUDEST = 2.0  # the greatest factor
-Kind = Literal["factor", "mean", "noise"]
-
-
-@dataclass(frozen=True)
-class Change:
-    """What one layer, or one skip connection, shall put out instead.
-
-    Args:
-        layer: label of a stage, or dotted name of a module.
-        into: label of the stage that the layer reaches over a skip connection: then what arrives there changes alone.
-            None changes what the layer puts out, wherever it goes.
-        factor: what it is multiplied with, in [0, 2].
-        channels: those that change; empty for all.
-        instead: ``"factor"``; ``"mean"``: each channel's own mean, times the factor; ``"noise"``: normal noise with the
-            mean and the standard deviation of each channel, times the factor.
-        seed: of the noise.
-    """
-
-    layer: str
-    into: str | None = None
-    factor: float = 1.0
-    channels: tuple[int, ...] = ()
-    instead: Kind = "factor"
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,11 +33,15 @@ class Mixed:
         result: as of any run, without summaries of layers.
         before: the same of the unchanged network.
         changed: (H, W) bool, the pixels that have another class than before.
+        layers: how many calls of layers without parts were computed again, of how many; (0, 0) where nobody knows.
+        whole: why all of them were, None where what comes before the change was not.
     """
 
     result: Result
     before: Result
     changed: np.ndarray
+    layers: tuple[int, int] = (0, 0)
+    whole: InputError | None = None
 
     @property
     def percent(self) -> float:
@@ -103,185 +82,33 @@ class Mix(Question):
         if self.size is None:
             return bench.answer(replace(self, size=bench.size))
         before: Result = bench.answer(Run(self.network, self.picture, self.size, self.step))
-        with mixing(bench, self.changes), activations.capture(bench.module, [], before=bench.check):
-            prediction = predict(
-                bench.module, bench.spec.preprocessing, bench.picture, self.size, reading=reading_of(bench.spec)
-            )
+        plan = _plan(bench, self.picture, self.changes)
+        prediction: Prediction | None = None
+        if plan.cut is not None:
+            with mixing(bench, self.changes, plan), _left_out(bench, plan) as replay, _checked(bench):
+                prediction = self._predict(bench)
+            if not replay.as_traced:  # a change made the network take another way
+                plan, prediction = plan.whole(), None
+        if prediction is None:
+            with mixing(bench, self.changes), _checked(bench):
+                prediction = self._predict(bench)
         after = prediction.result(bench.spec, trained=bench.opened.trained, step=self.step)
-        return Mixed(after, before, after.mask != before.mask)
+        return Mixed(after, before, after.mask != before.mask, plan.layers, plan.why)
+
+    def _predict(self, bench: Bench) -> Prediction:
+        rule = bench.spec.preprocessing
+        return predict(bench.module, rule, bench.picture, self.size, reading=reading_of(bench.spec))
 
 
-@dataclass(frozen=True)
-class Skip:
-    """A skip connection.
-
-    Args:
-        source: label of the stage that it comes from.
-        into: label of the stage that it goes to.
-        layer: dotted name of the source.
-        joins: dotted names of the modules that take it in.
-    """
-
-    source: str
-    into: str
-    layer: str
-    joins: tuple[str, ...]
+def _plan(bench: Bench, picture: str, changes: tuple[Change, ...]) -> Resumed:
+    """Find out what need not be computed again, and keep what is put out there."""
+    trace = trace_of(bench)
+    return resumed(bench, picture, trace and touched_by(bench, changes, trace), trace)
 
 
-def skips_of(spec: Network) -> tuple[Skip, ...]:
-    """Return the skip connections of a network's figure."""
-    stages = {stage.label: stage for stage in spec.stages}
-    return tuple(
-        Skip(source, stage.label, stages[source].layer, (stage.layer, *(inner.layer for inner in stage.inside)))
-        for stage in spec.stages
-        for source in stage.skips
-        if source in stages
-    )
-
-
-@contextmanager
-def mixing(bench: Bench, changes: tuple[Change, ...]) -> Iterator[None]:
-    """Change what layers put out as long as the block lasts.
-
-    Args:
-        bench: has the network.
-        changes: as in :class:`Mix`.
-
-    Raises:
-        InputError: as :class:`Mix` says; a skip connection that nobody took in is refused when the block ends.
-    """
-    outputs: dict[str, list[Change]] = {}
-    with ExitStack() as stack:
-        for change in changes:
-            _check(change)
-            layer = bench.opened.layer_of(change.layer)
-            if change.into is None:
-                outputs.setdefault(layer, []).append(change)
-            else:
-                stack.enter_context(_skipping(bench, layer, change))
-        wanted: dict[str | nn.Module, activations.Replacement] = {
-            layer: partial(_one_after_the_other, of_one) for layer, of_one in outputs.items()
-        }
-        stack.enter_context(activations.replace(bench.module, wanted))
-        yield
-
-
-def _check(change: Change) -> None:
-    if not 0 <= change.factor <= LOUDEST:  # also refuses what is no number
-        raise InputError(
-            "factor_range",
-            "A layer can be turned down to 0 or up to {loudest}, and {came} came. Give a factor between.",
-            loudest=LOUDEST,
-            came=change.factor,
-        )
-    if change.instead not in ("factor", "mean", "noise"):
-        raise InputError(
-            "change_kind",
-            "A layer can be changed by “factor”, “mean” or “noise”, and {came} came. Give one of these.",
-            came=repr(change.instead),
-        )
-
-
-def _one_after_the_other(changes: list[Change], output: Any) -> Any:
-    for change in changes:
-        output = changed(output, change)
-    return output
-
-
-def changed(output: Any, change: Change) -> Tensor:
-    """Return what is put out instead of one tensor.
-
-    Args:
-        output: what the layer put out, (B, C, …).
-        change: what becomes of it.
-
-    Raises:
-        InputError: it is no tensor with channels, or has no such channel.
-    """
-    if not isinstance(output, Tensor) or output.dim() < 2:
-        raise InputError(
-            "change_no_channels",
-            "The layer {layer!r} puts out no maps with channels, so it cannot be mixed. Choose another layer.",
-            layer=change.layer,
-        )
-    wrong = [channel for channel in change.channels if not 0 <= channel < output.shape[1]]
-    if wrong:
-        raise InputError(
-            "unknown_channel",
-            "{layer} has no channel {channel}; its channels are 0 to {last}.",
-            layer=change.layer,
-            channel=wrong[0],
-            last=output.shape[1] - 1,
-        )
-    if change.factor == 1 and change.instead == "factor":
-        return output
-    made = _made(output, change) * change.factor
-    if not change.channels:
-        return made
-    chosen = torch.zeros(output.shape[1], dtype=torch.bool, device=output.device)
-    chosen[list(change.channels)] = True
-    return torch.where(chosen.view(1, -1, *[1] * (output.dim() - 2)), made, output)
-
-
-def _made(output: Tensor, change: Change) -> Tensor:
-    """Return what the factor multiplies."""
-    if change.instead == "factor":
-        return output
-    over = tuple(range(2, output.dim()))
-    mean = output.mean(over, keepdim=True) if over else output.mean(1, keepdim=True)
-    if change.instead == "mean":
-        return mean.expand_as(output)
-    spread = output.std(over, keepdim=True, correction=0) if over else output.std(1, keepdim=True, correction=0)
-    generator = torch.Generator().manual_seed(change.seed)
-    noise = torch.randn(output.shape, generator=generator).to(output.device)
-    return (mean + spread * noise).to(output.dtype)
-
-
-@contextmanager
-def _skipping(bench: Bench, layer: str, change: Change) -> Iterator[None]:
-    """Change what arrives over one skip connection, and only that."""
-    known = skips_of(bench.spec)
-    skip = next((skip for skip in known if skip.layer == layer and skip.into == change.into), None)
-    if skip is None:
-        raise InputError(
-            "unknown_skip",
-            "{network} has no skip connection from {source!r} to {into!r}; it has {skips}.",
-            network=bench.spec.title,
-            source=change.layer,
-            into=change.into,
-            skips=", ".join(f"{one.source} → {one.into}" for one in known) or "none",
-        )
-    source: list[Tensor] = []
-    done: list[str] = []
-
-    def put_out(module: nn.Module, inputs: Any, output: Any) -> None:
-        source[:] = [tensor for _, tensor in leaves(output)]
-
-    def taken_in(name: str, module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        if not any(value is tensor for value in (*inputs, *keywords.values()) for tensor in source):
-            return None
-        done.append(name)
-
-        def new(value: Any) -> Any:
-            return changed(value, change) if any(value is tensor for tensor in source) else value
-
-        return tuple(map(new, inputs)), {key: new(value) for key, value in keywords.items()}
-
-    modules = dict(bench.module.named_modules())
-    with ExitStack() as stack:
-        stack.enter_context(hooked(modules[layer], modules[layer].register_forward_hook, put_out))
-        for name in skip.joins:
-            register: Callable[..., Any] = partial(modules[name].register_forward_pre_hook, with_kwargs=True)
-            stack.enter_context(hooked(modules[name], register, partial(taken_in, name), changes=True))
-        yield
-    if not done:
-        raise InputError(
-            "skip_not_found",
-            "What goes from {source} to {into} is not handed over as it was put out, so it cannot be turned up or "
-            "down alone. Change the stage itself.",
-            source=skip.source,
-            into=skip.into,
-        )
+def _left_out(bench: Bench, plan: Resumed) -> AbstractContextManager[Replay]:
+    assert plan.trace is not None and plan.cut is not None and plan.kept is not None
+    return replayed(bench.module, plan.trace, plan.cut, plan.kept)
 
 
 @dataclass(frozen=True)
@@ -338,14 +165,25 @@ class Ablation(Question):
         first = torch.from_numpy(before.logits.copy())
         classes, mean = first.argmax(0), float(first[index][cells].mean())
         ranks = []
+        plan = _plan(bench, self.picture, (Change(self.layer, factor=0.0),))
         for done, channel in enumerate(asked_for):
             bench.report(done, len(asked_for))
-            with mixing(bench, (Change(self.layer, factor=0.0, channels=(channel,)),)), _checked(bench):
-                returned = bench.module(bench.batch)
+            returned = _silenced(bench, plan, Change(self.layer, factor=0.0, channels=(channel,)))
             logits = maps_on_picture(returned, bench.batch, bench.placement, bench.spec)[0].float().cpu()
             other = float((logits.argmax(0) != classes).float().mean())
             ranks.append(ChannelRank(channel, mean - float(logits[index][cells].mean()), 100 * other))
         return tuple(sorted(ranks, key=lambda rank: -rank.loss))
+
+
+def _silenced(bench: Bench, plan: Resumed, change: Change) -> object:
+    """Return what the network returns with one change."""
+    if plan.cut is not None:
+        with mixing(bench, (change,), plan), _left_out(bench, plan) as replay, _checked(bench):
+            returned: object = bench.module(bench.batch)
+        if replay.as_traced:
+            return returned
+    with mixing(bench, (change,)), _checked(bench):
+        return bench.module(bench.batch)
 
 
 @contextmanager

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +17,9 @@ from torch.nn import functional as F
 from segdemo import ambient
 from segdemo.engine import LocalEngine
 from segdemo.errors import InputError
-from segdemo.explain.receptive import ReceptiveFields, fields_of
+from segdemo.explain import follow
+from segdemo.explain.follow import fields_of
+from segdemo.explain.receptive import ReceptiveFields
 from segdemo.networks import NETWORKS
 
 SIDE = 96
@@ -86,6 +91,46 @@ def test_one_layer_sees_what_arithmetic_says(
 ) -> None:
     field = fields_of(nn.Sequential(layer), ["0"], 16, 16)["0"][0]
     assert field is not None and field.exact and field.box(cell) == box
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        nn.Conv2d(4, 6, (3, 5), stride=(2, 1), padding=(1, 4), dilation=2, groups=2),
+        nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2),
+        nn.BatchNorm2d(4).eval(),
+        nn.ReLU6(inplace=True),
+        nn.Upsample(scale_factor=2, mode="bilinear"),
+        nn.Upsample((5, 9), mode="nearest"),
+        nn.ConstantPad2d((1, -2, 3, 0), 0.0),
+        lambda x: x.mean((2, 3), keepdim=True),
+        lambda x: x.mean(-1),
+        lambda x: torch.cat([x, x[:, :1]], 1),
+        lambda x: x * x.mean((2, 3), keepdim=True) + 1,
+    ],
+    ids=str,
+)
+def test_operations_without_values_put_out_shapes_as_those_with_values(
+    operation: Callable[[Tensor], Tensor], *, last: bool
+) -> None:
+    batch = torch.rand(1, 4, 12, 10).to(memory_format=torch.channels_last if last else torch.contiguous_format)
+    with torch.no_grad(), follow._Following():
+        hollow = operation(follow._hollow(batch))
+    with torch.no_grad():
+        real = operation(batch)
+    assert hollow.is_meta and hollow.shape == real.shape and hollow.dtype == real.dtype
+    assert hollow.is_contiguous() == real.is_contiguous()
+
+
+def test_a_network_is_followed_without_importing_the_compiler_of_pytorch() -> None:
+    code = (
+        "import sys; from segdemo.networks import NETWORKS; from segdemo.explain.follow import fields_of;"
+        "spec = NETWORKS['deeplabv3_mobilenet_v2']; network = spec.build(21).eval();"
+        "fields_of(network, [spec.stages[-1].layer], 65, 65);"
+        "assert 'torch._dynamo' not in sys.modules and 'sympy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
 class Branches(nn.Module):

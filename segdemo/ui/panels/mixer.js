@@ -9,7 +9,7 @@ import {takesQuestions} from '../static/tools.js';
 import {choice, newest, python, untrained, whenSeen} from '../static/why.js';
 
 const t = textsOf('mixer');
-const PAUSE = 200; // ms that a slider rests before the server is asked
+const PAUSE = 20; // ms before the server is asked: what moves together is asked for together
 const KINDS = ['factor', 'mean', 'noise'];
 
 export function mount({element, props, server, watch}) {
@@ -27,6 +27,7 @@ export function mount({element, props, server, watch}) {
   let settings = []; // {layer, into, factor, channels, instead}
   let timer = 0;
   let wanted = null; // {layer, into} of the slider that was asked for elsewhere
+  let asking = false; // one move at a time: what comes meanwhile is asked for afterwards, and only its end
 
   const changes = () => settings.filter(({factor, instead}) => factor !== 100 || instead !== 'factor').map((one) => ({...one, seed: 0}));
 
@@ -41,27 +42,33 @@ export function mount({element, props, server, watch}) {
     const table = make('table', {class: 'shares'}, make('tbody', {}, ...found.shares.map(([name, before, after]) => make('tr', {}, make('th', {scope: 'row'}, classText(name)),
       make('td', {class: 'number'}, shareText(before)), make('td', {}, '→'), make('td', {class: 'number'}, shareText(after))))));
     out.replaceChildren(...untrained(offered.untrained), make('div', {class: 'figures'}, picture(offered.mask, t('before')), picture(found.mask, t('after')),
-      picture(found.changed, t('changed', {percent: found.percent.toFixed(1)}))), table, python(found.python));
+      picture(found.changed, t('changed', {percent: found.percent.toFixed(1)}))), table,
+      make('p', {class: 'note'}, found.whole ?? t('again', {again: found.again[0], total: found.again[1]})), python(found.python));
     out.dataset.percent = found.percent.toFixed(3);
   };
   const mix = async () => {
     const needed = turns.begin();
     const asked = changes();
-    if (!asked.length) return drawBefore();
+    if (!asked.length) {
+      out.removeAttribute('aria-busy');
+      return offered && drawBefore();
+    }
+    if (asking) return; // asked for as soon as the answer is there
+    asking = true;
     out.setAttribute('aria-busy', 'true');
     try {
       const found = await ask(server.mix, {run, changes: asked});
-      if (!needed()) return; // moved on since
-      drawMixed(found);
+      if (needed()) drawMixed(found);
     } catch (error) {
       if (needed()) out.replaceChildren(make('p', {class: 'note'}, ...lostNote(error, t('lost'), mix)));
     }
-    out.removeAttribute('aria-busy');
+    asking = false;
+    if (needed()) out.removeAttribute('aria-busy');
+    else if (offered) mix(); // moved on since
   };
   const moved = () => {
     turns.stop(); // what is on its way belongs to where the slider was
-    clearTimeout(timer);
-    timer = setTimeout(mix, PAUSE);
+    timer ||= setTimeout(() => { timer = 0; mix(); }, PAUSE); // also while a slider goes on moving
   };
 
   const row = (setting, words) => {
@@ -89,7 +96,7 @@ export function mount({element, props, server, watch}) {
     const stages = offered.stages.map(({label}) => ({layer: label, into: null, ...start}));
     settings = [...skips, ...stages];
     const reset = make('button', {type: 'button'}, t('reset'));
-    reset.addEventListener('click', () => { fillForm(); turns.stop(); clearTimeout(timer); drawBefore(); });
+    reset.addEventListener('click', () => { fillForm(); turns.stop(); drawBefore(); });
     form.replaceChildren(make('h4', {}, t('skips')), ...(skips.length ? skips.map((one) => row(one, `${one.layer} → ${one.into}`)) : [make('p', {class: 'note'}, t('no_skips'))]),
       make('details', {open: !skips.length}, make('summary', {}, t('stages')), ...stages.map((one) => row(one, one.layer))), make('p', {}, reset));
   };
@@ -140,7 +147,8 @@ export function mount({element, props, server, watch}) {
   const show = async () => {
     const needed = turns.begin();
     rankings.stop();
-    clearTimeout(timer);
+    offered = null;
+    settings = [];
     run = props.value && {...props.value};
     for (const node of [form, out, ranks, ranked]) node.replaceChildren();
     if (!run) return out.replaceChildren(make('p', {class: 'note'}, t('no_run')));

@@ -18,7 +18,7 @@ from segdemo.questions import Run, facts_of
 from segdemo.results import Result
 from segdemo.ui import checks
 from segdemo.ui.javascript import loader
-from segdemo.ui.messages import answering
+from segdemo.ui.messages import answering, sentence_of
 from segdemo.ui.panels import asked_run, css, plain
 from segdemo.ui.panels.heat import photograph
 
@@ -46,7 +46,8 @@ class MixerPanel(gr.HTML):
             question = Mix(run.network, run.picture, asked_changes(asked.get("changes")), run.size, run.step)
             mixed: Mixed = engine.answer(question)
             picture = engine.picture(run.picture).picture
-            return payload(mixed, picture) | {"python": as_python(question)}
+            whole = None if mixed.whole is None else sentence_of(mixed.whole, request)
+            return payload(mixed, picture) | {"whole": whole, "python": as_python(question)}
 
         @answering
         def rank(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
@@ -121,6 +122,7 @@ def payload(mixed: Mixed, picture: Image.Image) -> dict[str, Any]:
             "percent": mixed.percent,
             "shares": [share for share in mixed.shares if share[1] > 0 or share[2] > 0],
             "seconds": mixed.result.seconds,
+            "again": mixed.layers,
         }
     )
 

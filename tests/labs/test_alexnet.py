@@ -52,7 +52,7 @@ def test_trained_weights_read_by_hand_are_those_of_the_checkpoint(picture: Image
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name].float()) for name in theirs)
     values = [run("alexnet", picture, {"part": "relu", "weights": w}).values["before"] for w in ("random", "trained")]
-    assert not np.array_equal(*values)
+    assert not np.array_equal(values[0], values[1])
 
 
 def test_normalisation_among_channels_is_the_sum_written_out(picture: Image.Image) -> None:

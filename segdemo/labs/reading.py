@@ -87,9 +87,11 @@ PATHS: dict[str, tuple[Section, ...]] = {
         Section("pyramid", "forward函数", "features"),
         Section("returned", "forward函数", "features", {"inplace": "0"}),
         Section("kinds", "随机初始化", "initialisation", {"weights": "xavier"}),
-        Section("by_hand", "初始化网络, 随机初始化", "initialisation", {"weights": "by_hand", "norm": "1"}),
-        Section("built_in", "随机初始化", "initialisation", {"weights": "kaiming_out"}),
-        Section("by_name", "随机初始化", "initialisation", {"weights": "by_name"}),
+        Section(
+            "by_hand", "初始化网络, 随机初始化", "initialisation", {"weights": "by_hand", "net": "resnet", "norm": "1"}
+        ),
+        Section("built_in", "随机初始化", "initialisation", {"weights": "kaiming_out", "net": "alexnet"}),
+        Section("by_name", "随机初始化", "initialisation", {"weights": "by_name", "net": "resnet", "norm": "1"}),
         Section("all_of_it", "加载预训练模型初始化", "checkpoints", {"way": "whole"}),
         Section("names", "加载预训练模型初始化", "checkpoints", {"way": "prefix", "inside": "1"}),
         Section("a_part", "加载预训练模型初始化", "checkpoints", {"way": "dropped", "classes": "3"}),

@@ -6,10 +6,10 @@ A lab has ``TITLE``, ``TASKS``, ``settings()``, ``snippet(**settings)`` and ``ru
 
 from __future__ import annotations
 
-from segdemo.labs import checkpoints, containers, features, initialisation, layers, lenet, own_layer, unet
+from segdemo.labs import alexnet, checkpoints, containers, features, initialisation, layers, lenet, own_layer, unet
 from segdemo.labs.lab import Lab
 
 LABS: dict[str, Lab] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (layers, own_layer, lenet, containers, initialisation, checkpoints, features, unet)
+    for module in (layers, own_layer, lenet, containers, alexnet, initialisation, checkpoints, features, unet)
 }

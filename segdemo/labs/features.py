@@ -1,4 +1,4 @@
-"""Features: five ways to take out what a layer puts out, and whether they agree."""
+"""Features: seven ways to take out what a layer puts out, and whether they agree."""
 
 from __future__ import annotations
 
@@ -19,8 +19,18 @@ from PIL import Image, ImageOps
 from torch import Tensor, fx, nn
 
 """
-LAYERS = ("conv", "bn", "relu", "block.conv", "block.bn", "block.relu")
-WAYS = ("returned", "hook", "copy", "graph", "children")
+LAYERS = ("conv", "bn", "relu", "block.conv", "block.bn", "block.relu", "block", "pool")
+CODE = {  # as one writes it in a network of somebody else's; the last three with torchvision
+    "returned": "net(batch)[{place}]",
+    "pyramid": "net(batch)[{place}]",
+    "hook": "views.append(given.detach())",
+    "copy": "copies.append(given.detach().clone())",
+    "graph": 'create_feature_extractor(net, ["{layer}"])(batch)["{layer}"]',
+    "graph_later": 'create_feature_extractor(net, ["{layer}", "pool_1"])(batch)["{layer}"]',
+    "children": 'IntermediateLayerGetter(net, {{"{layer}": "{layer}"}})(batch)["{layer}"]',
+}
+PLACES = {"conv": 3, "bn": 4, "block": 0, "pool": 1}  # in what the network returns
+PYRAMID = ("block", "pool")
 
 
 class Residual(nn.Module):
@@ -77,13 +87,17 @@ def by_hooks(net: nn.Module, layer: str, batch: Tensor) -> tuple[Tensor, Tensor]
     return views[0], copies[0]
 
 
-def by_graph(net: nn.Module, layer: str, batch: Tensor) -> Tensor:
-    """Return a node of the traced graph beside the output, as feature extractors do."""
+def by_graph(net: nn.Module, layer: str, batch: Tensor, *, later: bool) -> Tensor:
+    """Return a node of the traced graph, as feature extractors do; later: what comes after it is asked for as well."""
     graph = fx.Tracer().trace(net)
-    node = [one for one in graph.nodes if one.target == layer][-1]
+    inside = [one for one in graph.nodes if str(one.target).startswith(f"{layer}.")]
+    node = inside[-1] if inside else next(one for one in graph.nodes if one.target == layer)
     end = list(graph.nodes)[-1]
-    end.args = ((node, end.args[0]),)
-    return fx.GraphModule(net, graph)(batch)[0]
+    end.args = ((node, end.args[0]),) if later else ((node,),)
+    module = fx.GraphModule(net, graph)
+    module.graph.eliminate_dead_code()  # nothing runs that nobody asked for
+    module.recompile()
+    return module(batch)[0]
 
 
 def by_children(net: nn.Module, layer: str, batch: Tensor) -> Tensor | None:
@@ -114,14 +128,20 @@ def snippet(**settings: Any) -> str:
         f"torch.manual_seed({settings['seed']})\n",
         f"net = Net(inplace={settings['inplace']})\n",
         f'with torch.no_grad():\n    naive, exact = by_hooks(net, "{layer}", batch)\n',
-        f'    graph = by_graph(net, "{layer}", batch)\n',
+        f'    graph = by_graph(net, "{layer}", batch, later=False)\n',
+        f'    graph_later = by_graph(net, "{layer}", batch, later=True)\n',
     ]
     if "." not in layer:
         lines.append(f'    children = by_children(net, "{layer}", batch)\n')
-    if layer in ("conv", "bn"):
-        lines.append(f"    returned = net(batch)[{3 if layer == 'conv' else 4}]\n")
+    if layer in PLACES:
+        lines.append(f"    {_collected(layer)} = net(batch)[{PLACES[layer]}]\n")
     lines.append("print(torch.equal(naive, exact), torch.equal(graph, exact))\n")
     return "".join(lines)
+
+
+def _collected(layer: str) -> str:
+    """Return what a layer's output is called that forward returns."""
+    return "pyramid" if layer in PYRAMID else "returned"
 
 
 def run(picture: Image.Image, **settings: Any) -> Outcome:
@@ -132,33 +152,44 @@ def run(picture: Image.Image, **settings: Any) -> Outcome:
     net = Net(settings["inplace"])
     with torch.no_grad():
         naive, exact = by_hooks(net, layer, batch)
-        graph = by_graph(net, layer, batch)
+        graph, graph_later = (by_graph(net, layer, batch, later=later) for later in (False, True))
         children = by_children(net, layer, batch)
-        pyramid = net(batch)
-        returned = {"conv": pyramid[3], "bn": pyramid[4]}.get(layer)
-    found = {"returned": returned, "hook": naive, "copy": exact, "graph": graph, "children": children}
-    rows = tuple(
-        (way, None, None, None)
-        if values is None
-        else (way, values.min().item(), values.std().item(), bool(torch.equal(values, exact)))
-        for way, values in found.items()
-    )
-    wrong = sum(row[3] is False for row in rows)
+        answer = net(batch)
+    found = dict.fromkeys(CODE) | {
+        "hook": naive,
+        "copy": exact,
+        "graph": graph,
+        "children": children,
+        "graph_later": graph_later,
+    }
+    if layer in PLACES:
+        found[_collected(layer)] = answer[PLACES[layer]]
+    rows = tuple(_row(way, values, exact, layer) for way, values in found.items())
+    wrong = sum(row[4] is False for row in rows)
     blocks: list[Block] = [
-        Table("ways", ("way", "least", "std", "agrees"), rows),
+        Table("ways", ("way", "code", "least", "std", "agrees"), rows),
         Said("wrong", {"count": wrong}) if wrong else Said("right"),
         Maps("exact", array(exact[0]), shape=tuple(exact.shape)),
         Maps("naive", array(naive[0]), shape=tuple(naive.shape)),
     ]
     blocks += [
-        Maps(f"level{index}", array(pyramid[index][0][:4]), shape=tuple(pyramid[index].shape)) for index in range(3)
+        Maps(f"level{index}", array(answer[index][0][:4]), shape=tuple(answer[index].shape)) for index in range(3)
     ]
-    names = {"naive": naive, "exact": exact, "graph": graph, "children": children, "returned": returned}
+    names = {"naive": naive, "exact": exact, "graph": graph, "children": children, "graph_later": graph_later}
+    names |= {way: found[way] for way in ("returned", "pyramid")}
     return Outcome(
         {name: array(values) for name, values in names.items() if values is not None},
         tuple(blocks),
         {"wrong": wrong, "least": exact.min().item()},
     )
+
+
+def _row(way: str, values: Tensor | None, exact: Tensor, layer: str) -> tuple[Any, ...]:
+    """Return a way, how it is written, and what it gives, None where it does not reach the layer."""
+    if values is None:
+        return way, None, None, None, None
+    code = CODE[way].format(layer=layer, place=PLACES.get(layer))
+    return way, code, values.min().item(), values.std().item(), bool(torch.equal(values, exact))
 
 
 TASKS = (

@@ -11,8 +11,13 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
+from segdemo.labs.alexnet_blocks import features, stored
+from segdemo.labs.alexnet_maps import FILE, trained
 from segdemo.labs.controls import Choice, Control, Number, Switch, Whole
+from segdemo.labs.initialisation_nets import ACTS, Deep, by_hand, by_name, follow, measured
 from segdemo.labs.lab import READ, Block, Curves, Maps, Outcome, Said, Table, Task, array, read
+from segdemo.labs.residual_blocks import BasicBlock, ResNet
+from segdemo.labs.unet_blocks import DoubleConv, Down, OutConv, UNet, Up
 
 TITLE = "labs.initialisation"
 
@@ -34,109 +39,109 @@ WEIGH = {
     "default": "layer.reset_parameters()",
 }
 KINDS = (*WEIGH, "by_hand", "by_name")
-
-
-def by_hand(net: nn.Module) -> None:
-    """Go through all modules: convolutions by the values they put out, normalisations 1 and 0."""
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels
-            module.weight.data.normal_(0, math.sqrt(2 / fan_out))
-            if module.bias is not None:
-                module.bias.data.zero_()
-        elif isinstance(module, nn.BatchNorm2d):
-            module.weight.data.fill_(1)
-            module.bias.data.zero_()
-
-
-def by_name(module: nn.Module) -> None:
-    """Initialise one module by the name of its class; ``net.apply`` calls this for each."""
-    name = type(module).__name__
-    if "Conv" in name:
-        nn.init.kaiming_normal_(module.weight.data, a=0, mode="fan_in")  # type: ignore[arg-type]
-    elif "BatchNorm2d" in name:
-        nn.init.normal_(module.weight.data, 1.0, 0.02)  # type: ignore[arg-type]
-        nn.init.constant_(module.bias.data, 0.0)  # type: ignore[arg-type]
-
-
-class Deep(nn.Module):
-    """Convolutions of one width, one after the other."""
-
-    def __init__(self, depth: int, width: int, norm: bool) -> None:
-        super().__init__()
-        self.convs = nn.ModuleList(
-            nn.Conv2d(width if index else 3, width, 3, padding=1, bias=False) for index in range(depth)
-        )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(width) if norm else nn.Identity() for _ in range(depth))
-
-    def forward(self, x: Tensor, act: str) -> list[Tensor]:
-        """Return what each convolution puts out, and what the last activation does."""
-        found = []
-        for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = norm(conv(x))
-            found.append(x)
-            x = functional.relu(x) if act == "relu" else torch.tanh(x) if act == "tanh" else x
-        return [*found, x]
+SIDE = 64  # of the picture for networks that do not take every size
+SHOWN = 12  # channels
+STACK = {"net": ("stack",)}
+SHOWN_OF: dict[str, list[Any]] = {
+    "stack": [Deep],
+    "alexnet": [features],
+    "resnet": [BasicBlock, ResNet],
+    "unet": [DoubleConv, Down, Up, OutConv, UNet],
+}
 
 
 def settings() -> dict[str, Control]:
     """Return the controls: which weights, and in which network."""
     return {
+        "net": Choice("stack", tuple(SHOWN_OF)),
         "weights": Choice("kaiming_in", KINDS),
         "spread": Number(0.1, 0, 1, {"weights": ("normal", "uniform")}),
-        "act": Choice("relu", ("relu", "tanh", "none")),
-        "norm": Switch(False),
-        "depth": Whole(12, 2, 20),
-        "width": Whole(16, 4, 32),
-        "size": Whole(48, 8, 48),
+        "beside": Switch(False, {"net": ("alexnet",)}),
+        "act": Choice("relu", tuple(ACTS), STACK),
+        "norm": Switch(False, {"net": ("stack", "resnet")}),
+        "depth": Whole(12, 2, 20, STACK),
+        "width": Whole(16, 4, 32, STACK),
+        "size": Whole(48, 8, 48, STACK),
         "seed": Whole(0, 0, 9999),
     }
 
 
+def made(settings: dict[str, Any]) -> str:
+    """Return how the network is made, as code."""
+    if settings["net"] == "alexnet":
+        return "features()"
+    if settings["net"] == "resnet":
+        return f"ResNet([2, 2, 2, 2], 16, 10, True, {settings['norm']})"
+    if settings["net"] == "unet":
+        return "UNet(2, 8, 4, False, True, True)"
+    act = f"nn.{ACTS[settings['act']].__name__}"
+    return f"Deep({settings['depth']}, {settings['width']}, {settings['norm']}, {act})"
+
+
 def snippet(**settings: Any) -> str:
     """Return the network, its weights, and the deviation of values and gradients in each layer."""
-    kind = settings["weights"]
-    lines = [f"{IMPORTS}\n{inspect.getsource(Deep)}\n\n"]
-    if kind in ("by_hand", "by_name"):
-        lines.append(inspect.getsource(by_hand if kind == "by_hand" else by_name) + "\n\n")
-    lines.append(READ.format(side=settings["size"]))
+    kind, is_stack = settings["weights"], settings["net"] == "stack"
+    shown = [*SHOWN_OF[settings["net"]], follow, measured]
+    shown += [by_hand] if kind == "by_hand" else [by_name] if kind == "by_name" else []
+    is_beside = settings["net"] == "alexnet" and settings["beside"]
+    shown += [stored] if is_beside else []
+    parts = "\n\n".join(inspect.getsource(part) for part in shown)
+    lines = ["import json\n" if is_beside else "", IMPORTS, f"\n{parts}\n\n"]
+    if is_beside:
+        lines[1] = IMPORTS.replace("import math\n", "import math\nfrom pathlib import Path\n")
+    lines.append(READ.format(side=settings["size"] if is_stack else SIDE))
+    if not is_stack:
+        lines.append(f'batch = functional.interpolate(batch, size=({SIDE}, {SIDE}), mode="bilinear")\n')
     lines.append(
         "batch = (batch - batch.mean()) / batch.std().clamp(min=1e-6)\n\n"
-        f"torch.manual_seed({settings['seed']})\n"
-        f"net = Deep({settings['depth']}, {settings['width']}, {settings['norm']})\n"
+        f"torch.manual_seed({settings['seed']})\nnet = {made(settings)}\n"
     )
     if kind in WEIGH:
-        lines.append(f"for layer in net.convs:\n    {WEIGH[kind].format(spread=settings['spread'])}\n")
+        lines.append(
+            "for layer in net.modules():\n    if isinstance(layer, nn.Conv2d):\n"
+            f"        {WEIGH[kind].format(spread=settings['spread'])}\n"
+        )
     else:
         lines.append("by_hand(net)\n" if kind == "by_hand" else "net.apply(by_name)\n")
     lines.append(
-        f'found = net(batch, "{settings["act"]}")\n'
-        "for values in found:\n    values.retain_grad()\n"
-        "found[-1].backward(torch.randn(found[-1].shape))\n"
-        "deviations = torch.stack([values.std() for values in found[:-1]])\n"
-        "gradients = torch.stack([values.grad.std() for values in found[:-1]])\n"
-        "weights = net.convs[1].weight\n"
-        "print(deviations.tolist(), gradients.tolist(), sep='\\n')\n"
+        "weights = [layer.weight for layer in net.modules() if isinstance(layer, nn.Conv2d)][1]\n"
+        "deviations, gradients, dead = measured(*follow(net, batch))\n"
+        "print(deviations.tolist(), gradients.tolist(), dead.tolist(), sep='\\n')\n"
     )
+    if is_beside:
+        lines.append(
+            f'\ntrained = stored("{FILE}")  # from the folder "checkpoints" of segdemo\n'
+            "net.load_state_dict({name.removeprefix('features.'): value for name, value in trained.items()})\n"
+            "theirs, their_gradients, their_dead = measured(*follow(net, batch))\n"
+        )
     return "".join(lines)
 
 
-def build(settings: dict[str, Any]) -> Deep:
+def build(settings: dict[str, Any]) -> nn.Module:
     """Make the network with its weights."""
     torch.manual_seed(settings["seed"])
-    net = Deep(settings["depth"], settings["width"], settings["norm"])
+    net: nn.Module
+    if settings["net"] == "alexnet":
+        net = features()
+    elif settings["net"] == "resnet":
+        net = ResNet([2, 2, 2, 2], 16, 10, True, settings["norm"])
+    elif settings["net"] == "unet":
+        net = UNet(2, 8, 4, False, True, True)
+    else:
+        net = Deep(settings["depth"], settings["width"], settings["norm"], ACTS[settings["act"]])
     kind, spread = settings["weights"], settings["spread"]
     if kind == "by_hand":
         by_hand(net)
     elif kind == "by_name":
         net.apply(by_name)
     else:
-        for layer in net.convs:
-            _weigh(layer, kind, spread)
+        for layer in net.modules():
+            if isinstance(layer, nn.Conv2d):
+                _weigh(layer, kind, spread)
     return net
 
 
-def _weigh(layer: Any, kind: str, spread: float) -> None:
+def _weigh(layer: nn.Conv2d, kind: str, spread: float) -> None:
     if kind == "normal":
         nn.init.normal_(layer.weight, std=spread)
     elif kind == "uniform":
@@ -176,37 +181,61 @@ def expected_deviation(kind: str, spread: float, fan_in: int, fan_out: int) -> f
 
 def run(picture: Image.Image, **settings: Any) -> Outcome:
     """Show the deviation of values and gradients through the depth, and what theory says of them."""
-    batch = read(picture, settings["size"])
+    is_stack = settings["net"] == "stack"
+    batch = read(picture, settings["size"] if is_stack else SIDE)
+    if not is_stack:
+        batch = functional.interpolate(batch, size=(SIDE, SIDE), mode="bilinear")
     batch = (batch - batch.mean()) / batch.std().clamp(min=1e-6)
     net = build(settings)
-    found = net(batch, settings["act"])
-    for values in found:
-        values.retain_grad()
-    found[-1].backward(torch.randn(found[-1].shape))
-    deviations = torch.stack([values.std() for values in found[:-1]])
-    gradients = torch.stack([values.grad.std() for values in found[:-1]])
-    weights: Tensor = net.convs[1].weight.detach()  # type: ignore[operator]
-    deviations, gradients = deviations.detach(), gradients.detach()
-    curves = {"values": tuple(deviations.tolist())}
-    if settings["act"] != "tanh" and not settings["norm"]:
-        curves["theory"] = predicted(settings)
-    fan = 9 * settings["width"]
-    expected = expected_deviation(settings["weights"], settings["spread"], fan, fan)
-    row = ("second", weights.mean().item(), weights.std().item(), expected, expected / math.sqrt(2 * weights.numel()))
-    dead = sum(bool((values.relu() == 0).all((0, 2, 3)).any()) for values in found[:-1])
+    convs = {name: layer for name, layer in net.named_modules() if isinstance(layer, nn.Conv2d)}
+    rows = tuple(_row(name, layer, settings) for name, layer in convs.items())
+    weights = array(list(convs.values())[1].weight)
+    found, cut = follow(net, batch)
+    deviations, gradients, dead = measured(found, cut)
+    values = {"deviations": deviations, "gradients": gradients, "dead": dead}
+    forward = {"values": deviations}
+    backward = {"gradients": gradients}
     last, first = float(deviations[-1]), float(deviations[0])
-    state = "vanishes" if last < first / 30 else "explodes" if last > first * 30 else "steady"
+    state = "vanishes" if last < first / 30 else "explodes" if not last <= first * 30 else "steady"
+    maps: list[Block] = [_maps("first", found[0]), _maps("last", found[-1])]
+    if settings["net"] == "alexnet" and settings["beside"]:
+        net.load_state_dict(trained())
+        rows = tuple(
+            (*row, layer.weight.detach().std().item()) for row, layer in zip(rows, convs.values(), strict=True)
+        )
+        theirs, cut_there = follow(net, batch)
+        forward["trained"], backward["trained"], their_dead = measured(theirs, cut_there)
+        values |= {"theirs": forward["trained"], "their_gradients": backward["trained"], "their_dead": their_dead}
+        maps += [_maps("trained_first", theirs[0]), _maps("trained_last", theirs[-1])]
+    curves = {name: tuple(one.tolist()) for name, one in forward.items()}
+    if is_stack and settings["act"] != "tanh" and not settings["norm"]:
+        curves["theory"] = predicted(settings)
+    columns = ("which", "mean", "std", "expected", "error") + (("trained_std",) if len(rows[0]) > 5 else ())
     blocks: list[Block] = [
         Said(state, {"first": f"{first:.2g}", "last": f"{last:.2g}"}),
         Curves("forward", curves, logarithmic=True),
-        Curves("backward", {"gradients": tuple(gradients.tolist())}, logarithmic=True),
-        Table("weights", ("which", "mean", "std", "expected", "error"), (row,)),
-        Maps("last", array(found[-1][0][:8]), shape=tuple(found[-1].shape)),
+        Curves("backward", {name: tuple(one.tolist()) for name, one in backward.items()}, logarithmic=True),
     ]
-    if settings["act"] == "relu":
-        blocks.append(Said("dead", {"count": dead, "depth": settings["depth"]}))
-    values = {"deviations": array(deviations), "gradients": array(gradients), "weights": array(weights)}
-    return Outcome(values, tuple(blocks), {"state": state, "expected": expected})
+    if len(dead):
+        units = sum(values.shape[1] for values in cut)
+        blocks.append(Said("dead", {"count": int(dead.sum()), "units": units}))
+        blocks.append(Curves("dead", {"dead": tuple(map(float, dead.tolist()))}))
+    blocks += [Table("weights", columns, rows), *maps]
+    arrays = {name: array(value) for name, value in values.items()} | {"weights": weights}
+    return Outcome(arrays, tuple(blocks), {"state": state, "expected": rows[1][3], "rows": rows})
+
+
+def _row(name: str, layer: nn.Conv2d, settings: dict[str, Any]) -> tuple[Any, ...]:
+    """Return mean and deviation of a layer's weights, what they should be, and how far chance takes the deviation."""
+    weight = layer.weight.detach()
+    fan_in, fan_out = weight[0].numel(), weight.shape[0] * weight[0, 0].numel()
+    expected = expected_deviation(settings["weights"], settings["spread"], fan_in, fan_out)
+    error = expected / math.sqrt(2 * weight.numel())
+    return name, weight.mean().item(), weight.std().item(), expected, error
+
+
+def _maps(name: str, values: Tensor) -> Maps:
+    return Maps(name, array(values[0][:SHOWN]), shape=tuple(values.shape))
 
 
 def predicted(settings: dict[str, Any]) -> tuple[float, ...]:
@@ -222,13 +251,17 @@ def predicted(settings: dict[str, Any]) -> tuple[float, ...]:
     return tuple(found)
 
 
+def _is_deep(settings: Any, depth: int) -> bool:
+    return bool(settings["net"] == "stack" and settings["depth"] >= depth)
+
+
 TASKS = (
-    Task("vanish", lambda settings, outcome: outcome.facts["state"] == "vanishes" and settings["depth"] >= 10),
+    Task("vanish", lambda settings, outcome: outcome.facts["state"] == "vanishes" and _is_deep(settings, 10)),
     Task(
         "steady",
         lambda settings, outcome: (
             outcome.facts["state"] == "steady"
-            and settings["depth"] == 20
+            and _is_deep(settings, 20)
             and settings["act"] == "relu"
             and not settings["norm"]
         ),
@@ -237,6 +270,7 @@ TASKS = (
         "norm",
         lambda settings, outcome: (
             outcome.facts["state"] == "steady"
+            and _is_deep(settings, 2)
             and settings["norm"]
             and settings["weights"] in ("normal", "uniform", "default")
         ),

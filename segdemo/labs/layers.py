@@ -18,10 +18,18 @@ from segdemo.labs.lab import IMPORTS, READ, Block, Formula, Maps, Outcome, Said,
 
 TITLE = "labs.layers"
 
-KINDS = ("conv", "transposed", "max_pool", "avg_pool", "upsample", "batch_norm", "relu", "leaky_relu")
-WEIGHTED = {"layer": ("conv", "transposed")}
-SLIDING = {"layer": ("conv", "transposed", "max_pool", "avg_pool")}
-CLASSES = {"conv": nn.Conv2d, "transposed": nn.ConvTranspose2d, "max_pool": nn.MaxPool2d, "avg_pool": nn.AvgPool2d}
+KINDS = ("conv", "transposed", "resize_conv", "max_pool", "avg_pool", "upsample", "batch_norm", "relu", "leaky_relu")
+CONVS = ("conv", "resize_conv")
+WEIGHTED = {"layer": (*CONVS, "transposed")}
+SLIDING = {"layer": (*CONVS, "transposed", "max_pool", "avg_pool")}
+LARGER = {"layer": ("upsample", "resize_conv")}
+CLASSES = {
+    "conv": nn.Conv2d,
+    "resize_conv": nn.Conv2d,
+    "transposed": nn.ConvTranspose2d,
+    "max_pool": nn.MaxPool2d,
+    "avg_pool": nn.AvgPool2d,
+}
 CLASSES |= {"upsample": nn.Upsample, "batch_norm": nn.BatchNorm2d, "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
 TO_PICTURE = """
 
@@ -64,14 +72,14 @@ def settings() -> dict[str, Control]:
         "stride": Whole(1, 1, 8, SLIDING),
         "padding": Whole(1, 0, 8, SLIDING),
         "output_padding": Whole(0, 0, 7, {"layer": ("transposed",)}),
-        "dilation": Whole(1, 1, 6, {"layer": ("conv", "transposed", "max_pool")}),
+        "dilation": Whole(1, 1, 6, {"layer": (*CONVS, "transposed", "max_pool")}),
         "groups": Whole(1, 1, 6, WEIGHTED),
         "bias": Switch(False, WEIGHTED),
         "bias_value": Number(0.0, -10, 10, WEIGHTED | {"bias": (True,)}),
-        "padding_mode": Choice("zeros", ("zeros", "reflect", "replicate", "circular"), {"layer": ("conv",)}),
-        "scale_factor": Whole(2, 1, 4, {"layer": ("upsample",)}),
-        "mode": Choice("nearest", ("nearest", "bilinear", "bicubic"), {"layer": ("upsample",)}),
-        "align_corners": Switch(False, {"layer": ("upsample",), "mode": ("bilinear", "bicubic")}),
+        "padding_mode": Choice("zeros", ("zeros", "reflect", "replicate", "circular"), {"layer": CONVS}),
+        "scale_factor": Whole(2, 1, 4, LARGER),
+        "mode": Choice("nearest", ("nearest", "bilinear", "bicubic"), LARGER),
+        "align_corners": Switch(False, LARGER | {"mode": ("bilinear", "bicubic")}),
         "training": Switch(True, {"layer": ("batch_norm",)}),
         "negative_slope": Number(0.1, 0, 1, {"layer": ("leaky_relu",)}),
     }
@@ -87,7 +95,11 @@ def snippet(**settings: Any) -> str:
     positional = f"{settings['in_channels']}, {settings['out_channels']}, " if kind in WEIGHTED["layer"] else ""
     positional = f"{settings['in_channels']}" if kind == "batch_norm" else positional
     made = call(f"nn.{CLASSES[kind].__name__}", arguments(settings)).replace("(", f"({positional}", 1)
+    if kind == "resize_conv":  # each value of the output is made of as many products as any other
+        made = f"nn.Sequential({call('nn.Upsample', arguments(settings | {'layer': 'upsample'}))}, {made})"
     lines.append(f"layer = {made}\n")
+    if kind == "resize_conv":
+        lines.append("conv = layer[1]\n")
     if kind == "batch_norm":
         lines.append(f"layer.train({settings['training']})\n")
     if kind in WEIGHTED["layer"]:
@@ -98,6 +110,11 @@ def snippet(**settings: Any) -> str:
 
 
 def _weights_in_words(settings: Mapping[str, Any]) -> str:
+    words = _weights_of_layer(settings)
+    return words.replace("layer.", "conv.") if settings["layer"] == "resize_conv" else words
+
+
+def _weights_of_layer(settings: Mapping[str, Any]) -> str:
     if settings["kernel"] == "xavier":
         words = f"torch.manual_seed({settings['seed']})\nnn.init.xavier_normal_(layer.weight)\n"
     else:
@@ -124,6 +141,7 @@ def arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
     kind = settings["layer"]
     names = {
         "conv": ("kernel_size", "stride", "padding", "dilation", "groups", "bias", "padding_mode"),
+        "resize_conv": ("kernel_size", "stride", "padding", "dilation", "groups", "bias", "padding_mode"),
         "transposed": ("kernel_size", "stride", "padding", "output_padding", "groups", "bias", "dilation"),
         "max_pool": ("kernel_size", "stride", "padding", "dilation"),
         "avg_pool": ("kernel_size", "stride", "padding"),
@@ -177,8 +195,15 @@ def computed(picture: Image.Image, **settings: Any) -> Computed:
     layer.train(settings["training"])
     if kind in WEIGHTED["layer"]:
         _weigh(layer, settings)
+    if kind == "resize_conv":
+        layer = nn.Sequential(nn.Upsample(**arguments(settings | {"layer": "upsample"})), layer)
     with torch.no_grad():
         return Computed(batch, layer, layer(batch))
+
+
+def weighted(layer: nn.Module) -> Any:
+    """Return that part of a layer which has weights."""
+    return layer[1] if isinstance(layer, nn.Sequential) else layer
 
 
 def _weigh(layer: Any, settings: Mapping[str, Any]) -> None:
@@ -205,7 +230,7 @@ def run(picture: Image.Image, **settings: Any) -> Outcome:
         Maps("output", array(output[0]), False, tuple(output.shape)),
     ]
     facts: dict[str, Any] = {"shape": tuple(output.shape), "same": output.shape[2:] == batch.shape[2:]}
-    weight = getattr(done.layer, "weight", None)
+    weight = getattr(weighted(done.layer), "weight", None)
     if settings["layer"] in WEIGHTED["layer"]:
         assert weight is not None
         blocks.append(Maps("kernel", array(weight.flatten(0, 1)[:8]), False, tuple(weight.shape)))
@@ -219,6 +244,8 @@ def run(picture: Image.Image, **settings: Any) -> Outcome:
         blocks.append(Maps("overlaps", array(counts[None]), False, tuple(counts.shape)))
         blocks.append(Said("even" if even else "uneven", {"least": int(counts.min()), "most": int(counts.max())}))
         facts["even"] = even
+    if settings["layer"] == "resize_conv":
+        blocks.append(Said("cured"))
     parameters = sum(parameter.numel() for parameter in done.layer.parameters())
     rows = (("in", *_statistics(batch)), ("out", *_statistics(output)))
     blocks.append(Table("statistics", ("what", "least", "most", "mean", "std", "zeros"), rows))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -118,6 +119,10 @@ def snippet(**settings: Any) -> str:
             f"with torch.no_grad():\n    layer.conv.bias += {SHIFT}\n    shifted = layer(batch)\n"
             "difference = (shifted - output).abs().max()\n"
         )
+    lines.append(
+        f"{inspect.getsource(one_step)}\n\nmoved = one_step(layer, layer.{'conv.' if is_module else ''}weight, batch)\n"
+        "print(moved)\n"
+    )
     return "".join(lines)
 
 
@@ -132,6 +137,18 @@ def watch(module: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
 
     module.register_forward_hook(note)
     return views, copies
+
+
+def one_step(layer: nn.Module, weight: Tensor, batch: Tensor) -> float:
+    """Return how far one step of an optimiser moves the weights at most; with nothing to learn, it refuses to begin."""
+    before = weight.detach().clone()
+    try:
+        optimiser = torch.optim.SGD(layer.parameters(), lr=0.1)
+    except ValueError:  # optimizer got an empty parameter list
+        return 0.0
+    layer(batch).square().mean().backward()
+    optimiser.step()
+    return (weight.detach() - before).abs().max().item()
 
 
 def _wrapped(settings: dict[str, Any]) -> bool:
@@ -179,6 +196,9 @@ def run(picture: Image.Image, **settings: Any) -> Outcome:
         facts["difference"] = float(values["difference"])
         said = "pointless" if settings["norm"] else "useful"
         blocks.append(Said(said, {"shift": SHIFT, "difference": f"{facts['difference']:.2g}"}))
+    moved = one_step(layer, there, batch)
+    values["moved"] = np.array(moved)
+    blocks.append(Said("moved", {"moved": f"{moved:.2g}"}) if learned else Said("refused"))
     return Outcome(values, tuple(blocks), facts)
 
 

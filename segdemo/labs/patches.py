@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from segdemo.errors import InputError
-from segdemo.labs.layers import Computed
+from segdemo.labs.layers import Computed, weighted
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,13 @@ def patch(done: Computed, settings: Mapping[str, Any], channel: int, row: int, c
             place=f"{channel}, {row}, {column}",
         )
     value = done.output[0, channel, row, column].item()
-    layer: Any = done.layer
+    layer = weighted(done.layer)
     kind = settings["layer"]
     if kind in ("conv", "max_pool", "avg_pool"):
         terms = _window(done, settings, channel, row, column)
     elif kind == "transposed":
         terms = _stamped(done, settings, channel, row, column)
-    elif kind == "upsample":
+    elif kind in ("upsample", "resize_conv"):
         terms = _by_gradient(done, channel, row, column)
     else:
         terms = [_own(done, kind, channel, row, column)]

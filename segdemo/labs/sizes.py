@@ -26,6 +26,8 @@ def output_size(settings: Mapping[str, Any], side: int) -> int:
     kind = settings["layer"]
     if kind == "upsample":
         return side * settings["scale_factor"]
+    if kind == "resize_conv":
+        return output_size({**settings, "layer": "conv"}, side * settings["scale_factor"])
     if kind not in ("conv", "transposed", "max_pool", "avg_pool"):
         return side
     kernel, stride, padding, dilation = (settings[key] for key in ("kernel_size", "stride", "padding", "dilation"))
@@ -74,6 +76,10 @@ def check(settings: Mapping[str, Any], height: int, width: int) -> None:
         InputError: it breaks one.
     """
     kind = settings["layer"]
+    if kind == "resize_conv":
+        factor = settings["scale_factor"]
+        check({**settings, "layer": "conv"}, height * factor, width * factor)
+        return
     if kind in ("conv", "transposed"):
         _check_groups(settings)
     if kind in ("max_pool", "avg_pool") and settings["padding"] > settings["kernel_size"] // 2:
@@ -142,6 +148,11 @@ def formulas(settings: Mapping[str, Any], height: int, width: int) -> tuple[str,
     if kind == "upsample":
         factor = settings["scale_factor"]
         return ("out = in × scale_factor", *(f"{side} × {factor} = {side * factor}" for side in (height, width)))
+    if kind == "resize_conv":
+        larger = formulas({**settings, "layer": "upsample"}, height, width)
+        factor = settings["scale_factor"]
+        after = formulas({**settings, "layer": "conv"}, height * factor, width * factor)
+        return tuple(f"{first};  {second}" for first, second in zip(larger, after, strict=True))
     if kind not in ("conv", "transposed", "max_pool", "avg_pool"):
         return ("out = in", f"{height} × {width}")
     kernel, stride, padding = settings["kernel_size"], settings["stride"], settings["padding"]

@@ -16,7 +16,7 @@ LAB = "#lab-panel .lab"
 
 
 def open_lab(visitor: Visitor, **view: object) -> None:
-    visitor.visit(side=257, **view)
+    visitor.visit(**{"side": 257, **view})
     expect(visitor.page.locator(f"{LAB}[data-ready]")).to_be_visible()
 
 
@@ -101,6 +101,36 @@ def test_every_lab_opens_from_its_card_in_both_languages(
         expect(lab.locator(".blocks > *").first).to_be_visible()
         expect(lab.locator(".trouble")).to_be_hidden()
         visitor.expect_in_address("lab", name)
+
+
+def test_a_tutorial_is_read_along_by_keys_and_a_link_brings_a_section_back(visitor: Visitor) -> None:
+    page = visitor.page
+    open_lab(visitor, lab="layers")
+    reading, paths = page.locator("#lab-panel .reading"), page.locator("#lab-panel .paths")
+    expect(reading).to_be_hidden()
+    paths.locator("summary").first.press("Enter")
+    paths.locator("[data-tutorial=alexnet] > summary").press("Enter")
+    paths.locator("a[data-read='alexnet.lrn']").press("Enter")
+    expect(reading.locator("h3")).to_have_text(TEXTS["en"]["labs.read.alexnet.lrn"])
+    expect(page.locator(f"{LAB}[data-lab=alexnet] pre")).to_contain_text("LocalResponseNorm")
+    visitor.expect_in_address("read", "alexnet.lrn")
+    following = reading.locator("[data-step='1']")
+    following.press("Enter")
+    expect(page.locator(f"{LAB} pre")).to_contain_text("nn.Dropout")
+    visitor.expect_in_address("lab.part", "dropout")
+    expect(following).to_be_focused()
+    page.reload()
+    expect(reading.locator("h3")).to_have_text(TEXTS["en"]["labs.read.alexnet.dropout"])
+    page.locator('#lab-panel .card[data-lab="layers"]').click()
+    expect(reading).to_be_hidden()
+
+
+def test_dictionaries_of_the_network_in_the_page_are_looked_into(visitor: Visitor) -> None:
+    open_lab(visitor, lab="containers", network="unet_narrow", side=256)
+    registers = visitor.page.locator(f"{LAB} .registers")
+    expect(registers.locator("tbody tr").first).to_be_visible()
+    registers.locator("select").select_option("inc.double_conv.1")
+    expect(registers.locator("tbody")).to_contain_text("running_mean, running_var, num_batches_tracked")
 
 
 def test_a_wrong_address_is_said_and_the_lab_begins_as_at_first(visitor: Visitor) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -94,10 +95,12 @@ def test_sizes_are_those_of_pytorch_and_what_it_refuses_is_refused_with_the_rule
         side = chance.randint(1, 20)
         kind = asked["layer"]
         positional: tuple[int, ...]
-        positional = (asked["in_channels"], asked["out_channels"]) if kind in ("conv", "transposed") else ()
+        positional = (asked["in_channels"], asked["out_channels"]) if kind in layers.WEIGHTED["layer"] else ()
         positional = (asked["in_channels"],) if kind == "batch_norm" else positional
         try:
             layer = layers.CLASSES[kind](*positional, **arguments(asked))
+            if kind == "resize_conv":
+                layer = nn.Sequential(nn.Upsample(**arguments(asked | {"layer": "upsample"})), layer)
             with torch.no_grad():
                 theirs = layer.eval()(torch.ones(1, asked["in_channels"], side, side)).shape[2]
         except (RuntimeError, ValueError):
@@ -166,6 +169,17 @@ def test_checkerboard_is_there_unless_the_stride_divides_the_kernel(picture: Ima
     for kernel_size, even in ((2, True), (3, False), (4, True), (5, False), (6, True)):
         asked = {"layer": "transposed", "stride": 2, "kernel_size": kernel_size, "padding": 0}
         assert run("layers", picture, asked).facts["even"] is even
+
+
+def test_upsampling_before_a_convolution_cures_the_checkerboard() -> None:
+    """An even surface stays even away from the border; a transposed convolution of the same kernel makes a pattern."""
+    even = Image.new("RGB", (16, 16), (90, 90, 90))
+    spread = {}
+    for layer in ("transposed", "resize_conv"):
+        asked = {"layer": layer, "stride": 2 if layer == "transposed" else 1, "kernel": "blur", "size": 16}
+        spread[layer] = float(np.ptp(run("layers", even, asked).values["output"][0, 0, 4:-4, 4:-4]))
+    assert spread["transposed"] > 0.05
+    assert spread["resize_conv"] == pytest.approx(0, abs=1e-6)
 
 
 def test_a_lab_leaves_the_random_numbers_of_others_as_they_were(picture: Image.Image) -> None:

@@ -1,12 +1,14 @@
 // The labs. Every control writes the snippet anew, and what is shown is what the snippet computes. The state of a lab
 // stands in the address: lab=layers&lab.stride=2. What cannot be computed is said, and the last good state stays.
-import {change, follow, listenToWalks} from '../static/address.js';
+import {change, changed, follow, listenToWalks} from '../static/address.js';
 import {button, make, saveFrom, uniqueName} from '../static/dom.js';
 import {lostNote} from '../static/files.js';
 import {ask, Refused} from '../static/server.js';
 import {textsOf} from '../static/texts.js';
 import {blockOf} from './labs_blocks.js';
 import {patchView} from './labs_patch.js';
+import {readingView} from './labs_reading.js';
+import {registersView} from './labs_registers.js';
 
 const t = textsOf('labs');
 const START = 'lab.';
@@ -15,11 +17,11 @@ const START = 'lab.';
 export const textIn = (lab) => (key, values) =>
   t.has(`${lab}.${key}`) ? t(`${lab}.${key}`, values) : t.has(`any.${key}`) ? t(`any.${key}`, values) : '';
 
-// {name, words} that an address names.
+// {name, words, read} that an address names; read: the section of a tutorial.
 export const stateOf = (href) => {
   const query = new URL(href).searchParams;
   const words = Object.fromEntries([...query].filter(([key]) => key.startsWith(START)).map(([key, word]) => [key.slice(START.length), word]));
-  return {name: query.get('lab'), words};
+  return {name: query.get('lab'), words, read: query.get('read')};
 };
 
 // What of an address changes with the state of a lab.
@@ -44,6 +46,7 @@ const counts = (control, words) => Object.entries(control.when).every(([name, va
 
 export function mount({element, props, server, watch}) {
   const [cards, place, lost] = ['.cards', '.lab', '.lost'].map((one) => element.querySelector(one));
+  let reading = null; // along a tutorial
   const done = new Set(); // tasks, as "lab.task"
   let labs = [];
   let lab = null; // the one on show
@@ -74,6 +77,7 @@ export function mount({element, props, server, watch}) {
     for (const [name, node] of Object.entries(parts.tasks)) node.dataset.done = String(done.has(`${lab.name}.${name}`));
     for (const [name, node] of Object.entries(parts.tasks)) node.querySelector('.mark').textContent = done.has(`${lab.name}.${name}`) ? '✓' : '○';
     parts.patch?.renew(parts.blocks, question());
+    parts.registers?.renew();
     place.dataset.ready = String(asked);
   };
 
@@ -214,11 +218,15 @@ export function mount({element, props, server, watch}) {
     const controls = make('form', {class: 'controls', 'aria-label': t('controls')}, ...lab.controls.map(rowOf));
     controls.addEventListener('submit', (event) => event.preventDefault());
     const tasks = make('ol', {class: 'tasks'}, ...lab.tasks.map(taskOf));
-    const first = button(t('reset'), t('reset'), () => open(lab.name, {}, true));
+    const first = button(t('reset'), t('reset'), () => open(lab.name, {}, true, reading.key()));
     const body = make('div', {class: 'body'}, parts.trouble, parts.blocks);
     if (lab.name === 'layers') {
       parts.patch = patchView(server, parts.blocks, sayTrouble);
       body.append(parts.patch.node);
+    }
+    if (lab.name === 'containers') {
+      parts.registers = registersView(server, () => props.value?.run ?? null, sayTrouble);
+      body.append(parts.registers.node);
     }
     body.append(make('section', {class: 'code'}, make('h4', {}, t('snippet')), make('p', {class: 'why'}, t('snippet_why')),
       make('pre', {tabindex: 0, role: 'region', 'aria-label': t('snippet')}, parts.snippet), make('p', {class: 'buttons'}, copier, parts.save)),
@@ -228,7 +236,7 @@ export function mount({element, props, server, watch}) {
     place.hidden = false;
   };
 
-  const open = (name, given = {}, write = false) => {
+  const open = (name, given = {}, write = false, read = null) => {
     lab = labs.find((one) => one.name === name) ?? labs[0];
     words = Object.fromEntries(lab.controls.map(({name: one, default: first}) => [one, first]));
     good = null;
@@ -237,14 +245,21 @@ export function mount({element, props, server, watch}) {
     lay();
     Object.assign(words, given);
     refresh();
-    if (write) change(changesTo(location.href, lab.name, changedWords()));
+    reading.show(read);
+    if (write) change({...changesTo(location.href, lab.name, changedWords()), read: reading.key()});
     renew();
   };
 
   const start = async () => {
     lost.hidden = true;
     try {
-      ({labs} = await ask(server.labs, {}));
+      let paths;
+      ({labs, paths} = await ask(server.labs, {}));
+      reading = readingView(element.querySelector('.paths'), element.querySelector('.reading'), paths, {
+        open: (section, key) => open(section.lab, section.words, true, key),
+        leave: () => { reading.show(null); change({read: null}); },
+        hrefOf: (section, key) => changed(location.href, {...changesTo(location.href, section.lab, section.words), read: key}),
+      });
     } catch (error) {
       lost.hidden = false;
       lost.replaceChildren(...lostNote(error, '', start));
@@ -257,8 +272,8 @@ export function mount({element, props, server, watch}) {
       card.addEventListener('click', () => open(name, {}, true));
       return card;
     }));
-    const {name, words: given} = stateOf(location.href);
-    open(name, given);
+    const {name, words: given, read} = stateOf(location.href);
+    open(name, given, false, read);
     if (name !== null && name !== lab.name) {
       try { await ask(server.answer, {lab: name, words: {}}); } catch (error) { sayTrouble(error); }
     }
@@ -270,11 +285,11 @@ export function mount({element, props, server, watch}) {
     if (inSight === isOpen) return;
     isOpen = inSight;
     if (!lab) { if (inSight) start(); return; }
-    follow(inSight ? changesTo(location.href, lab.name, changedWords()) : changesTo(location.href, null, {}));
+    follow({...(inSight ? changesTo(location.href, lab.name, changedWords()) : changesTo(location.href, null, {})), read: inSight ? reading.key() : null});
   }).observe(element);
   listenToWalks(() => {
-    const {name, words: given} = stateOf(location.href);
-    if (lab && name) open(name, given);
+    const {name, words: given, read} = stateOf(location.href);
+    if (lab && name) open(name, given, false, read);
   });
   watch('value', () => { if (lab) renew(); });
 }

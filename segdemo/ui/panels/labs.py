@@ -15,6 +15,9 @@ from segdemo.labs.controls import Cells, Choice, Control, Number, Switch, Whole
 from segdemo.labs.drawn import address_of, ends, map_address, picture_address
 from segdemo.labs.lab import Block, Curves, Formula, Maps, Outcome, Said, Table, small_picture
 from segdemo.labs.question import LookAtPatch, RunLab, find, settings_of
+from segdemo.labs.reading import PATHS
+from segdemo.labs.registers import LookAtRegisters
+from segdemo.questions import Run, facts_of
 from segdemo.ui import checks
 from segdemo.ui.javascript import loader
 from segdemo.ui.messages import answering
@@ -24,23 +27,27 @@ MOST_MAPS = 16  # of a block that are drawn
 MOST_SETTINGS = 40
 LONGEST_WORD = 1000  # characters: of a kernel, each cell with all its digits
 TEMPLATE = """<div class="labs">
+  <details class="paths"></details>
   <nav class="cards"></nav>
+  <section class="reading" hidden></section>
   <p class="lost" role="alert" hidden></p>
   <div class="lab" hidden></div>
 </div>"""
 
 
 class LabsPanel(gr.HTML):
-    """Shows the labs on a picture; its value is the fingerprint of that.
+    """Shows the labs on the picture of the run that is its value.
 
     Args:
         engine: whom to ask.
     """
 
     def __init__(self, engine: Engine, **settings: Any) -> None:
+        self.engine = engine
+
         @answering
         def labs(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
-            return {"labs": [card(name) for name in LABS]}
+            return {"labs": [card(name) for name in LABS], "paths": paths()}
 
         @answering
         def answer(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
@@ -53,21 +60,31 @@ class LabsPanel(gr.HTML):
             found = engine.answer(LookAtPatch(question.picture, question.words, *place))
             return plain(found)
 
+        @answering
+        def registers(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            step = checks.or_none(checks.whole)("step", asked.get("step"))
+            network, layer = (checks.text(name, asked.get(name)) for name in ("network", "layer"))
+            return plain(engine.answer(LookAtRegisters(network, step, layer)))
+
         super().__init__(
             html_template=TEMPLATE,
             css_template=css("labs"),
             js_on_load=loader("labs"),
             apply_default_css=False,
-            server_functions=[labs, answer, patch],
+            server_functions=[labs, answer, patch, registers],
             **settings,
         )
 
     def preprocess(self, payload: Any) -> None:
         """Take nothing from the page."""
 
-    def postprocess(self, value: str | None) -> dict[str, Any]:  # type: ignore[override]
-        """Tell the script which picture is on show."""
-        return {"picture": value}
+    def postprocess(self, value: Run | None) -> dict[str, Any]:  # type: ignore[override]
+        """Tell the script which picture is on show, and which network."""
+        if value is None:
+            return {"picture": None, "run": None}
+        facts = facts_of(self.engine, value.network)
+        run = {"network": value.network, "step": value.step, "title": facts.title}
+        return {"picture": value.picture, "run": run}
 
     def api_info(self) -> dict[str, Any]:
         """Describe the value to clients."""
@@ -94,6 +111,14 @@ def asked_lab(engine: Engine, asked: dict[str, Any]) -> RunLab:
     words = {name: controls[name].write(settings[name]) for name in given if settings[name] != controls[name].default}
     picture = checks.or_none(checks.text)("picture", asked.get("picture")) or engine.keep(example(FIRST))
     return RunLab(lab, picture, tuple(sorted(words.items())))
+
+
+def paths() -> list[dict[str, Any]]:
+    """Describe what can be read along: each tutorial's sections, with the lab and the settings that show them."""
+    return [
+        {"name": name, "sections": [{"name": one.name, "lab": one.lab, "words": dict(one.words)} for one in sections]}
+        for name, sections in PATHS.items()
+    ]
 
 
 def card(name: str) -> dict[str, Any]:

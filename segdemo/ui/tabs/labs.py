@@ -21,10 +21,10 @@ def build(page: Page) -> None:
 
     gr.Markdown(page.i18n("page.labs_intro"))
     panel = LabsPanel(page.engine, elem_id="lab-panel")
-    page.on("result", picture_of, panel)
+    page.on("result", of_run, panel)
     page.blocks.load(opened, None, page.switch, **QUIET)
 
 
-def picture_of(run: Run | None, request: gr.Request) -> Any:
-    """Return the picture of the run on show."""
-    return gr.skip() if run is None else run.picture
+def of_run(run: Run | None, request: gr.Request) -> Any:
+    """Return the run on show, whose picture and network the labs take."""
+    return gr.skip() if run is None else run

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 from weakref import WeakSet
 
 from PIL import Image
@@ -33,12 +33,15 @@ from segdemo.pictures import Read as Read
 from segdemo.pictures import read_picture
 
 ANSWERS = 192 << 20  # bytes of answers remembered
+STATES = 32 << 20  # bytes of answers that are only there for others to be worked out from
 PICTURES = 224 << 20  # bytes of pictures kept: six of 12 megapixels, one of the largest
 MODULES = 512 << 20  # bytes of networks' weights kept open
 BAND = 256  # rows of a picture hashed at a time
 POLL = 0.05  # seconds between two looks at whether an answer is still wanted
 
 ShouldContinue = Callable[[], bool]
+# What others are worked out from has a memory of its own, so that what is on show never makes room for it.
+Memory = Literal["answers", "states", "nothing"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Question:
     """
 
     grad: ClassVar[bool] = False  # whether its passes record gradients
+    memory: ClassVar[Memory] = "answers"  # where the answer is remembered
 
     def answer(self, bench: Bench) -> Any:
         """Work the answer out; it is frozen, and can be pickled."""
@@ -193,6 +197,10 @@ class Bench:
         """Return what the engine remembers of another question, or work it out in the same turn."""
         return self._engine._recall_or(question, self._job)
 
+    def recall(self, question: Question) -> Any:
+        """Return what the engine remembers of another question, or None."""
+        return self._engine._recall(question)
+
     def report(self, done: int, total: int) -> None:
         """Say how far the work is."""
         self._job.progress = Progress(done, total)
@@ -233,6 +241,8 @@ class LocalEngine:
     ) -> None:
         self.networks = networks
         self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules)
+        self._states = Cache(STATES)
+        self._memories = {"answers": self._answers, "states": self._states, "nothing": Cache(0)}
         self._adopted: dict[Hashable, Opened] = {}
         self._closed = False
         self._renew()
@@ -244,7 +254,7 @@ class LocalEngine:
         self._jobs: dict[Hashable, _Job] = {}
         self._lock = Lock()  # of _jobs; held for no longer than a look
         self._opening = Lock()
-        for memory in (self._answers, self._pictures, self._modules):
+        for memory in (*self._memories.values(), self._pictures, self._modules):
             memory.renew()
 
     def keep(self, picture: PictureSource) -> str:
@@ -318,10 +328,12 @@ class LocalEngine:
     def forget_answers(self) -> None:
         """Forget what was answered; networks stay open, pictures are kept."""
         self._answers.clear()
+        self._states.clear()
 
     def forget(self) -> None:
         """Forget what was answered and close all networks, as if nothing had been asked yet; pictures are kept."""
         self._answers.clear()
+        self._states.clear()
         self._modules.clear()
 
     def close(self) -> None:
@@ -370,11 +382,11 @@ class LocalEngine:
             with ExitStack() as stack:
                 answer = freeze(question.answer(Bench(self, question, job, stack)))
             if not self._is_changed(question):
-                self._answers.put(question, answer, size_of(answer))
+                self._memories[question.memory].put(question, answer, size_of(answer))
         return answer
 
     def _recall(self, question: Question) -> Any:
-        return None if self._is_changed(question) else self._answers.get(question)
+        return None if self._is_changed(question) else self._memories[question.memory].get(question)
 
     def _is_changed(self, question: Any) -> bool:
         """Say whether somebody changed the network of a question: nothing remembered holds for it, nor the reverse."""

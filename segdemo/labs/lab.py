@@ -117,7 +117,47 @@ class Said:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-Block = Maps | Table | Formula | Curves | Said
+@dataclass(frozen=True)
+class Box:
+    """One box of a figure.
+
+    Args:
+        label: unique in it.
+        row: 0 at the top; deeper rows are lower in resolution.
+        column: 0 at the left.
+        inputs: labels of the boxes that it takes from.
+        skips: labels of those that reach it over a skip connection.
+        shape: of what it puts out, without the batch.
+        picture: of that, (h, w, 3) uint8, or None.
+        note: word for what is to be said of it, as the values of tables are, or "".
+        count: behind the note, such as "2/2".
+    """
+
+    label: str
+    row: int
+    column: int
+    inputs: tuple[str, ...]
+    skips: tuple[str, ...]
+    shape: tuple[int, ...]
+    picture: np.ndarray | None = None
+    note: str = ""
+    count: str = ""
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """A network as a figure, as its trace tells.
+
+    Args:
+        name: of the block.
+        boxes: in order.
+    """
+
+    name: str
+    boxes: tuple[Box, ...]
+
+
+Block = Maps | Table | Formula | Curves | Said | Boxes
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from segdemo.labs.controls import Control
 from segdemo.labs.drawn import address_of, map_address, picture_address
-from segdemo.labs.lab import Block, Curves, Formula, Lab, Maps, Outcome, Said, Table
+from segdemo.labs.lab import Block, Boxes, Curves, Formula, Lab, Maps, Outcome, Said, Table
 from segdemo.rendering import encode_png
 
 MOST_MAPS = 16
@@ -132,6 +132,8 @@ def _block(block: Block, words: Words) -> str:
             "<tr>" + "".join(f"<td>{_safe(_said(v, words))}</td>" for v in row) + "</tr>" for row in block.rows
         )
         return f"{head}<table><tr>{columns}</tr>{rows}</table>"
+    if isinstance(block, Boxes):
+        return head + _boxes(block)
     assert isinstance(block, Curves)
     rows = "".join(
         f"<tr><th>{_safe(words(f'value.{name}') or name)}</th>"
@@ -150,6 +152,17 @@ def _maps(block: Maps) -> str:
         url, low, high = map_address(values)
         figures.append(f'<figure><img src="{url}" alt=""><figcaption>{low:.3g} … {high:.3g}</figcaption></figure>')
     return f'<div class="{"many" if len(figures) > 1 else "one"}">{"".join(figures)}</div>'
+
+
+def _boxes(block: Boxes) -> str:
+    """Return the boxes in order, each with what feeds it."""
+    figures = []
+    for box in block.boxes:
+        image = "" if box.picture is None else f'<img src="{address_of(Image.fromarray(box.picture))}" alt="">'
+        came = " + ".join((*box.inputs, *box.skips)) or "input"
+        shape = " × ".join(map(str, box.shape))
+        figures.append(f"<figure>{image}<figcaption>{_safe(f'{came} → {box.label}: {shape}')}</figcaption></figure>")
+    return f'<div class="many">{"".join(figures)}</div>'
 
 
 def _said(value: Any, words: Words) -> str:

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from segdemo.engine import Engine
 from segdemo.errors import InputError
 from segdemo.examples import FIRST, example
-from segdemo.labs import LABS
+from segdemo.labs import LABS, unet_training
 from segdemo.labs.controls import Cells, Choice, Control, Number, Switch, Whole
 from segdemo.labs.drawn import address_of, ends, map_address, picture_address
-from segdemo.labs.lab import Block, Curves, Formula, Maps, Outcome, Said, Table, small_picture
+from segdemo.labs.lab import Block, Box, Boxes, Curves, Formula, Maps, Outcome, Said, Table, small_picture
 from segdemo.labs.question import LookAtPatch, RunLab, find, settings_of
 from segdemo.ui import checks
 from segdemo.ui.javascript import loader
@@ -53,12 +54,16 @@ class LabsPanel(gr.HTML):
             found = engine.answer(LookAtPatch(question.picture, question.words, *place))
             return plain(found)
 
+        @answering
+        def train(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            return training(engine, asked_lab(engine, asked), checks.whole("steps", asked.get("steps")))
+
         super().__init__(
             html_template=TEMPLATE,
             css_template=css("labs"),
             js_on_load=loader("labs"),
             apply_default_css=False,
-            server_functions=[labs, answer, patch],
+            server_functions=[labs, answer, patch, train],
             **settings,
         )
 
@@ -93,14 +98,17 @@ def asked_lab(engine: Engine, asked: dict[str, Any]) -> RunLab:
     controls, settings = find(lab).settings(), settings_of(lab, given)
     words = {name: controls[name].write(settings[name]) for name in given if settings[name] != controls[name].default}
     picture = checks.or_none(checks.text)("picture", asked.get("picture")) or engine.keep(example(FIRST))
-    return RunLab(lab, picture, tuple(sorted(words.items())))
+    return RunLab(
+        lab, picture, tuple(sorted(words.items())), asked.get("quick") is True and hasattr(LABS[lab], "quick")
+    )
 
 
 def card(name: str) -> dict[str, Any]:
     """Describe a lab: its controls and tasks by name."""
     lab = LABS[name]
     controls = [described(setting, control) for setting, control in lab.settings().items()]
-    return {"name": name, "controls": controls, "tasks": [task.name for task in lab.TASKS]}
+    tasks = [task.name for task in lab.TASKS]
+    return {"name": name, "controls": controls, "tasks": tasks, "quick": hasattr(lab, "quick")}
 
 
 def described(name: str, control: Control) -> dict[str, Any]:
@@ -145,6 +153,29 @@ def payload(engine: Engine, question: RunLab) -> dict[str, Any]:
     )
 
 
+def training(engine: Engine, question: RunLab, steps: int) -> dict[str, Any]:
+    """Gather what the page shows of a training.
+
+    Args:
+        engine: whom to ask.
+        question: which settings and picture.
+        steps: of the training.
+
+    Raises:
+        InputError: there is no such step; what was learned before it is kept no longer.
+    """
+    outcome: Outcome = engine.answer(unet_training.LookAtTraining(question.picture, question.words, steps))
+    settings = settings_of("unet", dict(question.words))
+    return plain(
+        {
+            "blocks": [shown(block) for block in outcome.blocks],
+            "next": min(steps + unet_training.TURN, unet_training.MOST),
+            "most": unet_training.MOST,
+            "snippet": unet_training.snippet(settings, steps),
+        }
+    )
+
+
 def shown(block: Block) -> dict[str, Any]:
     """Return a block as the script draws it."""
     known: dict[str, Any] = {"kind": type(block).__name__.lower(), "name": block.name}
@@ -163,8 +194,14 @@ def shown(block: Block) -> dict[str, Any]:
         return known | {"lines": block.lines}
     if isinstance(block, Curves):
         return known | {"series": _numbers(block.series), "logarithmic": block.logarithmic}
+    if isinstance(block, Boxes):
+        return known | {"boxes": [_box(box) for box in block.boxes]}
     assert isinstance(block, Said)
     return known | {"values": block.values}
+
+
+def _box(box: Box) -> dict[str, Any]:
+    return {**vars(box), "picture": None if box.picture is None else address_of(Image.fromarray(box.picture))}
 
 
 def _numbers(series: Mapping[str, tuple[float, ...]]) -> dict[str, list[float | str]]:

@@ -2,6 +2,7 @@
 import {draw, make} from '../static/dom.js';
 import {figure, figures} from '../static/numbers.js';
 import {textsOf} from '../static/texts.js';
+import {figureOf} from './labs_figure.js';
 
 const t = textsOf('labs');
 const WIDE = 300; // px of a lone map
@@ -63,12 +64,13 @@ const curves = ({name, series, logarithmic}, text) => {
 
 const DRAW = {
   maps, table, curves,
+  boxes: ({name, boxes}, text, {input} = {}) => [figureOf(boxes, text(`block.${name}`), {input, said: ({note, count}) => note && `${text(`value.${note}`)} ${count}`})],
   formula: ({lines}) => [make('div', {class: 'formula'}, ...lines.map((line) => make('code', {}, line)))],
   said: ({name, values}, text) => [make('p', {class: 'said'}, text(`said.${name}`, values))],
 };
 
-export const blockOf = (block, text) => {
+export const blockOf = (block, text, more = {}) => {
   const heading = text(`block.${block.name}`);
   return make('section', {class: `block ${block.kind}`, 'data-block': block.name, 'data-padded': block.padded, 'data-size': block.size?.join()},
-    heading && block.kind !== 'said' ? make('h4', {}, heading) : '', ...DRAW[block.kind](block, text));
+    heading && block.kind !== 'said' ? make('h4', {}, heading) : '', ...DRAW[block.kind](block, text, more));
 };

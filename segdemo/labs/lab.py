@@ -157,7 +157,20 @@ class Boxes:
     boxes: tuple[Box, ...]
 
 
-Block = Maps | Table | Formula | Curves | Said | Boxes
+@dataclass(frozen=True)
+class Bars:
+    """Shares of a whole, the greatest first.
+
+    Args:
+        name: of the block.
+        bars: a word for each, and its share from 0 to 1.
+    """
+
+    name: str
+    bars: tuple[tuple[str, float], ...]
+
+
+Block = Maps | Table | Formula | Curves | Said | Boxes | Bars
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The labs of LeNet and of checkpoints: its rule and its parameters, and what of a state is loaded."""
+"""The lab of checkpoints: what of a state is loaded."""
 
 from __future__ import annotations
 
@@ -7,19 +7,6 @@ from PIL import Image
 
 from segdemo.errors import InputError
 from segdemo.labs.question import run
-
-
-@pytest.mark.parametrize("written", ["attributes", "number", "name"])
-def test_lenet_has_its_parameters_and_the_same_scores_however_it_is_written(written: str, picture: Image.Image) -> None:
-    outcome = run("lenet", picture, {"written": written})
-    assert outcome.facts["count"] == 81_194
-    assert outcome.values["attributes"].tolist() == outcome.values["number"].tolist() == outcome.values["name"].tolist()
-
-
-def test_lenet_takes_another_size_only_when_it_is_resized(picture: Image.Image) -> None:
-    with pytest.raises(InputError, match=r"16 maps of 5 × 5 would be left of it, 400 values.* takes 576"):
-        run("lenet", picture, {"side": 28})
-    assert run("lenet", picture, {"side": 28, "resize": True}).values["name"].shape == (1, 10)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,8 @@ def test_snippet_alone_gives_the_numbers_that_the_lab_shows(name: str, picture: 
     snippets = [(LABS[name].snippet(**settings), list(outcome.values)) for settings, outcome in all_]
     (tmp_path / "snippets.json").write_text(json.dumps(snippets), "utf-8")
     picture.save(tmp_path / "picture.png")
+    for file, make in getattr(LABS[name], "FILES", {}).items():
+        (tmp_path / file).write_bytes(make())
     done = subprocess.run(
         [sys.executable, "-c", ALONE], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )

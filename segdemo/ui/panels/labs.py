@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
@@ -12,13 +13,14 @@ from segdemo.engine import Engine
 from segdemo.errors import InputError
 from segdemo.examples import FIRST, example
 from segdemo.labs import LABS, unet_training
-from segdemo.labs.controls import Cells, Choice, Control, Number, Switch, Whole
+from segdemo.labs.controls import Cells, Choice, Control, Drawing, Number, Switch, Whole
 from segdemo.labs.drawn import address_of, ends, map_address, picture_address
-from segdemo.labs.lab import Block, Box, Boxes, Curves, Formula, Maps, Outcome, Said, Table, small_picture
+from segdemo.labs.lab import Bars, Block, Box, Boxes, Curves, Formula, Maps, Outcome, Said, Table, small_picture
+from segdemo.labs.lesson import files_of
 from segdemo.labs.question import LookAtPatch, RunLab, find, settings_of
 from segdemo.ui import checks
 from segdemo.ui.javascript import loader
-from segdemo.ui.messages import answering
+from segdemo.ui.messages import answering, sentence_of
 from segdemo.ui.panels import css, exact, plain
 
 MOST_MAPS = 16  # of a block that are drawn
@@ -45,7 +47,11 @@ class LabsPanel(gr.HTML):
 
         @answering
         def answer(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
-            return payload(engine, asked_lab(engine, asked))
+            question = asked_lab(engine, asked)
+            try:
+                return payload(engine, question)
+            except InputError as error:
+                return refusal(question.lab, error, request)
 
         @answering
         def patch(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
@@ -53,6 +59,10 @@ class LabsPanel(gr.HTML):
             place = (checks.whole(name, asked.get(name)) for name in ("channel", "row", "column"))
             found = engine.answer(LookAtPatch(question.picture, question.words, *place))
             return plain(found)
+
+        @answering
+        def file(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            return {"url": file_address(checks.text("lab", asked.get("lab")), checks.text("name", asked.get("name")))}
 
         @answering
         def train(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
@@ -63,7 +73,7 @@ class LabsPanel(gr.HTML):
             css_template=css("labs"),
             js_on_load=loader("labs"),
             apply_default_css=False,
-            server_functions=[labs, answer, patch, train],
+            server_functions=[labs, answer, patch, file, train],
             **settings,
         )
 
@@ -121,6 +131,8 @@ def described(name: str, control: Control) -> dict[str, Any]:
         return known | {"kind": "choice", "options": control.options}
     if isinstance(control, Switch):
         return known | {"kind": "switch"}
+    if isinstance(control, Drawing):
+        return known | {"kind": "drawing", "side": control.side, "examples": control.examples}
     if isinstance(control, Cells):
         return known | {"kind": "cells"}
     assert isinstance(control, Whole | Number)
@@ -145,12 +157,45 @@ def payload(engine: Engine, question: RunLab) -> dict[str, Any]:
     return plain(
         {
             "snippet": lab.snippet(**settings),
+            "files": list(files_of(lab, lab.snippet(**settings))),
             "picture": address_of(small),
             "cells": outcome.facts.get("cells"),
             "blocks": [shown(block) for block in outcome.blocks],
             "tasks": {task.name: bool(task.is_done(settings, outcome)) for task in lab.TASKS},
         }
     )
+
+
+def refusal(lab: str, error: InputError, request: gr.Request) -> dict[str, Any]:
+    """Say why a lab cannot do something, and which setting would mend it.
+
+    Raises:
+        InputError: the same again, where there is none.
+    """
+    offer: dict[str, Any] | None = getattr(find(lab), "OFFERS", {}).get(error.code)
+    if offer is None:
+        raise error
+    controls = find(lab).settings()
+    words = {name: controls[name].write(value) for name, value in offer.items()}
+    return {"refused": sentence_of(error, request), "offer": words}
+
+
+def file_address(lab: str, name: str) -> str:
+    """Return a file that the snippets of a lab read, as a ``data:`` address.
+
+    Raises:
+        InputError: there is no such lab or file.
+    """
+    files: dict[str, Callable[[], bytes]] = getattr(find(lab), "FILES", {})
+    if name not in files:
+        raise InputError(
+            "unknown_file",
+            "The lab {lab} reads no file called {name!r}; it reads {files}. Save one of them.",
+            lab=lab,
+            name=name[:60],
+            files=", ".join(files) or "–",
+        )
+    return f"data:application/octet-stream;base64,{base64.b64encode(files[name]()).decode()}"
 
 
 def training(engine: Engine, question: RunLab, steps: int) -> dict[str, Any]:
@@ -194,6 +239,8 @@ def shown(block: Block) -> dict[str, Any]:
         return known | {"lines": block.lines}
     if isinstance(block, Curves):
         return known | {"series": _numbers(block.series), "logarithmic": block.logarithmic}
+    if isinstance(block, Bars):
+        return known | {"bars": block.bars}
     if isinstance(block, Boxes):
         return known | {"boxes": [_box(box) for box in block.boxes]}
     assert isinstance(block, Said)

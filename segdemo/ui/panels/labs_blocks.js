@@ -62,7 +62,12 @@ const curves = ({name, series, logarithmic}, text) => {
   return [svg, legend];
 };
 
+const bars = ({bars: all}, text) => [make('dl', {class: 'bars'}, ...all.map(([word, share]) => make('div', {},
+  make('dt', {}, text(`value.${word}`) || word),
+  make('dd', {}, make('span', {class: 'share', style: `width: ${100 * share}%`}), make('span', {}, `${(100 * share).toFixed(1)} %`)))))];
+
 const DRAW = {
+  bars,
   maps, table, curves,
   boxes: ({name, boxes}, text, {input} = {}) => [figureOf(boxes, text(`block.${name}`), {input, said: ({note, count}) => note && `${text(`value.${note}`)} ${count}`})],
   formula: ({lines}) => [make('div', {class: 'formula'}, ...lines.map((line) => make('code', {}, line)))],

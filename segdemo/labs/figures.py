@@ -63,14 +63,15 @@ def seen_by(net: nn.Module, batch: Tensor, layers: Sequence[str]) -> tuple[dict[
     """Run a network, and return a picture of what each layer puts out, (h, w, 3) uint8, and the output.
 
     Args:
-        net: in evaluation mode.
+        net: in the mode it shall run in.
         batch: of one picture.
         layers: names of modules that are called once.
     """
     found: dict[str, np.ndarray] = {}
 
     def note(layer: str, _: nn.Module, __: Any, output: Tensor) -> None:
-        found[layer] = mosaic(array(output[0, :SHOWN]))
+        if output.dim() == 4:  # a vector has no picture
+            found[layer] = mosaic(array(output[0, :SHOWN]))
 
     handles = [net.get_submodule(one).register_forward_hook(partial(note, one)) for one in layers]
     try:

@@ -170,7 +170,37 @@ class Bars:
     bars: tuple[tuple[str, float], ...]
 
 
-Block = Maps | Table | Formula | Curves | Said | Boxes | Bars
+@dataclass(frozen=True)
+class Leaf:
+    """One tensor of a state.
+
+    Args:
+        key: its name, with dots.
+        fate: word for what became of it, as the values of tables are.
+        shape: of it.
+        gradient: whether it gets a gradient, None of what never does.
+    """
+
+    key: str
+    fate: str
+    shape: tuple[int, ...]
+    gradient: bool | None = None
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Names of tensors as a tree, with what became of each.
+
+    Args:
+        name: of the block.
+        leaves: in order.
+    """
+
+    name: str
+    leaves: tuple[Leaf, ...]
+
+
+Block = Maps | Table | Formula | Curves | Said | Boxes | Bars | Tree
 
 
 @dataclass(frozen=True)

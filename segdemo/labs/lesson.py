@@ -12,7 +12,7 @@ from PIL import Image
 
 from segdemo.labs.controls import Control
 from segdemo.labs.drawn import address_of, map_address, picture_address
-from segdemo.labs.lab import Bars, Block, Boxes, Curves, Formula, Lab, Maps, Outcome, Said, Table
+from segdemo.labs.lab import Bars, Block, Boxes, Curves, Formula, Lab, Maps, Outcome, Said, Table, Tree
 from segdemo.rendering import encode_png
 
 MOST_MAPS = 16
@@ -145,6 +145,12 @@ def _block(block: Block, words: Words) -> str:
         return f"{head}<table><tr>{columns}</tr>{rows}</table>"
     if isinstance(block, Boxes):
         return head + _boxes(block)
+    if isinstance(block, Tree):
+        rows = "".join(
+            f"<tr><th>{_safe(leaf.key)}</th><td>{leaf.shape}</td><td>{_safe(_said(leaf.fate, words))}</td></tr>"
+            for leaf in block.leaves
+        )
+        return f"{head}<table>{rows}</table>"
     if isinstance(block, Bars):
         rows = "".join(f"<tr><th>{_safe(word)}</th><td>{100 * share:.1f} %</td></tr>" for word, share in block.bars)
         return f"{head}<table>{rows}</table>"

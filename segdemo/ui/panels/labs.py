@@ -15,7 +15,7 @@ from segdemo.examples import FIRST, example
 from segdemo.labs import LABS, unet_training
 from segdemo.labs.controls import Cells, Choice, Control, Drawing, Number, Switch, Whole
 from segdemo.labs.drawn import address_of, ends, map_address, picture_address
-from segdemo.labs.lab import Bars, Block, Box, Boxes, Curves, Formula, Maps, Outcome, Said, Table, small_picture
+from segdemo.labs.lab import Bars, Block, Box, Boxes, Curves, Formula, Maps, Outcome, Said, Table, Tree, small_picture
 from segdemo.labs.lesson import files_of
 from segdemo.labs.question import LookAtPatch, RunLab, find, settings_of
 from segdemo.ui import checks
@@ -239,6 +239,8 @@ def shown(block: Block) -> dict[str, Any]:
         return known | {"lines": block.lines}
     if isinstance(block, Curves):
         return known | {"series": _numbers(block.series), "logarithmic": block.logarithmic}
+    if isinstance(block, Tree):
+        return known | {"leaves": [vars(leaf) for leaf in block.leaves]}
     if isinstance(block, Bars):
         return known | {"bars": block.bars}
     if isinstance(block, Boxes):

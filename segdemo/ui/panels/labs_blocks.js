@@ -3,6 +3,7 @@ import {draw, make} from '../static/dom.js';
 import {figure, figures} from '../static/numbers.js';
 import {textsOf} from '../static/texts.js';
 import {figureOf} from './labs_figure.js';
+import {treeOf} from './labs_tree.js';
 
 const t = textsOf('labs');
 const WIDE = 300; // px of a lone map
@@ -68,6 +69,7 @@ const bars = ({bars: all}, text) => [make('dl', {class: 'bars'}, ...all.map(([wo
 
 const DRAW = {
   bars,
+  tree: ({leaves}, text) => [treeOf(leaves, text)],
   maps, table, curves,
   boxes: ({name, boxes}, text, {input} = {}) => [figureOf(boxes, text(`block.${name}`), {input, said: ({note, count}) => note && `${text(`value.${note}`)} ${count}`})],
   formula: ({lines}) => [make('div', {class: 'formula'}, ...lines.map((line) => make('code', {}, line)))],

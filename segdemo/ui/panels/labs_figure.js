@@ -31,7 +31,7 @@ export const figureOf = (boxes, label, {input = null, said = () => '', limit = L
     picture: null,
     boxes: boxes.map((box) => ({...box, short: [box.label, said(box)].filter(Boolean).join(' · '), layer: box.label, parent: null, thumbnail: null, flags: [], dead_count: 0})),
   };
-  const net = readNetwork(value, {t, textWidth: (text) => Math.ceil(text.length * LETTER)});
+  const net = readNetwork(value, {t: () => t('input'), textWidth: (text) => Math.ceil(text.length * LETTER)});
   const grid = layOut(net, {limit, text: 'below'}, 0);
   const unique = uniqueName('lab-figure');
   const svg = draw('svg', {viewBox: `-4 -4 ${grid.w + 8} ${grid.h + 8}`, role: 'img', 'aria-label': label, class: 'network', style: `width: ${grid.w + 8}px`});

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 from weakref import WeakSet
 
 from PIL import Image
@@ -35,6 +35,7 @@ from segdemo.pictures import read_picture
 from segdemo.private import Brought, PrivateNetworks, is_private, private_names, told_of
 
 ANSWERS = 192 << 20  # bytes of answers remembered
+STATES = 32 << 20  # bytes of answers that are only there for others to be worked out from
 PICTURES = 224 << 20  # bytes of pictures kept: six of 12 megapixels, one of the largest
 MODULES = 512 << 20  # bytes of networks' weights kept open
 BAND = 256  # rows of a picture hashed at a time
@@ -42,6 +43,8 @@ OFFICIAL = "weights=official"  # in the name of a network with other weights tha
 POLL = 0.05  # seconds between two looks at whether an answer is still wanted
 
 ShouldContinue = Callable[[], bool]
+# What others are worked out from has a memory of its own, so that what is on show never makes room for it.
+Memory = Literal["answers", "states", "nothing"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Question:
     """
 
     grad: ClassVar[bool] = False  # whether its passes record gradients
-    remembered: ClassVar[bool] = True  # whether it may be asked again
+    memory: ClassVar[Memory] = "answers"  # where the answer is remembered
 
     def answer(self, bench: Bench) -> Any:
         """Work the answer out; it is frozen, and can be pickled."""
@@ -233,6 +236,10 @@ class Bench:
         """Return what the engine remembers of another question, or work it out in the same turn."""
         return self._engine._recall_or(question, self._job)
 
+    def recall(self, question: Question) -> Any:
+        """Return what the engine remembers of another question, or None."""
+        return self._engine._recall(question)
+
     def report(self, done: int, total: int) -> None:
         """Say how far the work is."""
         self._job.progress = Progress(done, total)
@@ -278,6 +285,8 @@ class LocalEngine:
         self.truths: dict[str, Any] = {}  # by fingerprint of a picture: its ground truth, a segdemo.truth.Truth
         self.gallery: Any = None  # pictures that may be gone through, a segdemo.gallery.Gallery
         self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules)
+        self._states = Cache(STATES)
+        self._memories = {"answers": self._answers, "states": self._states, "nothing": Cache(0)}
         self._adopted: dict[Hashable, Opened] = {}
         self._forgotten = 0  # how often what was answered no longer held
         self._closed = False
@@ -290,7 +299,7 @@ class LocalEngine:
         self._jobs: dict[Hashable, _Job] = {}
         self._lock = Lock()  # of _jobs; held for no longer than a look
         self._opening, self._reading = Lock(), Lock()
-        for memory in (self._answers, self._pictures, self._modules, self.private):
+        for memory in (*self._memories.values(), self._pictures, self._modules, self.private):
             memory.renew()
 
     def keep(self, picture: PictureSource) -> str:
@@ -396,14 +405,15 @@ class LocalEngine:
 
     def _forget_about(self, names: Iterable[str]) -> None:
         gone = set(names)
-        if gone:
-            self._answers.drop(lambda question: not gone.isdisjoint(private_names(question)))
+        for memory in self._memories.values() if gone else ():
+            memory.drop(lambda question: not gone.isdisjoint(private_names(question)))
 
     def forget_answers(self) -> None:
         """Forget what was answered, and what is being answered; networks stay open, pictures are kept."""
         with self._lock:
             self._forgotten += 1  # what is under way reaches those who wait for it, and nobody else
             self._answers.clear()
+            self._states.clear()
 
     def forget(self) -> None:
         """Forget what was answered and close all networks, as if nothing had been asked yet; pictures are kept."""
@@ -456,15 +466,15 @@ class LocalEngine:
         if answer is None:
             with ExitStack() as stack:
                 answer = freeze(question.answer(Bench(self, question, job, stack)))
-            if question.remembered and not self._is_changed(question):
+            if not self._is_changed(question):
                 with self._lock:
                     if forgotten == self._forgotten:
-                        self._answers.put(question, answer, size_of(answer))
+                        self._memories[question.memory].put(question, answer, size_of(answer))
             self._forget_about(name for name in private_names(question) if not self.private.has(name))  # it left since
         return answer
 
     def _recall(self, question: Question) -> Any:
-        return None if self._is_changed(question) else self._answers.get(question)
+        return None if self._is_changed(question) else self._memories[question.memory].get(question)
 
     def _is_changed(self, question: Any) -> bool:
         """Say whether somebody changed a network of a question: nothing remembered holds for it, nor the reverse."""

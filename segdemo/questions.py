@@ -101,7 +101,7 @@ class Frame(Question):
         step: of the training, for networks with snapshots; None is its end.
     """
 
-    remembered = False
+    memory = "nothing"
 
     network: str
     jpeg: bytes = field(repr=False)

@@ -225,6 +225,46 @@ class Cells:
         return "_".join(repr(float(cell)).removesuffix(".0") for cell in value)
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """A drawing of square points, ink or none, row by row, eight points in two hexadecimal digits.
+
+    Args:
+        default: at first.
+        side: points in a row and in a column, a multiple of 8.
+        examples: drawings to choose from.
+        when: see :class:`Control`.
+    """
+
+    default: str
+    side: int
+    examples: tuple[str, ...] = ()
+    when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def check(self, name: str, value: Any) -> str:
+        """Return a value that has all points."""
+        digits = self.side**2 // 4
+        if isinstance(value, str) and re.fullmatch(rf"[0-9a-f]{{{digits}}}", value):
+            return value
+        raise InputError(
+            "setting_drawing",
+            "“{name}” has to be {digits} digits from 0 to f, one for every four points of {side} × {side}, but {came} "
+            "came. Draw it anew.",
+            name=name,
+            digits=digits,
+            side=self.side,
+            came=_shown(value),
+        )
+
+    def read(self, name: str, word: str) -> str:
+        """Return the drawing."""
+        return self.check(name, word)
+
+    def write(self, value: str) -> str:
+        """Return the drawing."""
+        return value
+
+
 def number(word: str) -> float | str:
     """Return the number that a word writes, or the word where it writes none that is finite."""
     try:

@@ -117,7 +117,90 @@ class Said:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-Block = Maps | Table | Formula | Curves | Said
+@dataclass(frozen=True)
+class Box:
+    """One box of a figure.
+
+    Args:
+        label: unique in it.
+        row: 0 at the top; deeper rows are lower in resolution.
+        column: 0 at the left.
+        inputs: labels of the boxes that it takes from.
+        skips: labels of those that reach it over a skip connection.
+        shape: of what it puts out, without the batch.
+        picture: of that, (h, w, 3) uint8, or None.
+        note: word for what is to be said of it, as the values of tables are, or "".
+        count: behind the note, such as "2/2".
+    """
+
+    label: str
+    row: int
+    column: int
+    inputs: tuple[str, ...]
+    skips: tuple[str, ...]
+    shape: tuple[int, ...]
+    picture: np.ndarray | None = None
+    note: str = ""
+    count: str = ""
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """A network as a figure, as its trace tells.
+
+    Args:
+        name: of the block.
+        boxes: in order.
+    """
+
+    name: str
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Shares of a whole, the greatest first.
+
+    Args:
+        name: of the block.
+        bars: a word for each, and its share from 0 to 1.
+    """
+
+    name: str
+    bars: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One tensor of a state.
+
+    Args:
+        key: its name, with dots.
+        fate: word for what became of it, as the values of tables are.
+        shape: of it.
+        gradient: whether it gets a gradient, None of what never does.
+    """
+
+    key: str
+    fate: str
+    shape: tuple[int, ...]
+    gradient: bool | None = None
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Names of tensors as a tree, with what became of each.
+
+    Args:
+        name: of the block.
+        leaves: in order.
+    """
+
+    name: str
+    leaves: tuple[Leaf, ...]
+
+
+Block = Maps | Table | Formula | Curves | Said | Boxes | Bars | Tree
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import base64
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from PIL import Image
 
 from segdemo.labs.controls import Control
 from segdemo.labs.drawn import address_of, map_address, picture_address
-from segdemo.labs.lab import Block, Curves, Formula, Lab, Maps, Outcome, Said, Table
+from segdemo.labs.lab import Bars, Block, Boxes, Curves, Formula, Lab, Maps, Outcome, Said, Table, Tree
 from segdemo.rendering import encode_png
 
 MOST_MAPS = 16
+LONGEST = 60  # characters of a setting's value that are shown
 STYLE = """
 body { max-width: 960px; margin: 2em auto; padding: 0 1em; font: 16px/1.5 system-ui, sans-serif; color: #1a1f2b; }
 h1 { font-size: 1.6em; } h2 { font-size: 1.15em; margin: 1.6em 0 .4em; }
@@ -86,8 +87,11 @@ def notebook(lab: Lab, settings: Mapping[str, Any], picture: Image.Image, words:
         picture: the small one, as the snippet reads it.
         words: texts in the language of the notebook.
     """
-    file = base64.b64encode(encode_png(picture)).decode()
-    saved = f'import base64\n\nopen("picture.png", "wb").write(base64.b64decode("{file}"))'
+    files = {"picture.png": encode_png(picture)}
+    files |= {name: make() for name, make in files_of(lab, lab.snippet(**settings)).items()}
+    coded = {name: base64.b64encode(content).decode() for name, content in files.items()}
+    lines = [f'open("{name}", "wb").write(base64.b64decode("{code}"));' for name, code in coded.items()]
+    saved = "import base64\n\n" + "\n".join(lines)
     tasks = "\n".join(f"1. {words(f'task.{task.name}')}" for task in lab.TASKS)
     cells = [
         _cell("about", "markdown", f"# {words.shared(words.lab)}\n\n{words('intro')}"),
@@ -99,6 +103,12 @@ def notebook(lab: Lab, settings: Mapping[str, Any], picture: Image.Image, words:
     known = {"kernelspec": kernel, "language_info": {"name": "python"}}
     content = {"nbformat": 4, "nbformat_minor": 5, "metadata": known, "cells": cells}
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+def files_of(lab: Lab, snippet: str) -> dict[str, Callable[[], bytes]]:
+    """Return what a snippet reads besides the picture, by name: what makes the file."""
+    every: dict[str, Callable[[], bytes]] = getattr(lab, "FILES", {})
+    return {name: make for name, make in every.items() if f'"{name}"' in snippet}
 
 
 def _cell(name: str, kind: str, source: str) -> dict[str, Any]:
@@ -113,6 +123,7 @@ def _setting(name: str, control: Control, settings: Mapping[str, Any], words: Wo
     value = control.write(settings[name])
     label, why = words(f"control.{name}") or name, words(f"control.{name}.why")
     shown = words(f"option.{value}") or value.replace("_", ", ")
+    shown = shown if len(shown) <= LONGEST else shown[:LONGEST] + "…"
     return f"<tr><th>{_safe(label)}</th><td>{_safe(shown)}</td><td><small>{_safe(why)}</small></td></tr>"
 
 
@@ -132,6 +143,17 @@ def _block(block: Block, words: Words) -> str:
             "<tr>" + "".join(f"<td>{_safe(_said(v, words))}</td>" for v in row) + "</tr>" for row in block.rows
         )
         return f"{head}<table><tr>{columns}</tr>{rows}</table>"
+    if isinstance(block, Boxes):
+        return head + _boxes(block)
+    if isinstance(block, Tree):
+        rows = "".join(
+            f"<tr><th>{_safe(leaf.key)}</th><td>{leaf.shape}</td><td>{_safe(_said(leaf.fate, words))}</td></tr>"
+            for leaf in block.leaves
+        )
+        return f"{head}<table>{rows}</table>"
+    if isinstance(block, Bars):
+        rows = "".join(f"<tr><th>{_safe(word)}</th><td>{100 * share:.1f} %</td></tr>" for word, share in block.bars)
+        return f"{head}<table>{rows}</table>"
     assert isinstance(block, Curves)
     rows = "".join(
         f"<tr><th>{_safe(words(f'value.{name}') or name)}</th>"
@@ -150,6 +172,17 @@ def _maps(block: Maps) -> str:
         url, low, high = map_address(values)
         figures.append(f'<figure><img src="{url}" alt=""><figcaption>{low:.3g} … {high:.3g}</figcaption></figure>')
     return f'<div class="{"many" if len(figures) > 1 else "one"}">{"".join(figures)}</div>'
+
+
+def _boxes(block: Boxes) -> str:
+    """Return the boxes in order, each with what feeds it."""
+    figures = []
+    for box in block.boxes:
+        image = "" if box.picture is None else f'<img src="{address_of(Image.fromarray(box.picture))}" alt="">'
+        came = " + ".join((*box.inputs, *box.skips)) or "input"
+        shape = " × ".join(map(str, box.shape))
+        figures.append(f"<figure>{image}<figcaption>{_safe(f'{came} → {box.label}: {shape}')}</figcaption></figure>")
+    return f'<div class="many">{"".join(figures)}</div>'
 
 
 def _said(value: Any, words: Words) -> str:

@@ -138,3 +138,64 @@ def test_a_wrong_address_is_said_and_the_lab_begins_as_at_first(visitor: Visitor
     page = visitor.page
     expect(page.locator(f"{LAB} .trouble")).to_contain_text(re.compile("“stride” has to be a whole number"))
     expect(page.locator(f"{LAB} pre")).to_contain_text("stride=1")
+
+
+def test_a_drawn_digit_is_read_and_the_examples_can_be_chosen_with_the_keyboard(visitor: Visitor) -> None:
+    page = visitor.page
+    open_lab(visitor, lab="lenet")
+    canvas = control(page, "drawing").locator("canvas")
+    first = page.locator(f"{LAB} .bars dt").first
+    page.locator(f"{LAB} .drawing").get_by_role("button", name="Clear").click()
+    expect(page.locator(f"{LAB} [data-block=empty]")).to_be_visible()
+    box = canvas.bounding_box()
+    assert box is not None
+    corners = [(0.3, 0.25), (0.5, 0.15), (0.68, 0.3), (0.5, 0.5), (0.3, 0.8), (0.7, 0.8)]  # of a 2
+    for index, (x, y) in enumerate(corners):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
+        if index == 0:
+            page.mouse.down()
+    page.mouse.up()
+    expect(first).to_have_text("2")
+    expect(page.locator(f"{LAB} [data-task=read]")).to_have_attribute("data-done", "true")
+    expect(page.locator(f"{LAB} [data-block=pool2] .map")).to_have_count(16)
+    expect(page).to_have_url(re.compile(r"lab\.drawing=[0-9a-f]{256}"))
+    page.locator(f"{LAB} .examples button").nth(4).press("Enter")
+    expect(first).to_have_text("4")
+    side = control(page, "side").locator(".typed")
+    side.fill("28")
+    side.press("Enter")
+    trouble = page.locator(f"{LAB} .trouble")
+    expect(trouble).to_contain_text("Input image size should be 32x32, and 28 × 28 came")
+    trouble.get_by_role("button", name="Resize it to 32 × 32").click()
+    expect(trouble).to_be_hidden()
+    visitor.expect_in_address("lab.resize", "1")
+    with page.expect_download() as download:
+        page.locator(f"{LAB} .code").get_by_role("button", name="Save lenet.pt").click()
+    assert download.value.suggested_filename == "lenet.pt"
+
+
+def test_a_network_is_trained_until_it_is_stopped_and_what_it_learned_is_seen(visitor: Visitor) -> None:
+    page = visitor.page
+    open_lab(visitor, lab="unet", **{"lab.width": 2, "lab.depth": 1, "lab.size": 32})
+    training = page.locator(f"{LAB} .training")
+    training.locator(".start").click()
+    expect(training).to_have_attribute("data-steps", re.compile("^[1-9]"))
+    training.locator(".start").click()
+    expect(training).to_have_attribute("data-state", "off")
+    expect(training.locator("[data-block=losses] polyline")).to_have_count(2)
+    expect(training.locator("[data-block=mask_with] img")).to_be_visible()
+    expect(training.locator("[data-block=layers_with] .arrow.skip")).to_have_count(1)
+    expect(training.locator("[data-block=layers_without] .arrow.skip")).to_have_count(0)
+    expect(training.locator("pre")).to_contain_text("torch.optim.Adam")
+    control(page, "depth").locator(".typed").fill("2")
+    control(page, "depth").locator(".typed").press("Enter")
+    expect(training.locator(".trained")).to_be_hidden()  # another network begins anew
+
+
+def test_names_of_a_checkpoint_say_what_became_of_them(visitor: Visitor) -> None:
+    page = visitor.page
+    open_lab(visitor, lab="checkpoints", **{"lab.way": "filtered", "lab.classes": 3})
+    leaf = page.locator(f'{LAB} [data-block=network] [data-key="fc.weight"]')
+    expect(leaf).to_contain_text("refused: another shape")
+    expect(page.locator(f"{LAB} [data-task=lets_pass]")).to_have_attribute("data-done", "true")
+    expect(page.locator(f'{LAB} [data-block=figure] [data-label="fc"]')).to_contain_text("0/2")

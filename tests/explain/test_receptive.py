@@ -109,7 +109,7 @@ def test_one_layer_sees_what_arithmetic_says(
         lambda x: torch.cat([x, x[:, :1]], 1),
         lambda x: x * x.mean((2, 3), keepdim=True) + 1,
     ],
-    ids=str,
+    ids=lambda operation: type(operation).__name__,
 )
 def test_operations_without_values_put_out_shapes_as_those_with_values(
     operation: Callable[[Tensor], Tensor], *, last: bool

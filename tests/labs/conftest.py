@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segdemo.labs.controls import Cells, Choice, Control, Number, Switch, Whole
+from segdemo.labs.controls import Cells, Choice, Control, Drawing, Number, Switch, Whole
 
 
 @pytest.fixture(scope="session")
@@ -29,5 +29,7 @@ def some(control: Control, chance: random.Random) -> Any:
         return chance.randint(control.least, control.most)
     if isinstance(control, Number):
         return round(chance.uniform(control.least, control.most), 3)
+    if isinstance(control, Drawing):
+        return f"{chance.getrandbits(control.side**2):0{control.side**2 // 4}x}"
     assert isinstance(control, Cells)
     return tuple(float(chance.randint(-9, 9)) for _ in range(9))

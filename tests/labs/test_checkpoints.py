@@ -1,25 +1,11 @@
-"""The labs of LeNet and of checkpoints: its rule and its parameters, and what of a state is loaded."""
+"""The lab of checkpoints: what of a state is loaded."""
 
 from __future__ import annotations
 
 import pytest
 from PIL import Image
 
-from segdemo.errors import InputError
 from segdemo.labs.question import run
-
-
-@pytest.mark.parametrize("written", ["attributes", "number", "name"])
-def test_lenet_has_its_parameters_and_the_same_scores_however_it_is_written(written: str, picture: Image.Image) -> None:
-    outcome = run("lenet", picture, {"written": written})
-    assert outcome.facts["count"] == 81_194
-    assert outcome.values["attributes"].tolist() == outcome.values["number"].tolist() == outcome.values["name"].tolist()
-
-
-def test_lenet_takes_another_size_only_when_it_is_resized(picture: Image.Image) -> None:
-    with pytest.raises(InputError, match=r"16 maps of 5 × 5 would be left of it, 400 values.* takes 576"):
-        run("lenet", picture, {"side": 28})
-    assert run("lenet", picture, {"side": 28, "resize": True}).values["name"].shape == (1, 10)
 
 
 @pytest.mark.parametrize(
@@ -39,18 +25,54 @@ def test_what_is_loaded_is_what_fits(given: dict[str, object], count: int, pictu
 
 
 @pytest.mark.parametrize(
-    ("given", "code"),
+    ("given", "why", "count"),
     [
-        ({"way": "filtered", "classes": 3}, "state_shape"),
-        ({"way": "not_strict", "classes": 3}, "state_shape"),
-        ({"way": "whole", "inside": True}, "state_keys"),
-        ({"way": "prefix"}, "state_keys"),
+        ({"way": "filtered", "classes": 3}, "shape", 14),  # all but both of the head
+        ({"way": "not_strict", "classes": 3}, "shape", 14),
+        ({"way": "whole", "inside": True}, "names", 0),
+        ({"way": "prefix"}, "names", 0),
+        ({"way": "whole", "saved": "parallel"}, "names", 0),
+        ({"way": "stripped", "saved": "larger"}, "names", 16),  # its head is left over
     ],
 )
-def test_what_does_not_fit_is_refused_with_the_key(given: dict[str, object], code: str, picture: Image.Image) -> None:
-    with pytest.raises(InputError) as caught:
-        run("checkpoints", picture, given)
-    assert caught.value.code == code
+def test_what_does_not_fit_is_refused_after_all_that_fits_was_copied(
+    given: dict[str, object], why: str, count: int, picture: Image.Image
+) -> None:
+    outcome = run("checkpoints", picture, given)
+    assert (outcome.facts["refused"], outcome.facts["count"]) == (why, count)
+    assert outcome.blocks[0].name == f"refused_{why}"
+
+
+def test_prefix_of_parallel_training_is_taken_off(picture: Image.Image) -> None:
+    facts = run("checkpoints", picture, {"saved": "parallel", "way": "stripped"}).facts
+    assert (facts["count"], facts["refused"]) == (16, "")
+
+
+def fates(picture: Image.Image, name: str, **given: object) -> dict[str, str]:
+    tree = next(block for block in run("checkpoints", picture, given).blocks if block.name == name)
+    return {leaf.key: leaf.fate for leaf in tree.leaves}  # type: ignore[union-attr]
+
+
+def test_tree_tells_what_became_of_every_name(picture: Image.Image) -> None:
+    given = {"way": "filtered", "classes": 3}
+    network, file = fates(picture, "network", **given), fates(picture, "file", **given)
+    assert {key for key, fate in network.items() if fate == "other_shape"} == {"fc.weight", "fc.bias"}
+    assert {key for key, fate in file.items() if fate == "other_shape"} == {"fc.weight", "fc.bias"}
+    assert set(network.values()) == {"loaded", "other_shape"}
+    assert set(fates(picture, "file", way="dropped").values()) == {"used", "unused"}
+    inside = fates(picture, "network", way="not_strict", inside=True)
+    assert set(inside.values()) == {"random"}
+    assert set(fates(picture, "file", way="not_strict", inside=True).values()) == {"unused"}
+
+
+def test_box_of_the_figure_says_what_its_tensors_say(picture: Image.Image) -> None:
+    outcome = run("checkpoints", picture, {"way": "prefix", "inside": True, "classes": 3})
+    figure = next(block for block in outcome.blocks if block.name == "figure")
+    said = {box.label: (box.note, box.count) for box in figure.boxes}  # type: ignore[union-attr]
+    assert said["backbone.conv1"] == ("loaded", "2/2")
+    assert said["backbone.bn1"] == ("loaded", "5/5")  # weight, bias, mean, variance, batches
+    assert said["backbone.fc"] == ("other_shape", "0/2")
+    assert said["head"] == ("random", "0/2")
 
 
 def test_freezing_leaves_the_gradients_of_what_is_new(picture: Image.Image) -> None:

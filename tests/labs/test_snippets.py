@@ -78,6 +78,9 @@ def alone(picture: Image.Image, tmp_path_factory: pytest.TempPathFactory) -> dic
     snippets = [(LABS[name].snippet(**settings), list(outcome.values)) for name, (settings, outcome) in all_]
     (folder / "snippets.json").write_text(json.dumps(snippets), "utf-8")
     picture.save(folder / "picture.png")
+    for lab in LABS.values():
+        for file, make in getattr(lab, "FILES", {}).items():
+            (folder / file).write_bytes(make())
     for name in BESIDE:
         (folder / f"{name}.safetensors").symlink_to((checkpoints.folder() / f"{name}.safetensors").resolve())
     command = [sys.executable, "-c", ALONE]

@@ -6,12 +6,15 @@ import {lostNote} from '../static/files.js';
 import {ask, Refused} from '../static/server.js';
 import {textsOf} from '../static/texts.js';
 import {blockOf} from './labs_blocks.js';
+import {drawingOf} from './labs_drawing.js';
 import {patchView} from './labs_patch.js';
 import {readingView} from './labs_reading.js';
 import {registersView} from './labs_registers.js';
+import {trainingView} from './labs_training.js';
 
 const t = textsOf('labs');
 const START = 'lab.';
+const REST = 150; // ms without another move before what takes longer is asked for
 
 // The text of a lab, or the one that all labs share.
 export const textIn = (lab) => (key, values) =>
@@ -61,24 +64,39 @@ export function mount({element, props, server, watch}) {
     .map(({name}) => [name, words[name]]));
   const question = () => ({lab: lab.name, words: changedWords(), picture: props.value?.picture ?? null});
 
-  const sayTrouble = (error) => {
+  // offer: {setting: word} that would mend it.
+  const sayTrouble = (error, offer = {}) => {
     parts.trouble.hidden = false;
     parts.trouble.replaceChildren(error instanceof Refused ? error.message : t('lost'));
+    for (const [name, word] of Object.entries(offer)) {
+      const said = textIn(lab.name)(`offer.${name}`);
+      parts.trouble.append(' ', button(said, said, () => set(name, word)));
+    }
   };
 
   const show = (found) => {
     parts.trouble.hidden = true;
     parts.snippet.textContent = found.snippet;
     parts.save.onclick = () => saveFrom(found.picture, 'picture.png');
+    parts.files.replaceChildren(...found.files.map((name) => button(t('save_file', {name}), t('save_file', {name}), () => saveFile(name))));
     const text = textIn(lab.name);
-    parts.blocks.replaceChildren(...found.blocks.map((block) => blockOf(block, text)));
+    parts.blocks.replaceChildren(...found.blocks.map((block) => blockOf(block, text, {input: found.picture})));
     if (parts.cells && found.cells) parts.cells.fill(found.cells);
     for (const name of lab.tasks) if (found.tasks[name]) done.add(`${lab.name}.${name}`);
     for (const [name, node] of Object.entries(parts.tasks)) node.dataset.done = String(done.has(`${lab.name}.${name}`));
     for (const [name, node] of Object.entries(parts.tasks)) node.querySelector('.mark').textContent = done.has(`${lab.name}.${name}`) ? '✓' : '○';
     parts.patch?.renew(parts.blocks, question());
     parts.registers?.renew();
+    parts.training?.renew(question());
     place.dataset.ready = String(asked);
+  };
+
+  const saveFile = async (name) => {
+    try {
+      saveFrom((await ask(server.file, {lab: lab.name, name})).url, name);
+    } catch (error) {
+      sayTrouble(error);
+    }
   };
 
   // One question at a time; the newest settings are asked for last.
@@ -92,8 +110,19 @@ export function mount({element, props, server, watch}) {
         const [one, at] = [lab, {...words}];
         place.setAttribute('aria-busy', 'true');
         try {
-          const found = await ask(server.answer, question());
+          const asking = question();
+          if (lab.quick) { // what needs no pass comes first
+            const soon = await ask(server.answer, {...asking, quick: true});
+            if (one === lab && number === asked) show(soon);
+            if (number !== asked) continue;
+          }
+          if (lab.quick) {
+            await new Promise((go) => { setTimeout(go, REST); });
+            if (number !== asked) continue;
+          }
+          const found = await ask(server.answer, asking);
           if (one !== lab) continue;
+          if (found.refused) { sayTrouble(new Refused(found.refused), found.offer); continue; }
           good = at;
           show(found);
         } catch (error) {
@@ -121,7 +150,8 @@ export function mount({element, props, server, watch}) {
     }
   };
 
-  const set = (name, word) => {
+  // isHeld: a button is down, so that more is coming.
+  const set = (name, word, isHeld = false) => {
     words[name] = word;
     if (name === 'kernel_size' && words.kernel === 'own') {
       words.weights = resized(words.weights.split('_').map(Number), Number(word)).join('_');
@@ -129,7 +159,7 @@ export function mount({element, props, server, watch}) {
     if (name === 'kernel' && word === 'own' && parts.cells) words.weights = parts.cells.read();
     if (name === 'weights' && 'kernel' in words) words.kernel = 'own';
     refresh();
-    change(changesTo(location.href, lab.name, changedWords()));
+    if (!isHeld) change(changesTo(location.href, lab.name, changedWords()));
     renew();
   };
 
@@ -147,6 +177,7 @@ export function mount({element, props, server, watch}) {
       return [node, (word) => { node.checked = word === '1'; }];
     }
     if (kind === 'cells') return cellsOf(name, id);
+    if (kind === 'drawing') return drawingOf(control, id, textIn(lab.name)(`control.${name}`), (word, isHeld) => set(name, word, isHeld));
     const {least, most} = control;
     const typed = make('input', {id, type: 'text', inputmode: 'decimal', class: 'typed', autocomplete: 'off'});
     const slider = make('input', {type: 'range', min: least, max: most, step: kind === 'whole' ? 1 : 'any', tabindex: -1, 'aria-hidden': 'true'});
@@ -187,7 +218,7 @@ export function mount({element, props, server, watch}) {
     const label = text(`control.${control.name}`) || control.name;
     const why = text(`control.${control.name}.why`);
     const row = make('div', {class: 'control', 'data-name': control.name},
-      control.kind === 'cells' ? make('span', {class: 'label'}, label) : make('label', {for: id}, label), input, make('p', {class: 'why'}, why));
+      ['cells', 'drawing'].includes(control.kind) ? make('span', {class: 'label'}, label) : make('label', {for: id}, label), input, make('p', {class: 'why'}, why));
     parts.rows[control.name] = row;
     return row;
   };
@@ -214,6 +245,7 @@ export function mount({element, props, server, watch}) {
     parts.snippet = make('code', {});
     const copier = button(t('copy'), t('copy'), () => copy(parts.snippet.textContent, copier));
     parts.save = make('button', {type: 'button'}, t('save_picture'));
+    parts.files = make('span', {class: 'buttons'});
     parts.blocks = make('div', {class: 'blocks'});
     const controls = make('form', {class: 'controls', 'aria-label': t('controls')}, ...lab.controls.map(rowOf));
     controls.addEventListener('submit', (event) => event.preventDefault());
@@ -228,8 +260,12 @@ export function mount({element, props, server, watch}) {
       parts.registers = registersView(server, () => props.value?.run ?? null, sayTrouble);
       body.append(parts.registers.node);
     }
+    if (lab.name === 'unet') {
+      parts.training = trainingView(server, text, sayTrouble);
+      body.append(parts.training.node);
+    }
     body.append(make('section', {class: 'code'}, make('h4', {}, t('snippet')), make('p', {class: 'why'}, t('snippet_why')),
-      make('pre', {tabindex: 0, role: 'region', 'aria-label': t('snippet')}, parts.snippet), make('p', {class: 'buttons'}, copier, parts.save)),
+      make('pre', {tabindex: 0, role: 'region', 'aria-label': t('snippet')}, parts.snippet), make('p', {class: 'buttons'}, copier, parts.save, parts.files)),
     make('section', {class: 'try'}, make('h4', {}, t('try')), tasks));
     place.replaceChildren(make('h3', {}, t(lab.name)), make('p', {class: 'intro'}, text('intro')),
       make('div', {class: 'columns'}, make('div', {class: 'side'}, controls, first), body));

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from segdemo.engine import Engine
 from segdemo.errors import InputError
 from segdemo.examples import FIRST, example
-from segdemo.labs import LABS
-from segdemo.labs.controls import Cells, Choice, Control, Number, Switch, Whole
+from segdemo.labs import LABS, unet_training
+from segdemo.labs.controls import Cells, Choice, Control, Drawing, Number, Switch, Whole
 from segdemo.labs.drawn import address_of, ends, map_address, picture_address
-from segdemo.labs.lab import Block, Curves, Formula, Maps, Outcome, Said, Table, small_picture
+from segdemo.labs.lab import Bars, Block, Box, Boxes, Curves, Formula, Maps, Outcome, Said, Table, Tree, small_picture
+from segdemo.labs.lesson import files_of
 from segdemo.labs.question import LookAtPatch, RunLab, find, settings_of
 from segdemo.labs.reading import PATHS
 from segdemo.labs.registers import LookAtRegisters
 from segdemo.questions import Run, facts_of
 from segdemo.ui import checks
 from segdemo.ui.javascript import loader
-from segdemo.ui.messages import answering
+from segdemo.ui.messages import answering, sentence_of
 from segdemo.ui.panels import css, exact, plain
 
 MOST_MAPS = 16  # of a block that are drawn
@@ -51,7 +54,11 @@ class LabsPanel(gr.HTML):
 
         @answering
         def answer(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
-            return payload(engine, asked_lab(engine, asked))
+            question = asked_lab(engine, asked)
+            try:
+                return payload(engine, question)
+            except InputError as error:
+                return refusal(question.lab, error, request)
 
         @answering
         def patch(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
@@ -66,12 +73,20 @@ class LabsPanel(gr.HTML):
             network, layer = (checks.text(name, asked.get(name)) for name in ("network", "layer"))
             return plain(engine.answer(LookAtRegisters(network, step, layer)))
 
+        @answering
+        def file(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            return {"url": file_address(checks.text("lab", asked.get("lab")), checks.text("name", asked.get("name")))}
+
+        @answering
+        def train(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            return training(engine, asked_lab(engine, asked), checks.whole("steps", asked.get("steps")))
+
         super().__init__(
             html_template=TEMPLATE,
             css_template=css("labs"),
             js_on_load=loader("labs"),
             apply_default_css=False,
-            server_functions=[labs, answer, patch, registers],
+            server_functions=[labs, answer, patch, registers, file, train],
             **settings,
         )
 
@@ -110,7 +125,9 @@ def asked_lab(engine: Engine, asked: dict[str, Any]) -> RunLab:
     controls, settings = find(lab).settings(), settings_of(lab, given)
     words = {name: controls[name].write(settings[name]) for name in given if settings[name] != controls[name].default}
     picture = checks.or_none(checks.text)("picture", asked.get("picture")) or engine.keep(example(FIRST))
-    return RunLab(lab, picture, tuple(sorted(words.items())))
+    return RunLab(
+        lab, picture, tuple(sorted(words.items())), asked.get("quick") is True and hasattr(LABS[lab], "quick")
+    )
 
 
 def paths() -> list[dict[str, Any]]:
@@ -125,7 +142,8 @@ def card(name: str) -> dict[str, Any]:
     """Describe a lab: its controls and tasks by name."""
     lab = LABS[name]
     controls = [described(setting, control) for setting, control in lab.settings().items()]
-    return {"name": name, "controls": controls, "tasks": [task.name for task in lab.TASKS]}
+    tasks = [task.name for task in lab.TASKS]
+    return {"name": name, "controls": controls, "tasks": tasks, "quick": hasattr(lab, "quick")}
 
 
 def described(name: str, control: Control) -> dict[str, Any]:
@@ -138,6 +156,8 @@ def described(name: str, control: Control) -> dict[str, Any]:
         return known | {"kind": "choice", "options": control.options}
     if isinstance(control, Switch):
         return known | {"kind": "switch"}
+    if isinstance(control, Drawing):
+        return known | {"kind": "drawing", "side": control.side, "examples": control.examples}
     if isinstance(control, Cells):
         return known | {"kind": "cells"}
     assert isinstance(control, Whole | Number)
@@ -162,10 +182,66 @@ def payload(engine: Engine, question: RunLab) -> dict[str, Any]:
     return plain(
         {
             "snippet": lab.snippet(**settings),
+            "files": list(files_of(lab, lab.snippet(**settings))),
             "picture": address_of(small),
             "cells": outcome.facts.get("cells"),
             "blocks": [shown(block) for block in outcome.blocks],
             "tasks": {task.name: bool(task.is_done(settings, outcome)) for task in lab.TASKS},
+        }
+    )
+
+
+def refusal(lab: str, error: InputError, request: gr.Request) -> dict[str, Any]:
+    """Say why a lab cannot do something, and which setting would mend it.
+
+    Raises:
+        InputError: the same again, where there is none.
+    """
+    offer: dict[str, Any] | None = getattr(find(lab), "OFFERS", {}).get(error.code)
+    if offer is None:
+        raise error
+    controls = find(lab).settings()
+    words = {name: controls[name].write(value) for name, value in offer.items()}
+    return {"refused": sentence_of(error, request), "offer": words}
+
+
+def file_address(lab: str, name: str) -> str:
+    """Return a file that the snippets of a lab read, as a ``data:`` address.
+
+    Raises:
+        InputError: there is no such lab or file.
+    """
+    files: dict[str, Callable[[], bytes]] = getattr(find(lab), "FILES", {})
+    if name not in files:
+        raise InputError(
+            "unknown_file",
+            "The lab {lab} reads no file called {name!r}; it reads {files}. Save one of them.",
+            lab=lab,
+            name=name[:60],
+            files=", ".join(files) or "–",
+        )
+    return f"data:application/octet-stream;base64,{base64.b64encode(files[name]()).decode()}"
+
+
+def training(engine: Engine, question: RunLab, steps: int) -> dict[str, Any]:
+    """Gather what the page shows of a training.
+
+    Args:
+        engine: whom to ask.
+        question: which settings and picture.
+        steps: of the training.
+
+    Raises:
+        InputError: there is no such step; what was learned before it is kept no longer.
+    """
+    outcome: Outcome = engine.answer(unet_training.LookAtTraining(question.picture, question.words, steps))
+    settings = settings_of("unet", dict(question.words))
+    return plain(
+        {
+            "blocks": [shown(block) for block in outcome.blocks],
+            "next": min(steps + unet_training.TURN, unet_training.MOST),
+            "most": unet_training.MOST,
+            "snippet": unet_training.snippet(settings, steps),
         }
     )
 
@@ -188,8 +264,18 @@ def shown(block: Block) -> dict[str, Any]:
         return known | {"lines": block.lines}
     if isinstance(block, Curves):
         return known | {"series": _numbers(block.series), "logarithmic": block.logarithmic}
+    if isinstance(block, Tree):
+        return known | {"leaves": [vars(leaf) for leaf in block.leaves]}
+    if isinstance(block, Bars):
+        return known | {"bars": block.bars}
+    if isinstance(block, Boxes):
+        return known | {"boxes": [_box(box) for box in block.boxes]}
     assert isinstance(block, Said)
     return known | {"values": block.values}
+
+
+def _box(box: Box) -> dict[str, Any]:
+    return {**vars(box), "picture": None if box.picture is None else address_of(Image.fromarray(box.picture))}
 
 
 def _numbers(series: Mapping[str, tuple[float, ...]]) -> dict[str, list[float | str]]:

@@ -2,6 +2,8 @@
 import {draw, make} from '../static/dom.js';
 import {figure, figures} from '../static/numbers.js';
 import {textsOf} from '../static/texts.js';
+import {figureOf} from './labs_figure.js';
+import {treeOf} from './labs_tree.js';
 
 const t = textsOf('labs');
 const WIDE = 300; // px of a lone map
@@ -61,14 +63,21 @@ const curves = ({name, series, logarithmic}, text) => {
   return [svg, legend];
 };
 
+const bars = ({bars: all}, text) => [make('dl', {class: 'bars'}, ...all.map(([word, share]) => make('div', {},
+  make('dt', {}, text(`value.${word}`) || word),
+  make('dd', {}, make('span', {class: 'share', style: `width: ${100 * share}%`}), make('span', {}, `${(100 * share).toFixed(1)} %`)))))];
+
 const DRAW = {
+  bars,
+  tree: ({leaves}, text) => [treeOf(leaves, text)],
   maps, table, curves,
+  boxes: ({name, boxes}, text, {input} = {}) => [figureOf(boxes, text(`block.${name}`), {input, said: ({note, count}) => note && `${text(`value.${note}`)} ${count}`})],
   formula: ({lines}) => [make('div', {class: 'formula'}, ...lines.map((line) => make('code', {}, line)))],
   said: ({name, values}, text) => [make('p', {class: 'said'}, text(`said.${name}`, values))],
 };
 
-export const blockOf = (block, text) => {
+export const blockOf = (block, text, more = {}) => {
   const heading = text(`block.${block.name}`);
   return make('section', {class: `block ${block.kind}`, 'data-block': block.name, 'data-padded': block.padded, 'data-size': block.size?.join()},
-    heading && block.kind !== 'said' ? make('h4', {}, heading) : '', ...DRAW[block.kind](block, text));
+    heading && block.kind !== 'said' ? make('h4', {}, heading) : '', ...DRAW[block.kind](block, text, more));
 };

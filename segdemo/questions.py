@@ -411,7 +411,7 @@ def facts_of(engine: Engine, network: str) -> NetworkFacts:
         InputError: ``unknown_network``; the text names the nearest.
     """
     if is_private(network):
-        return engine.answer(Facts(network))  # type: ignore[no-any-return]
+        return engine.answer(Facts(network))
     facts = {one.name: one for one in engine.answer(Catalogue())}
     return find(network, facts)
 

@@ -458,7 +458,7 @@ def facts_of(engine: Engine, network: str) -> NetworkFacts:
         InputError: ``unknown_network``; the text names the nearest.
     """
     if is_private(network):
-        return engine.answer(Facts(network))  # type: ignore[no-any-return]
+        return engine.answer(Facts(network))
     facts = {one.name: one for one in engine.answer(Catalogue())}
     if isinstance(network, str) and network not in facts and (":" in network or "?" in network):
         facts[network] = engine.answer(Facts(network))

@@ -37,7 +37,7 @@ class CarefulParser(GradioMultiPartParser):
         self._came = 0
         file = self._current_part.file
         if file is not None and folder.is_weights(file.filename):
-            part = Path(file.file.name)  # type: ignore[arg-type]  # of a named temporary file
+            part = Path(file.file.name)
             folder.claim().begin_weights(part)
             self._weights.append(part)
 

@@ -8,6 +8,11 @@ test('a parameter is set or replaced, the rest of the address stays', () => {
   assert.equal(changed(PAGE, {stage: 'Up 1 & 2', channel: 3}), 'http://localhost/demo/?network=unet&stage=Up+1+%26+2&channel=3#part');
 });
 
+test('a network that the visitor brought goes by no name of its own', () => {
+  const hidden = changed(PAGE, {network: 'own-0123456789abcdef0123456789abcdef'});
+  assert.equal(hidden, 'http://localhost/demo/?network=own&stage=En_1#part');
+});
+
 test('null and undefined take a parameter away, 0 does not', () => {
   assert.equal(changed(PAGE, {network: null, stage: undefined}), 'http://localhost/demo/#part');
   assert.equal(changed(PAGE, {network: null, stage: 0}), 'http://localhost/demo/?stage=0#part');

@@ -239,7 +239,7 @@ class LocalEngine:
     ) -> None:
         self.networks = networks
         self.truths: dict[str, Any] = {}  # by fingerprint of a picture: its ground truth, a segdemo.truth.Truth
-        self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules)
+        self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules, newest=True)
         self._adopted: dict[Hashable, Opened] = {}
         self._closed = False
         self._renew()

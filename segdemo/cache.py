@@ -18,11 +18,13 @@ class Cache:
     """Keeps values up to a number of bytes. Safe with many threads.
 
     Args:
-        limit: bytes kept at most; a value larger than that is not kept at all.
+        limit: bytes kept at most; a value larger than that is not kept at all…
+        newest: …unless the newest one is to stay, alone, whatever its size.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, newest: bool = False) -> None:
         self.limit = limit
+        self._newest = newest
         self.used = 0
         self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._lock = threading.Lock()
@@ -40,11 +42,11 @@ class Cache:
         with self._lock:
             if key in self._entries:
                 self.used -= self._entries.pop(key)[1]
-            if nbytes > self.limit:
+            if nbytes > self.limit and not self._newest:
                 return
             self._entries[key] = (value, nbytes)
             self.used += nbytes
-            while self.used > self.limit:
+            while self.used > self.limit and len(self._entries) > self._newest:
                 self.used -= self._entries.popitem(last=False)[1][1]
 
     def drop(self, unwanted: Callable[[Hashable], bool]) -> None:

@@ -284,7 +284,7 @@ class LocalEngine:
         self.private = PrivateNetworks() if private is None else private
         self.truths: dict[str, Any] = {}  # by fingerprint of a picture: its ground truth, a segdemo.truth.Truth
         self.gallery: Any = None  # pictures that may be gone through, a segdemo.gallery.Gallery
-        self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules)
+        self._answers, self._pictures, self._modules = Cache(answers), Cache(pictures), Cache(modules, newest=True)
         self._states = Cache(STATES)
         self._memories = {"answers": self._answers, "states": self._states, "nothing": Cache(0)}
         self._adopted: dict[Hashable, Opened] = {}

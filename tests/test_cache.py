@@ -38,3 +38,12 @@ def test_the_limit_itself_may_be_used_up() -> None:
     assert (cache.get("a"), cache.get("b"), cache.used) == (1, 2, 10)
     cache.put("whole", 3, 10)
     assert (cache.get("a"), cache.get("b"), cache.get("whole"), cache.used) == (None, None, 3, 10)
+
+
+def test_the_newest_may_stay_alone_whatever_its_size() -> None:
+    cache = Cache(limit=10, newest=True)
+    cache.put("a", 1, 4)
+    cache.put("huge", 2, 30)
+    assert (cache.get("a"), cache.get("huge"), cache.used) == (None, 2, 30)
+    cache.put("b", 3, 5)
+    assert (cache.get("huge"), cache.get("b"), cache.used) == (None, 3, 5)

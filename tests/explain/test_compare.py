@@ -99,7 +99,7 @@ def test_an_altered_picture_is_another_of_the_same_size_and_the_same_each_time(p
 
 
 def test_all_the_darkening_is_black(picture: Image.Image) -> None:
-    assert not np.any(altered(picture, "darkened", 1.0))
+    assert not np.asarray(altered(picture, "darkened", 1.0)).any()
 
 
 def test_an_unknown_alteration_and_too_much_are_refused(picture: Image.Image) -> None:

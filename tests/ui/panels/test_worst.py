@@ -91,7 +91,7 @@ def test_a_picture_of_the_gallery_is_opened_and_no_other_file(engine: LocalEngin
 
     path = opened("turned/cat.png")
     with Image.open(path) as picture:
-        assert np.array_equal(picture, engine.gallery.entries[1].read())
+        assert np.array_equal(np.asarray(picture), engine.gallery.entries[1].read())
     assert opened("chelsea") == example("chelsea")
     for wrong in ("/etc/passwd", "../cat.png", None, 3, ["a cat"]):
         with pytest.raises(InputError):

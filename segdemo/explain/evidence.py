@@ -16,7 +16,8 @@ from segdemo.activations import capture
 from segdemo.engine import Bench, Question
 from segdemo.errors import InputError
 from segdemo.explain.autopsy import as_laid_out, check_point, gradients, recorded, unreached, with_gradient
-from segdemo.explain.follow import following
+from segdemo.explain.follow import following, keys_of
+from segdemo.leaves import Key
 from segdemo.predictions import maps_on_picture, sampled
 from segdemo.questions import Run
 from segdemo.results import Result
@@ -129,7 +130,8 @@ class Evidence:
         layer: dotted name.
         name: of the class.
         map: (h, w) float32, at the layer's own places, padding included; in logits summed over the places asked about.
-        control: the same with all layers behind this one randomised; None where none behind it has weights.
+        control: the same with all layers behind this one randomised; None where none behind it has weights, or the
+            network cannot be copied.
         correlation: of the two, Pearson, in [-1, 1]; None without a control; NaN where a map is even.
         target: (H, W) bool, the pixels of the picture that were asked about.
         part: (columns, rows) of the map that the picture takes.
@@ -331,7 +333,9 @@ def strip(part: np.ndarray, where: str, width: int) -> np.ndarray:
 
 
 def control(network: nn.Module, batch: Tensor, layer: str, seed: int) -> nn.Module | None:
-    """Return a copy of a network in which all weights behind a layer are random, None where there are none.
+    """Return a copy of a network in which all weights behind a layer are random.
+
+    None where there are no such weights, or the network cannot be copied.
 
     Args:
         network: left as it is.
@@ -344,7 +348,10 @@ def control(network: nn.Module, batch: Tensor, layer: str, seed: int) -> nn.Modu
     later = list(_behind(network, batch, layer))
     if not later:
         return None
-    twin = copy.deepcopy(network)
+    try:
+        twin = copy.deepcopy(network)
+    except Exception:  # code of a stranger
+        return None
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         for name in later:
@@ -354,19 +361,30 @@ def control(network: nn.Module, batch: Tensor, layer: str, seed: int) -> nn.Modu
 
 def _behind(network: nn.Module, batch: Tensor, layer: str) -> Iterator[str]:
     """Yield the modules with weights of their own that first run after a layer has put out."""
-    own = [name for name, module in network.named_modules() if name and list(module.parameters(recurse=False))]
-    order: list[str] = []
+    own = [name for name, module in network.named_modules() if name and _has_own(module)]
+    wanted = next(iter(keys_of(network, [layer])))
+    order: list[Key] = []
 
     def note(key: str) -> None:
-        order.append(seen._spoken[key].name)
+        order.append(seen._spoken[key])
 
-    with (
-        following(batch.shape[2], batch.shape[3], batch.shape[1]) as (_, hollow),  # computes nothing
-        capture(network, dict.fromkeys([*own, layer]), reduce=lambda _: None, after=note) as seen,
-    ):
-        network(hollow)
-    first = list(dict.fromkeys(order))
-    yield from (name for name in first[first.index(layer) + 1 :] if name in own)
+    with capture(network, dict.fromkeys([*own, wanted.name]), reduce=lambda _: None, after=note) as seen:
+        try:
+            with following(batch.shape[2], batch.shape[3], batch.shape[1]) as (_, hollow):  # computes nothing
+                network(hollow)
+        except Exception:  # code of a stranger, which may ask for values
+            order.clear()
+            with torch.no_grad():
+                network(batch.clone())
+    if wanted in order:
+        place = order.index(wanted)
+        before = {key.name for key in order[: place + 1]}
+        yield from dict.fromkeys(key.name for key in order[place:] if key.name in own and key.name not in before)
+
+
+def _has_own(module: nn.Module) -> bool:
+    """Whether a module has weights that can be drawn anew."""
+    return not isinstance(module, torch.jit.ScriptModule) and any(True for _ in module.parameters(recurse=False))
 
 
 def _randomise(module: nn.Module) -> None:

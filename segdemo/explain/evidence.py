@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -106,7 +106,11 @@ class ClassEvidence(Question):
                 bench,
             )
             score = score_of(logits[index], target, bench)
-            gradients(score, [batch], bench.spec.title)
+            try:
+                gradients(score, [batch], bench.spec.title)
+            except InputError:
+                if self.layer not in record.gradients:  # else what is asked about came back before that
+                    raise
         value, gradient = record.value(self.layer), record.gradients.get(self.layer)
         if gradient is None:
             raise unreached(bench.spec.title, self.layer)
@@ -363,23 +367,27 @@ def _behind(network: nn.Module, batch: Tensor, layer: str) -> Iterator[str]:
     """Yield the modules with weights of their own that first run after a layer has put out."""
     own = [name for name, module in network.named_modules() if name and _has_own(module)]
     wanted = next(iter(keys_of(network, [layer])))
-    order: list[Key] = []
-
-    def note(key: str) -> None:
-        order.append(seen._spoken[key])
-
-    with capture(network, dict.fromkeys([*own, wanted.name]), reduce=lambda _: None, after=note) as seen:
-        try:
-            with following(batch.shape[2], batch.shape[3], batch.shape[1]) as (_, hollow):  # computes nothing
-                network(hollow)
-        except Exception:  # code of a stranger, which may ask for values
-            order.clear()
-            with torch.no_grad():
-                network(batch.clone())
+    names = dict.fromkeys([*own, wanted.name])
+    try:
+        with following(batch.shape[2], batch.shape[3], batch.shape[1]) as (_, hollow):  # computes nothing
+            order = _order(network, hollow, names)
+    except Exception:  # code of a stranger, which may ask for values
+        with torch.no_grad():
+            order = _order(network, batch.clone(), names)
     if wanted in order:
         place = order.index(wanted)
         before = {key.name for key in order[: place + 1]}
         yield from dict.fromkeys(key.name for key in order[place:] if key.name in own and key.name not in before)
+
+
+def _order(network: nn.Module, batch: Tensor, names: Iterable[str]) -> list[Key]:
+    """Return what layers put out, in its order."""
+    order: list[Key] = []
+    with capture(
+        network, names, reduce=lambda _: None, after=lambda spoken: order.append(seen._spoken[spoken])
+    ) as seen:
+        network(batch)
+    return order
 
 
 def _has_own(module: nn.Module) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-from benchmarks import browser, channel_grid
+from benchmarks import browser, channel_grid, reasons
 from benchmarks.alone import in_its_own_process
 from benchmarks.methods import COMPARED, METHODS, Case, bare
 from benchmarks.report import Table
@@ -170,6 +170,24 @@ def pointer() -> Table:
     return table
 
 
+def why() -> Table:
+    """(h) What the tools of the tab Why cost."""
+    table = Table(
+        "(h) Why: autopsy, evidence, read-outs and moves of the mixer",
+        f"{SIZE}, {ROUNDS} rounds; every call asks about another pixel or another factor. What was kept of the layers "
+        "before a change is there from the first move on. From the question to the answer, its maps included. Aims: an "
+        "autopsy of DeepLabV3 at most 1.5 forward and backward passes; a move the partial pass and 150 ms to painted.",
+        ("network", "method", "time", "bare pass", "against it"),
+    )
+    for network in ("deeplabv3_mobilenet_v2", "u2netp"):
+        calls = reasons.methods(Case(network), network)
+        seconds = take_turns({name: call for name, (_, call) in calls.items()}, ROUNDS)
+        for name, taken in seconds.items():
+            base = calls[name][0]
+            table.rows.append((network, name, milliseconds(taken), base, ratio_in_turns(taken, seconds[base])))
+    return table
+
+
 PARTS: dict[str, Callable[[], Table]] = {
     "a": against_bare,
     "b": against_peers,
@@ -178,4 +196,5 @@ PARTS: dict[str, Callable[[], Table]] = {
     "e": memory_formats,
     "f": starts,
     "g": pointer,
+    "h": why,
 }

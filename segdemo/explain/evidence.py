@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,7 +16,8 @@ from segdemo.activations import capture
 from segdemo.engine import Bench, Question
 from segdemo.errors import InputError
 from segdemo.explain.autopsy import as_laid_out, check_point, gradients, recorded, unreached, with_gradient
-from segdemo.explain.follow import following
+from segdemo.explain.follow import following, keys_of
+from segdemo.leaves import Key
 from segdemo.predictions import maps_on_picture, sampled
 from segdemo.questions import Run
 from segdemo.results import Result
@@ -105,7 +106,11 @@ class ClassEvidence(Question):
                 bench,
             )
             score = score_of(logits[index], target, bench)
-            gradients(score, [batch], bench.spec.title)
+            try:
+                gradients(score, [batch], bench.spec.title)
+            except InputError:
+                if self.layer not in record.gradients:  # else what is asked about came back before that
+                    raise
         value, gradient = record.value(self.layer), record.gradients.get(self.layer)
         if gradient is None:
             raise unreached(bench.spec.title, self.layer)
@@ -129,7 +134,8 @@ class Evidence:
         layer: dotted name.
         name: of the class.
         map: (h, w) float32, at the layer's own places, padding included; in logits summed over the places asked about.
-        control: the same with all layers behind this one randomised; None where none behind it has weights.
+        control: the same with all layers behind this one randomised; None where none behind it has weights, or the
+            network cannot be copied.
         correlation: of the two, Pearson, in [-1, 1]; None without a control; NaN where a map is even.
         target: (H, W) bool, the pixels of the picture that were asked about.
         part: (columns, rows) of the map that the picture takes.
@@ -331,7 +337,9 @@ def strip(part: np.ndarray, where: str, width: int) -> np.ndarray:
 
 
 def control(network: nn.Module, batch: Tensor, layer: str, seed: int) -> nn.Module | None:
-    """Return a copy of a network in which all weights behind a layer are random, None where there are none.
+    """Return a copy of a network in which all weights behind a layer are random.
+
+    None where there are no such weights, or the network cannot be copied.
 
     Args:
         network: left as it is.
@@ -344,7 +352,10 @@ def control(network: nn.Module, batch: Tensor, layer: str, seed: int) -> nn.Modu
     later = list(_behind(network, batch, layer))
     if not later:
         return None
-    twin = copy.deepcopy(network)
+    try:
+        twin = copy.deepcopy(network)
+    except Exception:  # code of a stranger
+        return None
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         for name in later:
@@ -354,19 +365,34 @@ def control(network: nn.Module, batch: Tensor, layer: str, seed: int) -> nn.Modu
 
 def _behind(network: nn.Module, batch: Tensor, layer: str) -> Iterator[str]:
     """Yield the modules with weights of their own that first run after a layer has put out."""
-    own = [name for name, module in network.named_modules() if name and list(module.parameters(recurse=False))]
-    order: list[str] = []
+    own = [name for name, module in network.named_modules() if name and _has_own(module)]
+    wanted = next(iter(keys_of(network, [layer])))
+    names = dict.fromkeys([*own, wanted.name])
+    try:
+        with following(batch.shape[2], batch.shape[3], batch.shape[1]) as (_, hollow):  # computes nothing
+            order = _order(network, hollow, names)
+    except Exception:  # code of a stranger, which may ask for values
+        with torch.no_grad():
+            order = _order(network, batch.clone(), names)
+    if wanted in order:
+        place = order.index(wanted)
+        before = {key.name for key in order[: place + 1]}
+        yield from dict.fromkeys(key.name for key in order[place:] if key.name in own and key.name not in before)
 
-    def note(key: str) -> None:
-        order.append(seen._spoken[key].name)
 
-    with (
-        following(batch.shape[2], batch.shape[3], batch.shape[1]) as (_, hollow),  # computes nothing
-        capture(network, dict.fromkeys([*own, layer]), reduce=lambda _: None, after=note) as seen,
-    ):
-        network(hollow)
-    first = list(dict.fromkeys(order))
-    yield from (name for name in first[first.index(layer) + 1 :] if name in own)
+def _order(network: nn.Module, batch: Tensor, names: Iterable[str]) -> list[Key]:
+    """Return what layers put out, in its order."""
+    order: list[Key] = []
+    with capture(
+        network, names, reduce=lambda _: None, after=lambda spoken: order.append(seen._spoken[spoken])
+    ) as seen:
+        network(batch)
+    return order
+
+
+def _has_own(module: nn.Module) -> bool:
+    """Whether a module has weights that can be drawn anew."""
+    return not isinstance(module, torch.jit.ScriptModule) and any(True for _ in module.parameters(recurse=False))
 
 
 def _randomise(module: nn.Module) -> None:

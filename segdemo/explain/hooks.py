@@ -118,7 +118,7 @@ class HonestHook(Question):
         asked = replace(self, layer=bench.opened.layer_of(self.layer), size=bench.size)
         if asked != self:
             return bench.answer(asked)
-        return facts_of_hook(bench.module, bench.batch, self.layer.partition(":")[0])
+        return facts_of_hook(bench.module, bench.batch, self.layer.partition(":")[0].partition("[")[0])
 
 
 def count_of(network: nn.Module, height: int, width: int, channels: int = 3) -> HookCount:
@@ -162,9 +162,15 @@ def facts_of_hook(network: nn.Module, batch: Tensor, layer: str) -> HookFacts:
         layer: dotted name.
 
     Raises:
-        InputError: ``layer_silent``: it put out no tensor in this pass.
+        InputError: ``layer_silent``: it put out no tensor in this pass; ``hook_operation``: it is no module.
     """
     modules = dict(network.named_modules())
+    if layer not in modules:
+        raise InputError(
+            "hook_operation",
+            "{layer!r} is an operation between modules, on which no hook can be hung. Choose a module.",
+            layer=layer,
+        )
     naive: list[Tensor] = []
     truths: list[Tensor] = []
     by: list[str] = []
@@ -180,7 +186,10 @@ def facts_of_hook(network: nn.Module, batch: Tensor, layer: str) -> HookFacts:
         if naive and not by and not related and not torch.equal(naive[0].nan_to_num(), truths[0].nan_to_num()):
             by.append(name)
 
-    leaves = [name for name, module in modules.items() if name and not any(module.children())]
+    scripted = torch.jit.ScriptModule  # takes no hooks
+    leaves = [
+        n for n, module in modules.items() if n and not isinstance(module, scripted) and not any(module.children())
+    ]
     with capture(network, [layer], reduce=keep), capture(network, leaves, reduce=lambda _: None, after=look) as seen:
         network(batch)
     if not naive:

@@ -33,6 +33,7 @@ from segdemo.summaries import as_maps
 BLOCKS = 8  # along the longest side of the picture
 PLACES = 64  # looked at along the longest side of the picture
 RIDGE = 1e-2  # weight of the penalty, for standardised channels and weights of mean 1
+SHUFFLES = 5  # of the labels, for what is chance
 APART = 0.1  # by which a read-out has to be better than one of shuffled labels, else it says nothing
 
 
@@ -44,7 +45,7 @@ class StageReadout:
         label: of the stage.
         layer: its dotted name.
         agreement: with the network's decision, over the half it was not fitted on, mean over classes, in [0, 1].
-        chance: the same of a read-out fitted on shuffled labels.
+        chance: the same of read-outs fitted on shuffled labels, mean over several.
         says: name of the class that it gives the pixel; None where it is hardly better than chance.
     """
 
@@ -95,7 +96,7 @@ class LinearReadout(Question):
     step: int | None = None
 
     def answer(self, bench: Bench) -> Readout:
-        """Run the network once, then fit two read-outs for each stage.
+        """Run the network once, then fit read-outs for each stage.
 
         Raises:
             InputError: ``point_outside``; ``readout_classifier``; ``readout_classes``: too little of the picture is of
@@ -163,7 +164,7 @@ def same_half(places: np.ndarray, size: tuple[int, int], point: tuple[int, int])
 
 
 def read_out(values: np.ndarray, labels: np.ndarray, fitting: np.ndarray, seed: int = 0) -> tuple[float, float, int]:
-    """Fit a linear read-out, and one of shuffled labels.
+    """Fit a linear read-out, and some of shuffled labels.
 
     Args:
         values: (N, C), what a stage put out at N places; the first is the pixel asked about.
@@ -179,11 +180,11 @@ def read_out(values: np.ndarray, labels: np.ndarray, fitting: np.ndarray, seed: 
     mean, spread = usable[fitting].mean(0), usable[fitting].std(0)
     inputs = np.where(spread > 0, (usable - mean) / np.where(spread > 0, spread, 1), 0)
     inputs = np.concatenate([inputs, np.ones((len(inputs), 1))], 1)
-    shuffled = np.random.default_rng(seed).permutation(labels[fitting])
-    said = _fitted(inputs, [labels[fitting], shuffled], fitting)
-    held = ~fitting
-    agreement, chance = (agreement_of(one[held], labels[held]) for one in said)
-    return agreement, chance, int(said[0][0])
+    random = np.random.default_rng(seed)
+    shuffled = [random.permutation(labels[fitting]) for _ in range(SHUFFLES)]
+    said = _fitted(inputs, [labels[fitting], *shuffled], fitting)
+    agreements = [agreement_of(one[~fitting], labels[~fitting]) for one in said]
+    return agreements[0], float(np.mean(agreements[1:])), int(said[0][0])
 
 
 def agreement_of(said: np.ndarray, labels: np.ndarray) -> float:

@@ -41,7 +41,28 @@ def figure_for(module: nn.Module, batch: Tensor, title: str) -> tuple[Figure, tu
             network=title,
         )
     figure = figure_of(trace)
-    return figure, tuple(_to_look_at(stage, trace) for stage in figure.stages)
+    seen = _without_scripted(module, [_to_look_at(stage, trace) for stage in figure.stages])
+    return figure, tuple(seen)
+
+
+def _without_scripted(module: nn.Module, stages: list[Stage]) -> list[Stage]:
+    """Leave out stages in parts that are TorchScript, which nothing can look into; arrows go past them."""
+    scripted = [name for name, part in module.named_modules() if isinstance(part, torch.jit.ScriptModule)]
+    hidden = {
+        stage.label: stage.inputs
+        for stage in stages
+        if any(stage.layer.partition(":")[0] == name or stage.layer.startswith(f"{name}.") for name in scripted)
+    }
+
+    def past(labels: tuple[str, ...]) -> tuple[str, ...]:
+        found = (past(hidden[label]) if label in hidden else (label,) for label in labels)
+        return tuple(dict.fromkeys(label for some in found for label in some))
+
+    return [
+        replace(stage, inputs=past(stage.inputs), skips=past(stage.skips))
+        for stage in stages
+        if stage.label not in hidden
+    ]
 
 
 def _trace(module: nn.Module, batch: Tensor, title: str) -> Trace:

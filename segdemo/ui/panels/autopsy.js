@@ -95,6 +95,32 @@ export function mount({element, props, server, watch}) {
     return make('p', {}, button, ' ', said);
   };
 
+  // Asked for by a button: it fits some read-outs for each stage.
+  const readout = () => {
+    const said = make('div', {class: 'readout', 'aria-live': 'polite'});
+    const button = make('button', {type: 'button'}, t('readout'));
+    button.addEventListener('click', async () => {
+      const about = found;
+      button.disabled = true;
+      said.replaceChildren(make('p', {class: 'note'}, t('readout_working')));
+      try {
+        const told = await ask(server.readout, {run: props.value, point: about.point});
+        const winner = classText(told.winner);
+        const percent = (share) => `${(100 * share).toFixed(0)} %`;
+        const rows = told.stages.map(({label, says, agreement, chance}) => make('tr', {}, make('th', {scope: 'row'}, label), make('td', {}, says === null ? '–' : classText(says)),
+          make('td', {class: 'number'}, percent(agreement)), make('td', {class: 'number'}, percent(chance))));
+        said.replaceChildren(make('p', {class: 'verdict'}, told.first === null ? t('readout_none', {winner}) : t('readout_first', {stage: told.first, winner})),
+          make('div', {class: 'scroll', tabindex: 0}, make('table', {class: 'stages'}, make('thead', {}, make('tr', {},
+            ...['stage', 'says', 'agreement', 'chance'].map((key) => make('th', {scope: 'col'}, t('readout_column.' + key))))), make('tbody', {}, ...rows))),
+          make('p', {class: 'note'}, t('readout_limits')), python(told.python));
+      } catch (error) {
+        said.replaceChildren(make('p', {class: 'note'}, ...lostNote(error, t('lost'), () => button.click())));
+      }
+      button.disabled = false;
+    });
+    return make('div', {}, make('p', {}, button), said);
+  };
+
   const drawFound = () => {
     const [winner, second] = found.candidates;
     const words = {x: found.point[0], y: found.point[1], winner: classText(winner.name), second: classText(second.name), margin: figure(found.margin)};
@@ -102,7 +128,7 @@ export function mount({element, props, server, watch}) {
       make('span', {}, classText(one.name)), make('span', {class: 'number'}, oddsText(one.probability)), make('span', {class: 'number'}, figure(one.logit)))));
     body.replaceChildren(...untrained(found.untrained), make('p', {class: 'verdict'}, t('verdict', words)),
       ...(found.whole ? [make('p', {class: 'note'}, t('whole'))] : []), odds,
-      ...(found.trouble ? [make('p', {class: 'note'}, found.trouble)] : []), make('p', {class: 'note'}, t('how')), drawTable(), python(found.python), cardButton());
+      ...(found.trouble ? [make('p', {class: 'note'}, found.trouble)] : []), make('p', {class: 'note'}, t('how')), drawTable(), ...(found.whole ? [] : [readout()]), python(found.python), cardButton());
     body.dataset.point = found.point.join();
   };
 

@@ -11,6 +11,7 @@ from segdemo.engine import Engine
 from segdemo.explain.autopsy import Autopsy, PixelAutopsy, Push, StageAutopsy
 from segdemo.explain.card import card as diagnosis
 from segdemo.explain.python import as_python
+from segdemo.explain.readout import LinearReadout, Readout
 from segdemo.questions import Run
 from segdemo.rendering import scale_for
 from segdemo.ui import checks
@@ -46,6 +47,17 @@ class AutopsyPanel(gr.HTML):
             return payload(found) | {"trouble": trouble, "python": as_python(question)}
 
         @answering
+        def readout(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            run = asked_run(asked)
+            point = checks.point("point", asked.get("point"))
+            question = LinearReadout(run.network, run.picture, point, run.size, run.step)
+            found: Readout = engine.answer(question)
+            stages = [asdict(stage) for stage in found.stages]
+            return plain({"first": found.first, "winner": found.winner, "python": as_python(question)}) | {
+                "stages": stages
+            }
+
+        @answering
         def card(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
             point = checks.or_none(checks.point)("point", asked.get("point"))
             return {"file": store(diagnosis(engine, asked_run(asked), point).encode(), "card.html")}
@@ -55,7 +67,7 @@ class AutopsyPanel(gr.HTML):
             css_template=css("why"),
             js_on_load=loader("autopsy"),
             apply_default_css=False,
-            server_functions=[picture, autopsy, card],
+            server_functions=[picture, autopsy, readout, card],
             **settings,
         )
 

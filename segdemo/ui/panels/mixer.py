@@ -94,8 +94,8 @@ def sliders_payload(engine: Engine, run: Run) -> dict[str, Any]:
 
 
 def _channels(result: Result, label: str) -> int:
-    shape = result.layers[label].shape
-    return shape[0] if shape else 0
+    summary = result.layers.get(label)  # not every stage runs in every pass
+    return summary.shape[0] if summary is not None and summary.shape else 0
 
 
 def drawn(result: Result, picture: Image.Image) -> str:

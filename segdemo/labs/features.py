@@ -27,7 +27,7 @@ CODE = {  # as one writes it in a network of somebody else's; the last three wit
     "copy": "copies.append(given.detach().clone())",
     "graph": 'create_feature_extractor(net, ["{layer}"])(batch)["{layer}"]',
     "graph_later": 'create_feature_extractor(net, ["{layer}", "pool_1"])(batch)["{layer}"]',
-    "children": 'IntermediateLayerGetter(net, {{"{layer}": "{layer}"}})(batch)["{layer}"]',
+    "children": 'IntermediateLayerGetter(net, dict({layer}="{layer}"))(batch)["{layer}"]',
 }
 PLACES = {"conv": 3, "bn": 4, "block": 0, "pool": 1}  # in what the network returns
 PYRAMID = ("block", "pool")

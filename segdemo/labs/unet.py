@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch import nn
 
 from segdemo.errors import InputError
 from segdemo.labs.controls import Choice, Control, Switch, Whole
@@ -17,6 +18,7 @@ from segdemo.labs.unet_blocks import DoubleConv, Down, OutConv, UNet, Up
 from segdemo.labs.unet_counts import counted
 
 TITLE = "labs.unet"
+EVERY = 10  # blocks of the deepest: one, four down, four up, and the output
 
 IMPORTS = """import torch
 from PIL import Image, ImageOps
@@ -31,6 +33,7 @@ def settings() -> dict[str, Control]:
     return {
         "width": Whole(16, 1, 64),
         "depth": Whole(4, 1, 4),
+        "built": Whole(EVERY, 1, EVERY),
         "up": Choice("transposed", ("transposed", "bilinear")),
         "skips": Switch(True),
         "pad": Switch(True),
@@ -48,15 +51,28 @@ def snippet(**settings: Any) -> str:
         f"torch.manual_seed({settings['seed']})\n"
         f"net = UNet(classes={settings['classes']}, width={settings['width']}, depth={settings['depth']}, "
         f"bilinear={settings['up'] == 'bilinear'}, skips={settings['skips']}, pad={settings['pad']}).eval()\n"
-        "with torch.no_grad():\n    output = net(batch)\n"
+        + _trimmed(settings)
+        + "with torch.no_grad():\n    output = net(batch)\n"
         "parameters = sum(parameter.numel() for parameter in net.parameters())\n"
         'print(f"{parameters:,} parameters", tuple(batch.shape), "→", tuple(output.shape))\n'
     )
 
 
+def built(settings: dict[str, Any]) -> tuple[int, int, bool]:
+    """Return how many blocks down and up there are so far, and whether it is whole."""
+    depth, count = settings["depth"], settings["built"]
+    return min(count - 1, depth), min(max(count - 1 - depth, 0), depth), count >= 2 * depth + 2
+
+
+def _trimmed(settings: dict[str, Any]) -> str:
+    """Write how the blocks that are still missing are taken off."""
+    downs, ups, whole = built(settings)
+    return "" if whole else f"net.downs, net.ups, net.outc = net.downs[:{downs}], net.ups[:{ups}], nn.Identity()\n"
+
+
 def build(settings: dict[str, Any]) -> UNet:
-    """Make the network."""
-    return UNet(
+    """Make the network, as far as it is built."""
+    net = UNet(
         settings["classes"],
         settings["width"],
         settings["depth"],
@@ -64,12 +80,17 @@ def build(settings: dict[str, Any]) -> UNet:
         settings["skips"],
         settings["pad"],
     ).eval()
+    downs, ups, whole = built(settings)
+    if not whole:
+        net.downs, net.ups, net.outc = net.downs[:downs], net.ups[:ups], nn.Identity()  # type: ignore[assignment]
+    return net
 
 
 def blocks_of(net: UNet) -> list[str]:
     """Return the names of its blocks in order."""
     downs = [f"downs.{index}" for index in range(len(net.downs))]
-    return ["inc", *downs, *(f"ups.{index}" for index in range(len(net.ups))), "outc"]
+    ups = [f"ups.{index}" for index in range(len(net.ups))]
+    return ["inc", *downs, *ups, *([] if isinstance(net.outc, nn.Identity) else ["outc"])]
 
 
 def check(settings: dict[str, Any], height: int, width: int) -> None:
@@ -84,17 +105,18 @@ def check(settings: dict[str, Any], height: int, width: int) -> None:
         InputError: nothing would be left, or a skip would not fit.
     """
     depth = settings["depth"]
+    downs, ups, _ = built(settings)
     for side in (height, width):
-        if side >> depth < 1:
+        if side >> downs < 1:
             raise InputError(
                 "unet_too_deep",
                 "Halving {side} pixels {depth} times, ⌊{side} / {power}⌋, leaves nothing. Lower the depth, or take a "
                 "larger picture.",
                 side=side,
-                depth=depth,
-                power=2**depth,
+                depth=downs,
+                power=2**downs,
             )
-        odd = next((side >> level for level in range(depth) if (side >> level) % 2), None)
+        odd = next((side >> level for level in range(depth - ups, depth) if (side >> level) % 2), None)
         if odd and settings["skips"] and not settings["pad"]:
             raise InputError(
                 "unet_odd_size",
@@ -138,7 +160,8 @@ def quick(picture: Image.Image, **settings: Any) -> Outcome:
 
 def _padded(settings: dict[str, Any], shape: Sequence[int]) -> bool:
     """Say whether a size on the way down is odd, so that padding mends it."""
-    return settings["pad"] and any((side >> level) % 2 for side in shape[2:] for level in range(settings["depth"]))
+    levels = range(settings["depth"] - built(settings)[1], settings["depth"])
+    return settings["pad"] and any((side >> level) % 2 for side in shape[2:] for level in levels)
 
 
 def run(picture: Image.Image, **settings: Any) -> Outcome:

@@ -180,7 +180,7 @@ def taught(known: Mapping[str, Any], before: Learned | None, steps: int, bench: 
     order = [torch.randperm(PICTURES, generator=generator)[:AT_ONCE] for _ in range(steps)][-TURN:]
     losses, saved = {}, {}
     for way, skips in WAYS.items():
-        net, optimiser = restored(known, skips, before and before.saved[way])
+        net, optimiser = restored(known, skips, before.saved[way] if before else None)
         new = learn(net.train(), optimiser, data, _watched(order, bench))
         losses[way] = (*(before.losses[way] if before else ()), *new)
         file = io.BytesIO()

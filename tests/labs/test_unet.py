@@ -167,6 +167,30 @@ def test_figure_is_what_the_trace_tells_and_skips_are_arrows_of_their_own() -> N
         assert all(box.picture is not None for box in boxes)
 
 
+@pytest.mark.parametrize(
+    ("built", "names", "shape"),
+    [
+        (1, ["inc"], (1, 2, 16, 16)),
+        (3, ["inc", "downs.0", "downs.1"], (1, 8, 4, 4)),
+        (4, ["inc", "downs.0", "downs.1", "ups.0"], (1, 4, 8, 8)),
+        (6, ["inc", "downs.0", "downs.1", "ups.0", "ups.1", "outc"], (1, 2, 16, 16)),
+        (10, ["inc", "downs.0", "downs.1", "ups.0", "ups.1", "outc"], (1, 2, 16, 16)),
+    ],
+)
+def test_network_grows_block_by_block(built: int, names: list[str], shape: tuple[int, ...]) -> None:
+    outcome = run("unet", Image.new("RGB", (16, 16)), {"width": 2, "depth": 2, "size": 16, "built": built})
+    assert [row[0] for row in outcome.facts["rows"]] == names
+    assert outcome.values["output"].shape == shape
+    assert outcome.facts["parameters"] == sum(row[2] for row in outcome.facts["rows"])
+
+
+def test_odd_size_matters_only_once_a_skip_is_built_beside_it() -> None:
+    given = {"width": 1, "depth": 3, "size": 20, "pad": False}  # 20, 10, 5, 2: the first block up meets the 5
+    run("unet", Image.new("RGB", (20, 20)), {**given, "built": 4})
+    with pytest.raises(InputError, match="20 pixels become 5"):
+        run("unet", Image.new("RGB", (20, 20)), {**given, "built": 5})
+
+
 def test_what_needs_no_pass_comes_without_one_and_is_the_same(picture: Image.Image) -> None:
     given = {"width": 3, "depth": 2, "size": 20}
     quick = quick_of("unet")(picture, **checked("unet", given))

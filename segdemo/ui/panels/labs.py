@@ -191,7 +191,7 @@ def payload(engine: Engine, question: RunLab) -> dict[str, Any]:
     )
 
 
-def refusal(lab: str, error: InputError, request: gr.Request) -> dict[str, Any]:
+def refusal(lab: str, error: InputError, request: gr.Request | None) -> dict[str, Any]:
     """Say why a lab cannot do something, and which setting would mend it.
 
     Raises:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from math import ceil
 from typing import Literal
 
-from segdemo.boxes import Box, Part, boxes_of, merged
+from torch import Size
+
+from segdemo.boxes import Box, boxes_of, labelled, merged
 from segdemo.errors import InputError
 from segdemo.levels import level_of
 from segdemo.networks.network import Stage
 from segdemo.trace import INPUT, Trace
 
 Kind = Literal["U", "ladder", "chain"]
+_ABREAST = 6  # what is drawn within one box side by side
 BATCH = "input"  # in place of a label: what goes into the network
 
 
@@ -26,12 +31,14 @@ class Figure:
             the other; ``"ladder"``: anything else.
         opened: labels of the boxes that were opened, in order.
         labels: layer and label of the stages that their author named, if any.
+        inner: layer and label of what is in those stages.
     """
 
     stages: tuple[Stage, ...]
     kind: Kind
     opened: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
+    inner: tuple[tuple[str, str], ...] = ()
 
     def stage(self, label: str) -> Stage:
         """Return the stage of a label.
@@ -50,27 +57,43 @@ class Figure:
         )
 
 
-def figure_of(trace: Trace, labels: Mapping[str, str] | None = None, opened: Sequence[str] = ()) -> Figure:
+def figure_of(
+    trace: Trace,
+    labels: Mapping[str, str] | None = None,
+    opened: Sequence[str] = (),
+    inner: Mapping[str, str] | None = None,
+) -> Figure:
     """Draw a network.
 
     Args:
         trace: one pass of it.
         labels: layer → label of the stages that its author chose; None finds stages by rule.
         opened: labels of boxes to open one level deeper, one after the other.
+        inner: layer → label of what is in the stages, for when they are opened.
 
     Raises:
         InputError: ``unknown_box``, no box has such a label; ``box_closed``, there is nothing in it.
     """
-    named = dict(labels or {})
-    stages, kind = _placed(trace, _cut(trace, named, opened), named)
-    return Figure(stages, kind, tuple(opened), tuple(named.items()))
+    figure = Figure((), "chain", tuple(opened), tuple((labels or {}).items()), tuple((inner or {}).items()))
+    boxes = _cut(trace, figure)
+    stages, kind = _placed(trace, list(boxes), _words(figure))
+    origins = [boxes[box] for box in _drawn(trace, list(boxes))]
+    stages = tuple(replace(stage, within=within) for stage, within in zip(stages, origins, strict=True))
+    return replace(figure, stages=stages, kind=kind)
 
 
-def _cut(trace: Trace, labels: Mapping[str, str], opened: Sequence[str]) -> list[Box]:
-    """Return the boxes of a figure."""
-    boxes = _labelled(trace, labels) if labels else boxes_of(trace)
-    for label in opened:
-        boxes = _with_open(trace, boxes, label, labels)
+def _words(figure: Figure) -> dict[str, str]:
+    """Return the labels that boxes get; that of a box which was opened goes to none of what was in it."""
+    return {layer: label for layer, label in (*figure.inner, *figure.labels) if label not in figure.opened}
+
+
+def _cut(trace: Trace, figure: Figure) -> dict[Box, str]:
+    """Return the boxes of a figure whose stages are not placed yet, each with the label of the one it came out of."""
+    first = labelled(trace, dict(figure.labels), whole=True) if figure.labels else boxes_of(trace)
+    boxes = dict.fromkeys(first, "")
+    for place, label in enumerate(figure.opened):
+        opened = _with_open(trace, list(boxes), label, replace(figure, opened=figure.opened[:place]))
+        boxes = {box: boxes.get(box, label) for box in opened}
     return boxes
 
 
@@ -81,8 +104,7 @@ def with_inside(trace: Trace, figure: Figure) -> Figure:
         trace: what the figure was made of.
         figure: the figure.
     """
-    labels = dict(figure.labels)
-    boxes = _drawn(trace, _cut(trace, labels, figure.opened))
+    boxes = _drawn(trace, list(_cut(trace, figure)))
     taken = {stage.label for stage in figure.stages}
     stages = []
     for stage, box in zip(figure.stages, boxes, strict=True):
@@ -111,6 +133,79 @@ def _within(trace: Trace, box: Box, taken: set[str]) -> tuple[Stage, ...]:
     )
 
 
+def with_named_inside(trace: Trace, figure: Figure) -> Figure:
+    """Put into every box of a figure what its author named in it, to be drawn within it.
+
+    Args:
+        trace: what the figure was made of.
+        figure: the figure.
+    """
+    words = _words(figure)
+    drawn = {stage.layer for stage in figure.stages}
+    named = labelled(trace, [layer for layer, _ in figure.inner if layer in words and layer not in drawn])
+    boxes = _drawn(trace, list(_cut(trace, figure)))
+    stages = []
+    for stage, box in zip(figure.stages, boxes, strict=True):
+        inside = [one for one in named if box.first <= one.first and one.last <= box.last]
+        stages.append(replace(stage, inside=_arranged(_placed(trace, inside, words)[0]) if inside else ()))
+    return replace(figure, stages=tuple(stages))
+
+
+def _arranged(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """Place what is drawn within one box: a chain in lines, anything else as it came, from the first row on."""
+    labels = {stage.label for stage in stages}
+    top = min(stage.row for stage in stages)
+    own = [
+        replace(
+            stage,
+            row=stage.row - top,
+            inputs=tuple(label for label in stage.inputs if label in labels),
+            skips=tuple(label for label in stage.skips if label in labels),
+        )
+        for stage in stages
+    ]
+    nested = _nested(own)
+    if nested:
+        return nested
+    after = [stage.inputs[0] if stage.inputs else "" for stage in own]
+    if after != ["", *(stage.label for stage in own[:-1])]:
+        return tuple(own)
+    return tuple(  # what a sum takes in past the chain stands for no box of its own
+        replace(stage, row=row, column=column, skips=())
+        for row, line in enumerate(_lines(own))
+        for column, stage in enumerate(line)
+    )
+
+
+def _nested(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """Place a chain whose skips lie within each other as a U, each skip one row deeper; nothing if it is none."""
+    places = {stage.label: place for place, stage in enumerate(stages)}
+    skips = sorted((places[label], place) for place, stage in enumerate(stages) for label in stage.skips)
+    is_within = all(one[0] < other[0] and one[1] > other[1] for one, other in pairwise(skips))
+    if len(skips) < 2 or not is_within:
+        return ()
+    rows = [sum(start < place < end for start, end in skips) for place in range(len(stages))]
+    deepest = max(range(len(stages)), key=lambda place: (rows[place], place))
+    columns = _u_columns(rows, set(range(deepest + 1, len(stages))), deepest)
+    return tuple(
+        replace(stage, row=row, column=column) for stage, row, column in zip(stages, rows, columns, strict=True)
+    )
+
+
+def _lines(stages: Sequence[Stage]) -> list[list[Stage]]:
+    """Break a chain into lines: one for each of several modules side by side, else as few of equal length as fit."""
+    groups = [list(group) for _, group in groupby(stages, key=lambda stage: _above(stage.layer))]
+    parents = {_above(_above(stage.layer)) for stage in stages}
+    if len(groups) > 1 and len(parents) == 1 and all(len(group) > 1 for group in groups):
+        return groups
+    length = ceil(len(stages) / ceil(len(stages) / _ABREAST))
+    return [list(stages[place : place + length]) for place in range(0, len(stages), length)]
+
+
+def _above(layer: str) -> str:
+    return layer.rpartition(".")[0]
+
+
 def opened(trace: Trace, figure: Figure, label: str) -> Figure:
     """Open one box of a figure one level deeper, down to single modules and operations.
 
@@ -122,7 +217,7 @@ def opened(trace: Trace, figure: Figure, label: str) -> Figure:
     Raises:
         InputError: ``unknown_box``, no box has that label; ``box_closed``, there is nothing in it.
     """
-    return figure_of(trace, dict(figure.labels) or None, (*figure.opened, label))
+    return figure_of(trace, dict(figure.labels) or None, (*figure.opened, label), dict(figure.inner))
 
 
 def links(trace: Trace, layers: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -135,7 +230,7 @@ def links(trace: Trace, layers: Iterable[str]) -> dict[str, tuple[str, ...]]:
     Returns:
         Layer → those it takes from, in order; ``"input"`` is the batch.
     """
-    boxes = _labelled(trace, dict.fromkeys(layers, ""))
+    boxes = labelled(trace, layers)
     names = [box.parts[-1].layer for box in boxes]
     feeds = _feeds(trace, boxes)
     return {
@@ -143,24 +238,12 @@ def links(trace: Trace, layers: Iterable[str]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _labelled(trace: Trace, labels: Mapping[str, str]) -> list[Box]:
-    """Return the boxes of named layers."""
-    found: list[Part] = []
-    for place, call in enumerate(trace.calls):
-        if call.layer in labels and call.first < call.last:
-            found.append(Part(trace, place, call.first, call.last))
-    for place, node in enumerate(trace.nodes):
-        if node.layer in labels and node.function not in ("opaque", "unseen"):
-            found.append(Part(trace, -1, place, place + 1))
-    found.sort(key=lambda part: (part.first, -part.last))
-    return [Box((part,)) for part in found]
-
-
-def _with_open(trace: Trace, boxes: Sequence[Box], label: str, labels: Mapping[str, str]) -> list[Box]:
+def _with_open(trace: Trace, boxes: Sequence[Box], label: str, figure: Figure) -> list[Box]:
+    words = _words(figure)
     shown = _drawn(trace, boxes)
-    names = _names(shown, labels)
+    names = _names(shown, words)
     if label not in names:
-        Figure(_placed(trace, boxes, labels)[0], "chain").stage(label)
+        Figure(_placed(trace, boxes, words)[0], "chain").stage(label)
     box = shown[names.index(label)]
     if not box.inside:
         raise InputError(
@@ -169,7 +252,19 @@ def _with_open(trace: Trace, boxes: Sequence[Box], label: str, labels: Mapping[s
             label=label,
         )
     place = list(boxes).index(box)
-    return [*boxes[:place], *_opened(trace, box), *boxes[place + 1 :]]
+    words.pop(box.parts[-1].layer, None)
+    return [*boxes[:place], *_opened_to(trace, _opened(trace, box), words), *boxes[place + 1 :]]
+
+
+def _opened_to(trace: Trace, boxes: Sequence[Box], words: Mapping[str, str]) -> list[Box]:
+    """Open boxes without a label as long as there is something with one in them."""
+    named = [box for box in labelled(trace, words)]
+    found = []
+    for box in boxes:
+        holds = any(box.first <= one.first and one.last <= box.last and one != box for one in named)
+        inside = _opened(trace, box) if holds and box.parts[-1].layer not in words else []
+        found += _opened_to(trace, inside, words) if inside else [box]
+    return found
 
 
 def _opened(trace: Trace, box: Box) -> list[Box]:
@@ -239,11 +334,12 @@ def _placed(trace: Trace, boxes: Sequence[Box], labels: Mapping[str, str]) -> tu
     stages = []
     for place, box in enumerate(boxes):
         last = box.parts[-1]
+        shapes = trace.calls[last.call].shapes if last.call > 0 else ()
         told = {one: BATCH if one == INPUT else names[one] for one in feeds[place]}
         stages.append(
             Stage(
                 label=names[place],
-                layer=last.layer,
+                layer=max(shapes, key=lambda one: Size(one[1]).numel())[0] if shapes else last.layer,
                 row=rows[place],
                 column=columns[place],
                 inputs=tuple(name for one, name in told.items() if one not in skips[place]),

@@ -17,7 +17,7 @@ CORE = (
     FREE
     | PICTURES
     | {"activations", "checkpoints", "outputs", "results", "opened", "engine", "predictions", "questions", "segmenter"}
-    | {"calls", "trace", "levels", "boxes", "figure"}
+    | {"calls", "trace", "levels", "boxes", "figure", "traced"}
 )
 ABOVE = CORE | {"archives", "class_maps", "evaluation", "labelled", "masks", "pairing"}
 # part of the package: what it may import from segdemo, and from others
@@ -36,10 +36,11 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "hooks": ({"errors"}, {"torch"}),
     "calls": ({"hooks", "leaves"}, {"torch"}),
     "activations": ({"calls", "errors", "hooks", "leaves"}, {"torch"}),
-    "trace": ({"calls", "errors", "leaves"}, {"torch"}),
+    "trace": ({"calls", "errors", "hooks", "leaves"}, {"torch"}),
     "levels": (set(), set()),
     "boxes": ({"levels", "trace"}, set()),
-    "figure": ({"boxes", "errors", "levels", "networks.network", "trace"}, set()),
+    "figure": ({"boxes", "errors", "levels", "networks.network", "trace"}, {"torch"}),
+    "traced": ({"ambient", "figure", "images", "networks", "opened", "outputs", "trace"}, {"torch"}),
     "summaries": ({"errors"}, {"torch", "numpy"}),
     "weights": ({"errors"}, {"torch", "numpy", "safetensors"}),
     "checkpoints": ({"errors", "networks.network", "weights"}, {"torch", "safetensors"}),
@@ -61,7 +62,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "questions": (
         {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
-        | {"boxes", "calls", "figure", "leaves", "opened", "outputs", "sources", "summaries", "trace"},
+        | {"boxes", "calls", "figure", "leaves", "opened", "outputs", "sources", "summaries", "trace", "traced"},
         {"torch", "numpy"},
     ),
     "segmenter": (
@@ -83,7 +84,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"torch", "numpy"},
     ),
     "sources": (
-        {"ambient", "errors", "figure", "images", "leaves", "networks", "opened", "outputs", "sources", "trace"},
+        {"ambient", "errors", "figure", "images", "leaves", "networks", "opened", "outputs", "sources", "traced"},
         {"torch", "PIL", "numpy", "torchvision", "timm"},
     ),
     "exploring": (CORE | {"sources", "ui"}, {"torch"}),

@@ -22,6 +22,7 @@ from segdemo.networks import Network
 from segdemo.predictions import maps_on_picture, predict, reading_of
 from segdemo.questions import Run
 from segdemo.results import Result
+from segdemo.traced import drawn, trace_of
 
 LOUDEST = 2.0  # the greatest factor
 Kind = Literal["factor", "mean", "noise"]
@@ -130,12 +131,13 @@ class Skip:
 
 def skips_of(spec: Network) -> tuple[Skip, ...]:
     """Return the skip connections of a network's figure."""
-    stages = {stage.label: stage for stage in spec.stages}
+    stages = spec.stages if spec.weights == "given" else drawn(spec, trace_of(spec)).stages
+    layers = {stage.label: stage.layer for stage in stages}
     return tuple(
-        Skip(source, stage.label, stages[source].layer, (stage.layer, *(inner.layer for inner in stage.inside)))
-        for stage in spec.stages
+        Skip(source, stage.label, layers[source], (stage.layer, *(inner.layer for inner in stage.inside)))
+        for stage in stages
         for source in stage.skips
-        if source in stages
+        if source in layers
     )
 
 

@@ -268,8 +268,10 @@ def _opened_to(trace: Trace, boxes: Sequence[Box], words: Mapping[str, str]) -> 
 
 
 def _opened(trace: Trace, box: Box) -> list[Box]:
-    """Return the boxes that one opens into."""
-    return [Box((part,)) for part in box.inside] if len(box.parts) > 1 else merged(trace, box.inside)
+    """Return the boxes that one opens into: several, unless there is nothing in it."""
+    single = [Box((part,)) for part in box.inside]
+    together = merged(trace, box.inside) if len(box.parts) == 1 else single
+    return together if len(together) > 1 else single
 
 
 def _drawn(trace: Trace, boxes: Sequence[Box]) -> list[Box]:

@@ -17,7 +17,7 @@ CORE = (
     FREE
     | PICTURES
     | {"activations", "checkpoints", "outputs", "results", "opened", "engine", "predictions", "questions", "segmenter"}
-    | {"calls", "trace", "levels", "boxes", "figure", "traced"}
+    | {"calls", "trace", "levels", "boxes", "places", "figure", "traced"}
 )
 ABOVE = CORE | {"archives", "class_maps", "evaluation", "labelled", "masks", "pairing"}
 # part of the package: what it may import from segdemo, and from others
@@ -39,7 +39,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "trace": ({"calls", "errors", "hooks", "leaves"}, {"torch"}),
     "levels": (set(), set()),
     "boxes": ({"levels", "trace"}, set()),
-    "figure": ({"boxes", "errors", "levels", "networks.network", "trace"}, {"torch"}),
+    "places": ({"networks.network", "trace"}, set()),
+    "figure": ({"boxes", "errors", "levels", "networks.network", "places", "trace"}, {"torch"}),
     "traced": ({"ambient", "figure", "images", "networks", "opened", "outputs", "trace"}, {"torch"}),
     "summaries": ({"errors"}, {"torch", "numpy"}),
     "weights": ({"errors"}, {"torch", "numpy", "safetensors"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from segdemo.networks.alexnet import CONVOLUTIONS, convolutions
 from segdemo.networks.blocks import Resize, Sum, initialise
 from segdemo.networks.classes import ANIMALS
 from segdemo.networks.network import Network, Preprocessing, Stage
@@ -27,21 +28,7 @@ class FCNAlexNet(nn.Module):
 
     def __init__(self, n_classes: int) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(3, 64, kernel_size=11, stride=4, padding=2),
-            nn.ReLU(),
-            nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
-            nn.Conv2d(64, 192, kernel_size=5, padding=2),
-            nn.ReLU(),
-            nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
-            nn.Conv2d(192, 384, kernel_size=3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(384, 256, kernel_size=3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(256, 256, kernel_size=3, padding=1),
-            nn.ReLU(),
-            nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
-        )
+        self.features = convolutions(padding=1)
         self.conv6 = nn.Sequential(nn.Conv2d(256, 256, kernel_size=3, padding=1), nn.ReLU(), nn.Dropout2d(0.2))
         self.conv7 = nn.Sequential(nn.Conv2d(256, 256, kernel_size=1), nn.ReLU(), nn.Dropout2d(0.2))
         self.score32 = nn.Conv2d(256, n_classes, kernel_size=1)
@@ -72,14 +59,7 @@ NETWORK = Network(
     build=FCNAlexNet,
     classes=ANIMALS,
     stages=(
-        Stage("Conv 1", "features.1"),
-        Stage("Pool 1", "features.2"),
-        Stage("Conv 2", "features.4"),
-        Stage("Pool 2", "features.5"),
-        Stage("Conv 3", "features.7"),
-        Stage("Conv 4", "features.9"),
-        Stage("Conv 5", "features.11"),
-        Stage("Pool 5", "features.12"),
+        *CONVOLUTIONS,
         Stage("Conv 6", "conv6"),
         Stage("Conv 7", "conv7"),
         Stage("Score 32", "score32"),

@@ -90,6 +90,7 @@ class Network:
         guesses: what of all this was guessed: ``"classes"``, ``"normalisation"``, ``"size"``, ``"output"``.
         untrained: beginnings of names of tensors that no embedded weights exist for, ``"classifier."``: they stay
             random, and so does all that depends on them.
+        places: (label, row, column) of stages that stand elsewhere in the paper's figure than a trace would put them.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Network:
     ending: Literal["logits", "shares"] = "logits"
     guesses: tuple[str, ...] = ()
     untrained: tuple[str, ...] = ()
+    places: tuple[tuple[str, int, int], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -198,4 +198,6 @@ NETWORK = Network(
         std=(0.229, 0.224, 0.225),
     ),
     source="https://arxiv.org/abs/2005.09007",
+    # Side outputs are gathered below all stages, as in figure 5 of the paper.
+    places=(("Side 6", 5, 3), ("Fused", 6, 4), ("Logits", 7, 4)),
 )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,18 @@ def test_the_figure_is_the_networks_own_with_every_stage_that_its_author_named_i
 def test_a_network_declares_labels_and_layers_and_leaves_the_rest_to_its_trace(spec: Network) -> None:
     for stage in spec.every_stage():
         assert stage == Stage(stage.label, stage.layer, inside=stage.inside)
+
+
+@every
+def test_stages_that_stand_elsewhere_in_the_papers_figure_are_put_there(spec: Network) -> None:
+    drawn_at = {stage.label: (stage.row, stage.column) for stage in drawn(spec, trace_of(spec)).stages}
+    assert {label: drawn_at[label] for label, _, _ in spec.places} == {
+        label: (row, column) for label, row, column in spec.places
+    }
+    traced = drawn(replace(spec, places=()), trace_of(spec)).stages
+    assert all(stage.label in drawn_at for stage in traced)
+    moved = [stage.label for stage in traced if (stage.row, stage.column) != drawn_at[stage.label]]
+    assert sorted(moved) == sorted(label for label, _, _ in spec.places)  # none is declared that the trace can tell
 
 
 def arrows(name: str) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -205,11 +205,11 @@ export function mount({ element, props, server, trigger, watch }) {
   function drawFigure() {
     const start = performance.now();
     const room = { width: figure.clientWidth || 600, height: figure.clientHeight || 600 };
-    const options = fit(net, room.width - BAR, room.height - 20);
+    const options = fit(net, room.width - BAR - HANDLE, room.height - 28);
     const { scale } = options;
     const inner = (room.width - BAR) / scale;
-    const grid = layOut(net, options, inner - 4);
-    const width = Math.max(inner, grid.w + 4);
+    const grid = layOut(net, options, inner - 2 * HANDLE);
+    const width = Math.max(inner, grid.w + 2 * HANDLE); // a handle stands over the corner of its box
     drawnFor = { ...room, scale };
     isOpen = Boolean(options.mini) || !net.children.size;
     const hadFocus = svg.contains(document.activeElement);

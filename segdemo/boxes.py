@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -135,9 +135,9 @@ class Box:
     @property
     def inside(self) -> tuple[Part, ...]:
         """What it is opened into, nothing where it is a single module or operation."""
-        if len(self.parts) > 1:
-            return self.parts
-        parts = opened(self.parts[0])
+        parts = tuple(part for part in self.parts if not part.is_layout) or self.parts
+        if len(parts) == 1:
+            parts = opened(parts[0])
         return parts if len(parts) > 1 else ()
 
 
@@ -190,6 +190,52 @@ def opened(part: Part) -> tuple[Part, ...]:
 def _worth(part: Part) -> tuple[Part, ...]:
     """Leave out of what is in a part what only lays values out differently."""
     return tuple(one for one in part.inside if not one.is_layout)
+
+
+def labelled(trace: Trace, layers: Iterable[str], *, whole: bool = False) -> list[Box]:
+    """Return one box for each of some layers, none within another.
+
+    Args:
+        trace: one pass of the network.
+        layers: names of modules or operations; those that did not run are left out.
+        whole: put what leads to a layer, and to it alone, into its box as well.
+    """
+    wanted = set(layers)
+    found: list[Part] = []
+    for place, call in enumerate(trace.calls):
+        if call.layer in wanted and call.first < call.last:
+            found.append(Part(trace, place, call.first, call.last))
+    for place, node in enumerate(trace.nodes):
+        if node.layer in wanted and node.function not in ("opaque", "unseen"):
+            found.append(Part(trace, -1, place, place + 1))
+    found.sort(key=lambda part: (part.first, -part.last))
+    if not whole:
+        return [Box((part,)) for part in found]
+    boxes, free = [], 0
+    for part in found:
+        start = _start(trace, part, free)
+        boxes.append(Box((*_cover(network_of(trace), start, part.first), part)))
+        free = max(free, part.last)
+    return boxes
+
+
+def _start(trace: Trace, part: Part, free: int) -> int:
+    """Return the first of the nodes before a part that lead to it alone; those before ``free`` belong to others."""
+    start = part.first
+    while start > free and start - 1 not in trace.outputs:
+        if any(not start <= one < part.last for one in trace.takers.get(start - 1, ())):
+            break
+        start -= 1
+    return start
+
+
+def _cover(part: Part, start: int, end: int) -> Iterator[Part]:
+    """Yield the largest parts that a stretch of time consists of."""
+    for one in part.inside:
+        if start <= one.first and one.last <= end:
+            yield one
+        elif one.first < end and start < one.last:
+            yield from _cover(one, start, end)
 
 
 def _replaced(cut: Sequence[Part], part: Part, by: Iterable[Part]) -> list[Part]:

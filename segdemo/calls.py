@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -15,15 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from segdemo.hooks import hooked, runs_eagerly
+from segdemo.hooks import all_hooked, modules_of, runs_eagerly
 from segdemo.leaves import Key, leaves, parse
 
 _ARITHMETIC = {"add", "sub", "mul", "div", "truediv", "floordiv", "pow", "mod", "matmul", "and", "or", "xor"}
 _PLAIN = {"truediv": "div", "floordiv": "floor_divide", "mod": "remainder"}  # as the functions are called
-_here = threading.local()  # .unwatched: how many blocks of `unwatched` are open in this thread
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Frame:
     """One call of a module, while it runs.
 
@@ -59,7 +56,7 @@ class Listener:
         return operation.output
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)  # one is made for every operation: freezing them would take longer than the rest
 class Operation:
     """One call of a function of PyTorch that no other one made.
 
@@ -82,13 +79,25 @@ class Operation:
     output: object
 
 
-@contextmanager
-def unwatched() -> Iterator[None]:
+_graph_task = torch._C._current_graph_task_id
+
+
+class _Here(threading.local):
+    """What only the thread at hand is in."""
+
+    unwatched = 0  # blocks of :class:`unwatched` that are open
+
+
+_here = _Here()
+
+
+class unwatched:
     """Keep what PyTorch computes in the block out of the books: it is no part of the network."""
-    _here.unwatched = getattr(_here, "unwatched", 0) + 1
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        _here.unwatched += 1
+
+    def __exit__(self, *raised: object) -> None:
         _here.unwatched -= 1
 
 
@@ -103,14 +112,7 @@ def watched(network: nn.Module, listener: Listener) -> Iterator[None]:
         listener: what it does is itself not watched.
     """
     calls = _Calls(network, listener)
-    with ExitStack() as stack:
-        stack.enter_context(runs_eagerly(network))
-        for module in network.modules():
-            before = partial(nn.Module.register_forward_pre_hook, module, prepend=True, with_kwargs=True)
-            stack.enter_context(hooked(module, before, calls.enter))
-            after = partial(nn.Module.register_forward_hook, module, always_call=True)  # a ScriptModule hides its own
-            stack.enter_context(hooked(module, after, calls.leave))
-        stack.enter_context(_Functions(calls))
+    with runs_eagerly(network), all_hooked(modules_of(network), calls.enter, calls.leave), _Functions(calls):
         yield
 
 
@@ -119,50 +121,67 @@ class _Calls:
 
     def __init__(self, network: nn.Module, listener: Listener) -> None:
         self.listener = listener
+        kind = type(listener)
+        self.takes_part = kind.taking is not Listener.taking or kind.putting_out is not Listener.putting_out
         self.open = [Frame(network, "", 0)]
         self._paths: dict[nn.Module, list[str]] = {}
-        for path, module in network.named_modules(remove_duplicate=False):
+        for path, module in named_modules(network):
             self._paths.setdefault(module, []).append(path)
         self._modules = {path for paths in self._paths.values() for path in paths}
-        self._calls: Counter[nn.Module] = Counter()
-        self._operations: Counter[str] = Counter()
+        self._calls: dict[nn.Module, int] = {}
+        self._operations: dict[str, int] = {}
+        self._names: dict[tuple[str, str], str] = {}  # of operations, by path and function
 
     def enter(self, module: nn.Module, arguments: Any, named: Any) -> None:
         if not computes_again():
             if module is self.open[0].module:
                 del self.open[1:]  # a pass before raised
-            self._calls[module] += 1
-            self.open.append(Frame(module, self._path(module), self._calls[module]))
+            number = self._calls[module] = self._calls.get(module, 0) + 1
+            self.open.append(Frame(module, self._path(module), number))
             with unwatched():
-                self.listener.entered(self.open[-1], (arguments, named))
+                self.listener.entered(self.open[-1], (arguments, named) if named else arguments)
 
     def leave(self, module: nn.Module, arguments: Any, output: object) -> None:
-        if not computes_again() and any(frame.module is module for frame in self.open[1:]):
+        if not computes_again() and self._is_open(module):
             while self.open[-1].module is not module:  # these raised, and somebody caught it
                 self.open.pop()
             with unwatched():
                 self.listener.left(self.open.pop(), output)
 
+    def _is_open(self, module: nn.Module) -> bool:
+        """Whether a call of a module runs, the network's own place aside: most often it is the innermost."""
+        frames = self.open
+        return len(frames) > 1 and (frames[-1].module is module or any(frame.module is module for frame in frames[1:]))
+
     def takes(self, function: str, given: Any) -> Any:
-        name = operation_name(self.open[-1].path, function, self._modules)
+        name = self._name(function)
         with unwatched():
-            return self.listener.taking(name, self._operations[name] + 1, given)
+            return self.listener.taking(name, self._operations.get(name, 0) + 1, given)
 
     def ran(self, function: str, given: tuple[Tensor, ...], changed: tuple[Tensor, ...], output: object) -> object:
-        frame = self.open[-1]
-        name = operation_name(frame.path, function, self._modules)
-        self._operations[name] += 1
-        operation = Operation(frame, function, name, self._operations[name], given, changed, output)
+        name = self._name(function)
+        number = self._operations[name] = self._operations.get(name, 0) + 1
+        operation = Operation(self.open[-1], function, name, number, given, changed, output)
         with unwatched():
             self.listener.ran(operation)
-            return self.listener.putting_out(operation)
+            return self.listener.putting_out(operation) if self.takes_part else output
+
+    def _name(self, function: str) -> str:
+        """Return what an operation is called that the innermost open call makes."""
+        path = self.open[-1].path
+        name = self._names.get((path, function))
+        if name is None:
+            name = self._names[path, function] = operation_name(path, function, self._modules)
+        return name
 
     def _path(self, module: nn.Module) -> str:
         """Choose, of the names of a module, the one below the innermost open call that has one."""
         paths = self._paths.get(module, [""])
+        if len(paths) == 1:
+            return paths[0]
         for frame in reversed(self.open):
             for path in paths:
-                if len(paths) == 1 or not frame.path or path.startswith(f"{frame.path}."):
+                if not frame.path or path.startswith(f"{frame.path}."):
                     return path
         return paths[0]
 
@@ -173,45 +192,70 @@ class _Functions(TorchFunctionMode):
     def __init__(self, calls: _Calls) -> None:
         super().__init__()
         self._calls = calls
+        self._plain: dict[Any, str] = {}  # names of functions
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call the function, then tell of it."""
-        kwargs = kwargs or {}
-        if getattr(_here, "unwatched", 0) or computes_again():
-            return func(*args, **kwargs)
-        function = function_name(func)
-        args, kwargs = self._calls.takes(function, (args, kwargs))
-        given = tuple(_tensors((args, tuple(kwargs.values()))))
-        versions = [_version(tensor) for tensor in given]
-        output = func(*args, **kwargs)
-        changed = tuple(one for one, before in zip(given, versions, strict=True) if _version(one) != before)
+        if _here.unwatched or computes_again():
+            return func(*args, **kwargs) if kwargs else func(*args)
+        function = self._plain.get(func)
+        if function is None:
+            function = self._plain[func] = function_name(func)
+        if self._calls.takes_part:
+            args, kwargs = self._calls.takes(function, (args, kwargs or {}))
+        given: list[Tensor] = []
+        _gather(args, given)
+        if kwargs:
+            _gather(kwargs.values(), given)
+        versions = _versions(given)
+        output = func(*args, **kwargs) if kwargs else func(*args)
+        if type(output) in _NUMBERS and versions == _versions(given):
+            return output
         made = args[0] if output is None and function == "setitem" else output
-        if function in _LEAVING or any(True for _ in leaves(made)):
-            put_out = self._calls.ran(function, given, changed, made)
+        if isinstance(made, Tensor) or function in _LEAVING or any(True for _ in leaves(made)):
+            now = _versions(given)
+            changed: tuple[Tensor, ...] = ()
+            if versions != now:
+                changed = tuple(one for one, *both in zip(given, versions, now, strict=True) if both[0] != both[1])
+            put_out = self._calls.ran(function, tuple(given), changed, made)
             return output if put_out is made else put_out
         return output
 
 
+_NUMBERS = {torch.Size, int, bool, float, torch.dtype, torch.device}  # what attributes and sizes give: no tensors
 _LEAVING = {"numpy", "tolist", "array", "dlpack"}  # what they put out, PyTorch does not know of
 
 
-def _tensors(given: object) -> Iterator[Tensor]:
-    """Yield the tensors in the arguments of a function."""
-    if isinstance(given, Tensor):
-        yield given
-    elif isinstance(given, tuple | list):
-        for one in given:
-            yield from _tensors(one)
+def _gather(given: Iterable[object], found: list[Tensor]) -> None:
+    """Add the tensors in the arguments of a function to those found."""
+    for one in given:
+        if isinstance(one, Tensor):
+            found.append(one)
+        elif isinstance(one, (tuple, list)) and type(one) is not torch.Size:
+            _gather(one, found)
 
 
-def _version(tensor: Tensor) -> int:
-    """Return how often a tensor was changed; nobody counts it of tensors made for inference."""
-    return 0 if tensor.is_inference() else tensor._version
+def _versions(tensors: list[Tensor]) -> list[int]:
+    """Return how often each tensor was changed; nobody counts it of tensors made for inference."""
+    try:
+        return [tensor._version for tensor in tensors]
+    except RuntimeError:
+        return [0 if tensor.is_inference() else tensor._version for tensor in tensors]
 
 
 def computes_again() -> bool:
     """Whether a gradient is being computed: a module that runs now is run once more by activation checkpointing."""
-    return torch._C._current_graph_task_id() != -1
+    return _graph_task() != -1
+
+
+def named_modules(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield every module with each of its dotted names, as ``network.named_modules(remove_duplicate=False)`` does."""
+    todo: list[tuple[str, nn.Module]] = [("", network)]
+    while todo:
+        path, module = todo.pop()
+        yield path, module
+        start = f"{path}." if path else ""
+        todo += [(start + name, child) for name, child in reversed(module._modules.items()) if child is not None]
 
 
 def function_name(function: Any) -> str:

@@ -202,6 +202,11 @@ class Bench:
         return opened
 
     @property
+    def is_changed(self) -> bool:
+        """Whether somebody changed the network, or put another in its place."""
+        return self._engine._is_changed(self._question)
+
+    @property
     def module(self) -> nn.Module:
         """The network's module."""
         return bare(self.opened.module)

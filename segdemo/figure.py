@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from segdemo.boxes import Box, Part, boxes_of, merged
+from torch import Size
+
+from segdemo.boxes import Box, boxes_of, labelled, merged
 from segdemo.errors import InputError
 from segdemo.levels import level_of
 from segdemo.networks.network import Stage
+from segdemo.places import (
+    Kind,
+    arranged,
+    deepest_of,
+    descendants,
+    kind_of,
+    ladder_columns,
+    skips_into,
+    u_columns,
+)
 from segdemo.trace import INPUT, Trace
 
-Kind = Literal["U", "ladder", "chain"]
 BATCH = "input"  # in place of a label: what goes into the network
 
 
@@ -26,12 +36,14 @@ class Figure:
             the other; ``"ladder"``: anything else.
         opened: labels of the boxes that were opened, in order.
         labels: layer and label of the stages that their author named, if any.
+        inner: layer and label of what is in those stages.
     """
 
     stages: tuple[Stage, ...]
     kind: Kind
     opened: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
+    inner: tuple[tuple[str, str], ...] = ()
 
     def stage(self, label: str) -> Stage:
         """Return the stage of a label.
@@ -50,27 +62,43 @@ class Figure:
         )
 
 
-def figure_of(trace: Trace, labels: Mapping[str, str] | None = None, opened: Sequence[str] = ()) -> Figure:
+def figure_of(
+    trace: Trace,
+    labels: Mapping[str, str] | None = None,
+    opened: Sequence[str] = (),
+    inner: Mapping[str, str] | None = None,
+) -> Figure:
     """Draw a network.
 
     Args:
         trace: one pass of it.
         labels: layer → label of the stages that its author chose; None finds stages by rule.
         opened: labels of boxes to open one level deeper, one after the other.
+        inner: layer → label of what is in the stages, for when they are opened.
 
     Raises:
         InputError: ``unknown_box``, no box has such a label; ``box_closed``, there is nothing in it.
     """
-    named = dict(labels or {})
-    stages, kind = _placed(trace, _cut(trace, named, opened), named)
-    return Figure(stages, kind, tuple(opened), tuple(named.items()))
+    figure = Figure((), "chain", tuple(opened), tuple((labels or {}).items()), tuple((inner or {}).items()))
+    boxes = _cut(trace, figure)
+    stages, kind = _placed(trace, list(boxes), _words(figure))
+    origins = [boxes[box] for box in _drawn(trace, list(boxes))]
+    stages = tuple(replace(stage, within=within) for stage, within in zip(stages, origins, strict=True))
+    return replace(figure, stages=stages, kind=kind)
 
 
-def _cut(trace: Trace, labels: Mapping[str, str], opened: Sequence[str]) -> list[Box]:
-    """Return the boxes of a figure."""
-    boxes = _labelled(trace, labels) if labels else boxes_of(trace)
-    for label in opened:
-        boxes = _with_open(trace, boxes, label, labels)
+def _words(figure: Figure) -> dict[str, str]:
+    """Return the labels that boxes get; that of a box which was opened goes to none of what was in it."""
+    return {layer: label for layer, label in (*figure.inner, *figure.labels) if label not in figure.opened}
+
+
+def _cut(trace: Trace, figure: Figure) -> dict[Box, str]:
+    """Return the boxes of a figure whose stages are not placed yet, each with the label of the one it came out of."""
+    first = labelled(trace, dict(figure.labels), whole=True) if figure.labels else boxes_of(trace)
+    boxes = dict.fromkeys(first, "")
+    for place, label in enumerate(figure.opened):
+        opened = _with_open(trace, list(boxes), label, replace(figure, opened=figure.opened[:place]))
+        boxes = {box: boxes.get(box, label) for box in opened}
     return boxes
 
 
@@ -81,8 +109,7 @@ def with_inside(trace: Trace, figure: Figure) -> Figure:
         trace: what the figure was made of.
         figure: the figure.
     """
-    labels = dict(figure.labels)
-    boxes = _drawn(trace, _cut(trace, labels, figure.opened))
+    boxes = _drawn(trace, list(_cut(trace, figure)))
     taken = {stage.label for stage in figure.stages}
     stages = []
     for stage, box in zip(figure.stages, boxes, strict=True):
@@ -111,6 +138,24 @@ def _within(trace: Trace, box: Box, taken: set[str]) -> tuple[Stage, ...]:
     )
 
 
+def with_named_inside(trace: Trace, figure: Figure) -> Figure:
+    """Put into every box of a figure what its author named in it, to be drawn within it.
+
+    Args:
+        trace: what the figure was made of.
+        figure: the figure.
+    """
+    words = _words(figure)
+    drawn = {stage.layer for stage in figure.stages}
+    named = labelled(trace, [layer for layer, _ in figure.inner if layer in words and layer not in drawn])
+    boxes = _drawn(trace, list(_cut(trace, figure)))
+    stages = []
+    for stage, box in zip(figure.stages, boxes, strict=True):
+        inside = [one for one in named if box.first <= one.first and one.last <= box.last]
+        stages.append(replace(stage, inside=arranged(_placed(trace, inside, words)[0]) if inside else ()))
+    return replace(figure, stages=tuple(stages))
+
+
 def opened(trace: Trace, figure: Figure, label: str) -> Figure:
     """Open one box of a figure one level deeper, down to single modules and operations.
 
@@ -122,7 +167,7 @@ def opened(trace: Trace, figure: Figure, label: str) -> Figure:
     Raises:
         InputError: ``unknown_box``, no box has that label; ``box_closed``, there is nothing in it.
     """
-    return figure_of(trace, dict(figure.labels) or None, (*figure.opened, label))
+    return figure_of(trace, dict(figure.labels) or None, (*figure.opened, label), dict(figure.inner))
 
 
 def links(trace: Trace, layers: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -135,7 +180,7 @@ def links(trace: Trace, layers: Iterable[str]) -> dict[str, tuple[str, ...]]:
     Returns:
         Layer → those it takes from, in order; ``"input"`` is the batch.
     """
-    boxes = _labelled(trace, dict.fromkeys(layers, ""))
+    boxes = labelled(trace, layers)
     names = [box.parts[-1].layer for box in boxes]
     feeds = _feeds(trace, boxes)
     return {
@@ -143,24 +188,12 @@ def links(trace: Trace, layers: Iterable[str]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _labelled(trace: Trace, labels: Mapping[str, str]) -> list[Box]:
-    """Return the boxes of named layers."""
-    found: list[Part] = []
-    for place, call in enumerate(trace.calls):
-        if call.layer in labels and call.first < call.last:
-            found.append(Part(trace, place, call.first, call.last))
-    for place, node in enumerate(trace.nodes):
-        if node.layer in labels and node.function not in ("opaque", "unseen"):
-            found.append(Part(trace, -1, place, place + 1))
-    found.sort(key=lambda part: (part.first, -part.last))
-    return [Box((part,)) for part in found]
-
-
-def _with_open(trace: Trace, boxes: Sequence[Box], label: str, labels: Mapping[str, str]) -> list[Box]:
+def _with_open(trace: Trace, boxes: Sequence[Box], label: str, figure: Figure) -> list[Box]:
+    words = _words(figure)
     shown = _drawn(trace, boxes)
-    names = _names(shown, labels)
+    names = _names(shown, words)
     if label not in names:
-        Figure(_placed(trace, boxes, labels)[0], "chain").stage(label)
+        Figure(_placed(trace, boxes, words)[0], "chain").stage(label)
     box = shown[names.index(label)]
     if not box.inside:
         raise InputError(
@@ -169,12 +202,26 @@ def _with_open(trace: Trace, boxes: Sequence[Box], label: str, labels: Mapping[s
             label=label,
         )
     place = list(boxes).index(box)
-    return [*boxes[:place], *_opened(trace, box), *boxes[place + 1 :]]
+    words.pop(box.parts[-1].layer, None)
+    return [*boxes[:place], *_opened_to(trace, _opened(trace, box), words), *boxes[place + 1 :]]
+
+
+def _opened_to(trace: Trace, boxes: Sequence[Box], words: Mapping[str, str]) -> list[Box]:
+    """Open boxes without a label as long as there is something with one in them."""
+    named = [box for box in labelled(trace, words)]
+    found = []
+    for box in boxes:
+        holds = any(box.first <= one.first and one.last <= box.last and one != box for one in named)
+        inside = _opened(trace, box) if holds and box.parts[-1].layer not in words else []
+        found += _opened_to(trace, inside, words) if inside else [box]
+    return found
 
 
 def _opened(trace: Trace, box: Box) -> list[Box]:
-    """Return the boxes that one opens into."""
-    return [Box((part,)) for part in box.inside] if len(box.parts) > 1 else merged(trace, box.inside)
+    """Return the boxes that one opens into: several, unless there is nothing in it."""
+    single = [Box((part,)) for part in box.inside]
+    together = merged(trace, box.inside) if len(box.parts) == 1 else single
+    return together if len(together) > 1 else single
 
 
 def _drawn(trace: Trace, boxes: Sequence[Box]) -> list[Box]:
@@ -231,19 +278,20 @@ def _placed(trace: Trace, boxes: Sequence[Box], labels: Mapping[str, str]) -> tu
     boxes = _drawn(trace, boxes)
     names, feeds = _names(boxes, labels), _feeds(trace, boxes)
     rows = _rows(trace, boxes, feeds)
-    deepest = _deepest(rows, feeds)
-    below = _descendants(deepest, feeds)
-    skips = [_skips(place, feeds, below, deepest) for place in range(len(boxes))]
-    kind = _kind(rows, feeds, skips, below, deepest)
-    columns = _u_columns(rows, below, deepest) if kind == "U" else _columns(rows, feeds)
+    deepest = deepest_of(rows, feeds)
+    below = descendants(deepest, feeds)
+    skips = [skips_into(place, feeds, below, deepest) for place in range(len(boxes))]
+    kind = kind_of(rows, feeds, skips, below, deepest)
+    columns = u_columns(rows, feeds, below, deepest) if kind == "U" else ladder_columns(rows, feeds)
     stages = []
     for place, box in enumerate(boxes):
         last = box.parts[-1]
+        shapes = trace.calls[last.call].shapes if last.call > 0 else ()
         told = {one: BATCH if one == INPUT else names[one] for one in feeds[place]}
         stages.append(
             Stage(
                 label=names[place],
-                layer=last.layer,
+                layer=max(shapes, key=lambda one: Size(one[1]).numel())[0] if shapes else last.layer,
                 row=rows[place],
                 column=columns[place],
                 inputs=tuple(name for one, name in told.items() if one not in skips[place]),
@@ -265,93 +313,3 @@ def _rows(trace: Trace, boxes: Sequence[Box], feeds: Sequence[tuple[int, ...]]) 
         inherited = max((rows[one] for one in sources if one != INPUT), default=0)
         rows.append(inherited if level is None else max(0, round(level)))
     return rows
-
-
-def _lengths(feeds: Sequence[tuple[int, ...]]) -> list[int]:
-    """Return how many boxes the longest path from the input to each has before it."""
-    lengths: list[int] = []
-    for sources in feeds:
-        lengths.append(max((lengths[one] + 1 for one in sources if one != INPUT), default=0))
-    return lengths
-
-
-def _deepest(rows: Sequence[int], feeds: Sequence[tuple[int, ...]]) -> int:
-    """Return, of the boxes in the deepest row, the one that the longest path goes through, the last if several."""
-    before, after = _lengths(feeds), [0] * len(rows)
-    for place in range(len(rows) - 1, -1, -1):
-        for one in feeds[place]:
-            if one != INPUT:
-                after[one] = max(after[one], after[place] + 1)
-    return max(range(len(rows)), key=lambda one: (rows[one], before[one] + after[one], one))
-
-
-def _descendants(start: int, feeds: Sequence[tuple[int, ...]]) -> set[int]:
-    """Return the boxes that need another one."""
-    found: set[int] = set()
-    for place, sources in enumerate(feeds):
-        if start in sources or found.intersection(sources):
-            found.add(place)
-    return found
-
-
-def _skips(place: int, feeds: Sequence[tuple[int, ...]], below: set[int], deepest: int) -> set[int]:
-    """Return what reaches a box over a skip: past another thing that it takes, or past the deepest point."""
-    sources = set(feeds[place])
-    needed: set[int] = set()
-    todo = [one for one in sources if one != INPUT]
-    while todo:
-        for one in feeds[todo.pop()]:
-            if one not in needed:
-                needed.add(one)
-                todo += [one] if one != INPUT else []
-    past = {one for one in sources if one not in below and one != deepest}
-    crossing = past if place in below and past != sources else set()
-    return (sources & needed) | crossing
-
-
-def _kind(
-    rows: Sequence[int], feeds: Sequence[tuple[int, ...]], skips: Sequence[set[int]], below: set[int], deepest: int
-) -> Kind:
-    landings = {
-        rows[place]
-        for place in below
-        for one in skips[place]
-        if one != INPUT and one not in below and rows[one] == rows[place] < rows[deepest]
-    }
-    if len(landings) >= 2:
-        return "U"
-    takers = [one for sources in feeds for one in sources]
-    alone = all(len(sources) <= 1 for sources in feeds) and len(set(takers)) == len(takers)
-    return "chain" if alone else "ladder"
-
-
-def _u_columns(rows: Sequence[int], below: set[int], deepest: int) -> list[int]:
-    """Put the way down at the left, the deepest box in the middle, the way up at the right."""
-    before = [place for place in range(len(rows)) if place not in below and place != deepest]
-    middle = max((sum(rows[one] == row for one in before) for row in set(rows)), default=0)
-    columns = dict(_counted(reversed(before), rows, lambda count: middle - 1 - count))
-    columns[deepest] = middle
-    columns |= _counted(sorted(below), rows, lambda count: middle + 1 + count)
-    return [columns[place] for place in range(len(rows))]
-
-
-def _counted(places: Iterable[int], rows: Sequence[int], column: Callable[[int], int]) -> dict[int, int]:
-    seen: dict[int, int] = {}
-    found = {}
-    for place in places:
-        found[place] = column(seen.get(rows[place], 0))
-        seen[rows[place]] = seen.get(rows[place], 0) + 1
-    return found
-
-
-def _columns(rows: Sequence[int], feeds: Sequence[tuple[int, ...]]) -> list[int]:
-    """Put each box below what it takes from, or right of it where both are in one row."""
-    columns: list[int] = []
-    taken: set[tuple[int, int]] = set()
-    for place, sources in enumerate(feeds):
-        column = max((columns[one] + (rows[one] == rows[place]) for one in sources if one != INPUT), default=0)
-        while (rows[place], column) in taken:
-            column += 1
-        taken.add((rows[place], column))
-        columns.append(column)
-    return columns

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+_PLAIN = {type(None), bool, int, float, complex, str, bytes}  # hold nothing; most of what is no tensor is of these
 REST = re.compile(r"(?::(?P<call>[0-9]+))?(?P<leaf>\[.*)?", re.DOTALL)  # of a key, after the name
 
 
@@ -73,12 +74,15 @@ def leaves(output: object, leaf: str = "", above: tuple[int, ...] = ()) -> Itera
     """
     if isinstance(output, Tensor):
         yield leaf, output
-    elif id(output) not in above:
+    elif type(output) not in _PLAIN and id(output) not in above:
         items = list(_items(output))
         names = [str(name) for name, _ in items]
         for (key, value), name in zip(items, names, strict=True):
             way = name if names.count(name) == 1 else repr(key)  # a mapping may have both 1 and "1"
-            yield from leaves(value, f"{leaf}[{way}]", (*above, id(output)))
+            if isinstance(value, Tensor):
+                yield f"{leaf}[{way}]", value
+            else:
+                yield from leaves(value, f"{leaf}[{way}]", (*above, id(output)))
 
 
 def _items(output: object) -> Iterator[tuple[object, object]]:

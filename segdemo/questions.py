@@ -20,12 +20,11 @@ from segdemo.checkpoints import Report as Report
 from segdemo.checkpoints import card_of, measured_of, shipped
 from segdemo.engine import Bench, Engine, Question
 from segdemo.errors import InputError
-from segdemo.figure import Figure, figure_of
+from segdemo.figure import Figure as Figure
 from segdemo.images import Placement, place, whole
 from segdemo.leaves import parse
 from segdemo.networks import DEFAULT as DEFAULT
 from segdemo.networks import Network, Preprocessing, find
-from segdemo.opened import hollow_copy
 from segdemo.outputs import forwarding, laid_out, laid_out_shape
 from segdemo.pictures import read_picture
 from segdemo.predictions import predict, reading_of
@@ -35,7 +34,8 @@ from segdemo.randomness import randomness
 from segdemo.results import LayerInfo, Measured, NetworkFacts, Result, maps_of
 from segdemo.sources import OFFERED as OFFERED
 from segdemo.summaries import Preview, Summary, preview, summarise
-from segdemo.trace import Trace, trace_network
+from segdemo.trace import Trace
+from segdemo.traced import drawn, trace_module, trace_of
 
 
 @dataclass(frozen=True)
@@ -188,6 +188,36 @@ class LayerSummary(Question):
 
 
 @dataclass(frozen=True)
+class Summaries(Question):
+    """Ask for the summaries of several layers, in one pass.
+
+    Args:
+        network: its name.
+        picture: fingerprint of a picture that the engine keeps.
+        layers: dotted names of modules and names of operations, as figures name them.
+        size: input size in pixels; None takes the network's own.
+        step: of the training, for networks with snapshots; None is its end.
+    """
+
+    network: str
+    picture: str
+    layers: tuple[str, ...]
+    size: int | None = None
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> Mapping[str, Summary]:
+        """Summarise what each layer puts out, by its name; those that do not run are left out."""
+        reduce = partial(_summarised, bench.placement, bench.spec)
+        points = _points(bench, self.layers)
+        with (
+            forwarding(bench.module, bench.batch, bench.spec.title),
+            capture(bench.module, points, reduce=reduce, before=bench.check) as seen,
+        ):
+            bench.module(bench.batch)
+        return _by_label(seen, {layer: layer for layer in self.layers})
+
+
+@dataclass(frozen=True)
 class ChannelScores(Question):
     """Ask how much each channel of a layer has to do with a point of the picture.
 
@@ -265,11 +295,7 @@ class Layers(Question):
         width, height = place(self.picture_size or (bench.size, bench.size), spec.preprocessing, bench.size).padded
         shape = 1, spec.preprocessing.channels, height, width
         given = spec.foreign
-        if given:
-            trace = traced_at(bench, shape)
-        else:
-            with ambient.plain(), torch.device("meta"):
-                trace = trace_network(spec.build(len(spec.classes)).eval(), torch.empty(shape))
+        trace = traced_at(bench, shape) if given else trace_of(spec, shape)
 
         def seen(shape: tuple[int, ...]) -> tuple[int, ...]:
             return laid_out_shape(shape, (height, width)) if given else shape[1:]
@@ -286,7 +312,7 @@ class Layers(Question):
 
 @dataclass(frozen=True)
 class Traced(Question):
-    """Ask what feeds what in a network: one pass of a small batch, not square where the network allows it.
+    """Ask what feeds what in a network: one pass in which nothing is computed, unless that needs values.
 
     Args:
         network: its name.
@@ -298,12 +324,14 @@ class Traced(Question):
 
     def answer(self, bench: Bench) -> Trace:
         """Trace the network."""
-        rule, module = bench.spec.preprocessing, bench.module
+        spec, rule = bench.spec, bench.spec.preprocessing
+        if not spec.foreign and not bench.is_changed:
+            return trace_of(spec)
         side = min(rule.sizes)
         try:
-            return trace_network(module, _grey(module, rule, (side, side * 4 // 5)))
+            return trace_module(bench.module, _grey(bench.module, rule, (side, side * 4 // 5)), spec.title)
         except (Exception, SystemExit):  # of a stranger's network, which may take squares alone
-            return trace_network(module, _grey(module, rule, (side, side)))
+            return trace_module(bench.module, _grey(bench.module, rule, (side, side)), spec.title)
 
 
 @dataclass(frozen=True)
@@ -326,9 +354,7 @@ class Drawing(Question):
         Raises:
             InputError: ``unknown_box`` or ``box_closed``, something of ``opened`` cannot be opened.
         """
-        given = bench.spec.foreign  # then nobody but the trace has named anything
-        labels = {} if given else {stage.layer: stage.label for stage in bench.spec.stages}
-        return figure_of(bench.answer(Traced(self.network, self.step)), labels or None, self.opened)
+        return drawn(bench.spec, bench.answer(Traced(self.network, self.step)), self.opened)
 
 
 @dataclass(frozen=True)
@@ -429,22 +455,14 @@ def _by_label(seen: Mapping[str, Any], stages: Mapping[str, str]) -> dict[str, A
     return {label: seen[key] for label, key in found.items() if key in seen}  # not every stage runs in every pass
 
 
-def traced_at(bench: Bench, shape: tuple[int, ...]) -> Trace:
+def traced_at(bench: Bench, shape: tuple[int, int, int, int]) -> Trace:
     """Trace a network with a batch of a shape, computing nothing where it can be copied without values.
 
     Raises:
         InputError: it cannot be run, or is TorchScript.
     """
-    hollow = hollow_copy(bench.module)
-    if hollow is not None:
-        with ambient.passing_hollow():
-            try:
-                return trace_network(hollow, torch.empty(shape, device="meta"))
-            except (Exception, SystemExit):  # code of a stranger, which may ask for values
-                pass
     batch = torch.zeros(shape, device=ambient.device_of(bench.module))
-    with forwarding(bench.module, batch, bench.spec.title):
-        return trace_network(bench.module, batch)
+    return trace_module(bench.module, batch, bench.spec.title, telling=False)
 
 
 def facts_of(engine: Engine, network: str) -> NetworkFacts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,16 +10,18 @@ from functools import cached_property
 
 import torch
 from torch import Tensor, nn
-from torch.utils.weak import WeakIdKeyDictionary
 
-from segdemo.calls import Frame, Listener, Operation, watched
+from segdemo.calls import Frame, Listener, Operation, named_modules, watched
 from segdemo.errors import InputError
+from segdemo.hooks import modules_of
 from segdemo.leaves import leaves, spell
 
 INPUT = -1  # in place of the number of a node: the batch
 _CONSTANT = -2  # depends on nothing that came in
 _RETURNING = {"from_numpy", "tensor", "as_tensor", "asarray", "frombuffer", "from_dlpack"}  # from outside of PyTorch
 _LEAVING = {"numpy", "tolist", "array", "dlpack"}
+_PLAIN = {int, bool, float, str, type(None)}
+_HOLDERS = (Tensor, list, tuple, dict)
 _MANY = 64  # values: a tensor of fewer that nobody made is taken for a constant of the program
 
 
@@ -149,10 +152,11 @@ def trace_network(network: nn.Module, batch: Tensor) -> Trace:
 @contextmanager
 def _undisturbed(network: nn.Module) -> Iterator[None]:
     """Leave modes and random numbers as they are, and run without gradients, but count changes of tensors."""
-    training = [module for module in network.modules() if module.training]
+    training = [module for module in modules_of(network) if module.training]
     with torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(devices=[]):
         try:
-            network.eval()
+            if training:
+                network.eval()
             yield
         finally:
             for module in training:
@@ -169,16 +173,48 @@ class _Opened:
         self.shares = False
 
 
+class _Makers:
+    """Tensor → number of the node that made it. Tensors are held weakly, and told apart by being the same one."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[weakref.ref[Tensor], int]] = {}
+
+    def get(self, tensor: Tensor) -> int | None:
+        """Return who made a tensor, None if nobody was seen making it."""
+        found = self._known.get(id(tensor))
+        return None if found is None else found[1]
+
+    def put(self, tensor: Tensor, maker: int) -> None:
+        """Note who made a tensor."""
+        key = id(tensor)
+        found = self._known.get(key)
+        if found is not None:
+            self._known[key] = found[0], maker
+            return
+        known = self._known  # the reference must not keep all of this
+        self._known[key] = weakref.ref(tensor, lambda _: known.pop(key, None)), maker
+
+    def tensors(self) -> list[Tensor]:
+        """Return those that are still there."""
+        found = []
+        for reference, _ in list(self._known.values()):
+            tensor = reference()
+            if tensor is not None:
+                tensor._fix_weakref()  # type: ignore[no-untyped-call]  # one that C++ alone held is Python's again
+                found.append(tensor)
+        return found
+
+
 class _Recorder(Listener):
     """Writes down which node made which tensor. Tensors are held weakly."""
 
     def __init__(self, network: nn.Module, batch: Tensor) -> None:
-        self._makers = WeakIdKeyDictionary()  # of the tensors of the pass
-        self._own = WeakIdKeyDictionary()  # tensors that belong to the network
-        for tensor in (*network.parameters(), *network.buffers(), *_kept(network)):
-            self._own[tensor] = _CONSTANT
-        self._makers[batch] = INPUT
-        self._odd = [name for name, _ in network.named_modules(remove_duplicate=False) if ":" in name or "[" in name]
+        self._makers = _Makers()  # of the tensors of the pass
+        self._own = _Makers()  # tensors that belong to the network
+        for tensor in _owned(network):
+            self._own.put(tensor, _CONSTANT)
+        self._makers.put(batch, INPUT)
+        self._odd = [name for name, _ in named_modules(network) if ":" in name or "[" in name]
         self._nodes: list[Node] = []
         self._calls: list[Call | None] = []
         self._open: list[_Opened] = []
@@ -191,7 +227,8 @@ class _Recorder(Listener):
 
     def entered(self, frame: Frame, given: object) -> None:
         """Note that a module is called."""
-        sources = self._sources(tensor for _, tensor in leaves(given))
+        one = given[0] if isinstance(given, tuple) and len(given) == 1 else given  # most modules take one tensor
+        sources = self._sources([one] if isinstance(one, Tensor) else [tensor for _, tensor in leaves(given)])
         layer = self._name(frame.path, frame.number)
         self._open.append(_Opened(len(self._calls), layer, sources, len(self._nodes)))
         self._calls.append(None)
@@ -201,12 +238,12 @@ class _Recorder(Listener):
         layer = self._name(frame.path, frame.number)
         while self._open[-1].layer != layer:  # these raised, and somebody caught it
             self._close(self._open.pop(), "", (), opaque=False)
-        call, found = self._open[-1], list(leaves(output))
+        call, found = self._open[-1], [("", output)] if isinstance(output, Tensor) else list(leaves(output))
         orphans = [tensor for _, tensor in found if self._maker(tensor) is None]
         if orphans and call.given:
             self._add(call.layer, "opaque", call.given, orphans)
         for tensor in orphans if not call.given else ():
-            self._makers[tensor] = _CONSTANT
+            self._makers.put(tensor, _CONSTANT)
         self._open.pop()
         tensors = [tensor for _, tensor in found]
         call.made = self._sources(tensors)
@@ -243,12 +280,14 @@ class _Recorder(Listener):
             return
         if operation.function in _RETURNING and not sources:
             sources = next((set(call.left) for call in reversed(self._open) if call.left), set())
-        came = list(operation.given)
-        made = [tensor for _, tensor in leaves(operation.output) if not any(tensor is one for one in came)]
-        written = [one for one in operation.changed if one not in self._own]
+        came = set(map(id, operation.given))
+        put_out = operation.output
+        all_made = [put_out] if isinstance(put_out, Tensor) else [tensor for _, tensor in leaves(put_out)]
+        made = [tensor for tensor in all_made if id(tensor) not in came]
+        written = [one for one in operation.changed if self._own.get(one) is None]
         if not sources:
             for tensor in made:
-                self._makers[tensor] = _CONSTANT
+                self._makers.put(tensor, _CONSTANT)
         elif made or written:
             for one in written:
                 aliases = self._aliases(one)
@@ -265,13 +304,15 @@ class _Recorder(Listener):
 
     def _name(self, name: str, number: int, leaf: str = "") -> str:
         """Return what a call is as a viewing point."""
-        return name if number == 1 and not leaf else spell(name, number, leaf, self._odd)
+        if number == 1 and not leaf:
+            return name
+        return spell(name, number, leaf, self._odd) if self._odd else f"{name}:{number}{leaf}"
 
     def _add(self, layer: str, function: str, sources: set[int], made: list[Tensor]) -> None:
-        shape = _largest(tuple(tensor.shape) for tensor in made)
+        shape = tuple(made[0].shape) if len(made) == 1 else _largest(tuple(tensor.shape) for tensor in made)
         self._nodes.append(Node(layer, function, self._open[-1].place, tuple(sorted(sources)), shape))
         for tensor in made:
-            self._makers[tensor] = len(self._nodes) - 1
+            self._makers.put(tensor, len(self._nodes) - 1)
 
     def _maker(self, tensor: Tensor) -> int | None:
         """Return which node made a tensor; None if nobody was seen making it."""
@@ -284,28 +325,32 @@ class _Recorder(Listener):
         for tensor in tensors:
             maker = self._maker(tensor)
             makers.add(self._unseen(tensor) if maker is None else maker)
-        return makers - {_CONSTANT}
+        makers.discard(_CONSTANT)
+        return makers
 
     def _unseen(self, tensor: Tensor) -> int:
         """Return a node for a tensor that nobody was seen making: it may come from a function of TorchScript."""
         call = self._open[-1] if self._open else None
-        self._makers[tensor] = _CONSTANT
+        self._makers.put(tensor, _CONSTANT)
         if call is not None and tensor.dim() > 1 and tensor.numel() >= _MANY:
             before = {len(self._nodes) - 1} if len(self._nodes) > call.first else call.given
             if before:
                 self._add(f"{call.layer}.unseen" if call.layer else "unseen", "unseen", before, [tensor])
-        return int(self._makers[tensor])
+        made_by = self._makers.get(tensor)
+        return _CONSTANT if made_by is None else made_by
 
     def _aliases(self, tensor: Tensor) -> list[Tensor]:
         """Return the tensors of the pass that a write into one changed as well."""
-        return [one for one in list(self._makers) if one is not tensor and _overlap(one, tensor)]
+        return [one for one in self._makers.tensors() if one is not tensor and _overlap(one, tensor)]
 
 
-def _kept(network: nn.Module) -> Iterator[Tensor]:
-    """Yield the tensors that modules keep as plain attributes."""
-    for module in network.modules():
-        for name, value in list(vars(module).items()):
-            if isinstance(value, Tensor | list | tuple | dict) and not name.startswith("_"):
+def _owned(network: nn.Module) -> Iterator[Tensor]:
+    """Yield a network's parameters and buffers, and the tensors that modules keep as plain attributes."""
+    for module in modules_of(network):
+        yield from (tensor for tensor in module._parameters.values() if tensor is not None)
+        yield from (tensor for tensor in module._buffers.values() if tensor is not None)
+        for name, value in list(module.__dict__.items()):
+            if name[:1] != "_" and type(value) not in _PLAIN and isinstance(value, _HOLDERS):
                 yield from (tensor for _, tensor in leaves(value))
 
 

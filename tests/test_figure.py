@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision import models
@@ -17,10 +18,13 @@ from torchvision.models import segmentation
 
 from segdemo import Segmenter
 from segdemo.activations import run_until
+from segdemo.engine import LocalEngine
 from segdemo.errors import InputError
 from segdemo.figure import Figure, figure_of, links, opened, with_inside
 from segdemo.networks import NETWORKS
 from segdemo.networks.network import Stage
+from segdemo.questions import Activation, Drawing, Summaries
+from segdemo.sources import network_of
 from segdemo.trace import Trace, trace_network
 
 smp: Any = import_module("segmentation_models_pytorch")
@@ -150,8 +154,13 @@ def test_our_u_nets_come_out_as_a_u_with_the_labels_their_author_chose(name: str
     figure = Segmenter(name).figure
     check(figure)
     assert figure.kind == "U"
-    declared = {stage.label: (stage.layer, stage.skips) for stage in NETWORKS[name].stages}
-    assert {stage.label: (stage.layer, stage.skips) for stage in figure.stages} == declared
+    assert {stage.label: stage.layer for stage in figure.stages} == {
+        stage.label: stage.layer for stage in NETWORKS[name].stages
+    }
+    assert [(stage.label, stage.skips) for stage in figure.stages if stage.skips] == [
+        (label, (label.replace("Decoder", "Encoder").replace("De_", "En_"),))
+        for label in [stage.label for stage in figure.stages if stage.label.startswith("De")]
+    ]
 
 
 def test_a_chain_is_a_chain_and_a_pyramid_of_sums_is_none() -> None:
@@ -366,6 +375,23 @@ def test_a_layer_called_input_is_not_taken_for_the_input() -> None:
         ("add", ("hidden",), ("input",)),
     ]
     assert stages[0].label != "input"
+
+
+def test_boxes_that_were_opened_show_exactly_what_their_layers_put_out() -> None:
+    spec = network_of(Small().eval(), ["near", "far"])
+    engine = LocalEngine({spec.name: spec})
+    picture = engine.keep(Image.effect_noise((96, 64), 80).convert("RGB"))
+    figure = engine.answer(Drawing(spec.name, ("one", "four")))
+    assert [stage.label for stage in engine.answer(Drawing(spec.name)).stages] == [one.label for one in spec.stages]
+    layers = tuple(stage.layer for stage in figure.stages if stage.within or stage.kind == "operation")
+    assert layers == ("one.0", "one.1", "one.2", "interpolate", "cat", "four.0", "four.1", "four.2", *layers[-3:])
+    seen = engine.answer(Summaries(spec.name, picture, layers))
+    assert tuple(sorted(seen)) == tuple(sorted(layers))
+    for layer in layers:
+        values = engine.answer(Activation(spec.name, picture, layer))
+        assert (seen[layer].shape, seen[layer].minimum) == (values.shape, float(values.min()))
+        assert seen[layer].channels.mean == pytest.approx(values.mean((1, 2)), rel=1e-4, abs=1e-6)
+    engine.close()
 
 
 def test_links_pass_through_what_has_no_name() -> None:

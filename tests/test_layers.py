@@ -17,7 +17,7 @@ CORE = (
     FREE
     | PICTURES
     | {"activations", "checkpoints", "outputs", "results", "opened", "engine", "predictions", "questions", "segmenter"}
-    | {"calls", "trace", "levels", "boxes", "figure", "private", "randomness"}
+    | {"calls", "trace", "levels", "boxes", "places", "figure", "traced", "private", "randomness"}
 )
 ABOVE = CORE | {"archives", "class_maps", "evaluation", "labelled", "masks", "pairing"}
 # part of the package: what it may import from segdemo, and from others
@@ -36,10 +36,12 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "hooks": ({"errors"}, {"torch"}),
     "calls": ({"hooks", "leaves"}, {"torch"}),
     "activations": ({"calls", "errors", "hooks", "leaves"}, {"torch"}),
-    "trace": ({"calls", "errors", "leaves"}, {"torch"}),
+    "trace": ({"calls", "errors", "hooks", "leaves"}, {"torch"}),
     "levels": (set(), set()),
     "boxes": ({"levels", "trace"}, set()),
-    "figure": ({"boxes", "errors", "levels", "networks.network", "trace"}, set()),
+    "places": ({"networks.network", "trace"}, set()),
+    "figure": ({"boxes", "errors", "levels", "networks.network", "places", "trace"}, {"torch"}),
+    "traced": ({"ambient", "figure", "images", "networks", "opened", "outputs", "trace"}, {"torch"}),
     "randomness": ({"trace"}, set()),
     "summaries": ({"errors", "reductions"}, {"torch", "numpy"}),
     "reductions": ({"errors"}, {"torch", "numpy"}),
@@ -75,7 +77,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "questions": (
         {"activations", "ambient", "checkpoints", "engine", "errors", "images", "networks", "predictions", "results"}
         | {"boxes", "calls", "figure", "leaves", "needs", "opened", "outputs", "pictures", "private", "randomness"}
-        | {"sources", "summaries", "trace"},
+        | {"sources", "summaries", "trace", "traced"},
         {"torch", "numpy"},
     ),
     "segmenter": (
@@ -98,19 +100,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"torch", "numpy"},
     ),
     "sources": (
-        {
-            "ambient",
-            "errors",
-            "figure",
-            "images",
-            "leaves",
-            "needs",
-            "networks",
-            "opened",
-            "outputs",
-            "sources",
-            "trace",
-        },
+        {"ambient", "errors", "figure", "images", "leaves", "needs", "networks", "opened", "outputs", "sources"}
+        | {"traced"},
         {"torch", "PIL", "numpy", "torchvision", "timm"},
     ),
     "truth": (

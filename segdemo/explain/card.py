@@ -18,7 +18,7 @@ from segdemo.explain import card_figure
 from segdemo.explain.autopsy import Autopsy, PixelAutopsy, StageAutopsy
 from segdemo.explain.hooks import NaiveHooks
 from segdemo.explain.python import as_python
-from segdemo.questions import Run, facts_of
+from segdemo.questions import Drawing, Run, facts_of
 from segdemo.results import NetworkFacts, Result
 from segdemo.summaries import Summary
 
@@ -53,7 +53,7 @@ def card(engine: Engine, run: Run, point: tuple[int, int] | None = None, file: s
         _head(result, facts),
         _segmentation(result, picture),
         _findings(engine, run, result, facts),
-        _figure(result, facts),
+        _figure(engine, run, result, facts),
         _stages(result, facts),
     ]
     question = None if point is None else PixelAutopsy(run.network, run.picture, point, run.size, run.step)
@@ -208,9 +208,11 @@ def _numbers(channels: list[int]) -> str:
     return named if len(channels) <= NAMED else f"{named}, …"
 
 
-def _figure(result: Result, facts: NetworkFacts) -> str:
+def _figure(engine: Engine, run: Run, result: Result, facts: NetworkFacts) -> str:
     key = "Each box shows the channel that varies most. Dashed: skip connections. A click opens a stage."
-    figure = card_figure.drawn(facts.stages, result, _png, troubles(result, facts))
+    figure = card_figure.drawn(
+        engine.answer(Drawing(run.network, step=run.step)).stages, result, _png, troubles(result, facts)
+    )
     return f'<h2>The network</h2><p class=quiet>{key}</p><div class="wide" tabindex="0">{figure}</div>'
 
 

@@ -22,6 +22,7 @@ from segdemo.hooks import hooked
 from segdemo.leaves import leaves, parse
 from segdemo.networks import Network
 from segdemo.trace import Trace
+from segdemo.traced import drawn, trace_of
 
 LOUDEST = 2.0  # the greatest factor
 Kind = Literal["factor", "mean", "noise"]
@@ -70,10 +71,11 @@ class Skip:
 
 def skips_of(spec: Network) -> tuple[Skip, ...]:
     """Return the skip connections of a network's figure."""
-    stages = {stage.label: stage for stage in spec.stages}
+    figure = spec.stages if spec.foreign else drawn(spec, trace_of(spec)).stages
+    stages = {stage.label: stage for stage in figure}
     return tuple(
         Skip(source, stage.label, stages[source].layer, (stage.layer, *(inner.layer for inner in stage.inside)))
-        for stage in spec.stages
+        for stage in figure
         for source in stage.skips
         if source in stages
     )

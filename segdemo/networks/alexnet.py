@@ -8,6 +8,37 @@ from segdemo.networks.blocks import initialise
 from segdemo.networks.classes import IMAGENET
 from segdemo.networks.network import Network, Preprocessing, Stage
 
+CONVOLUTIONS = tuple(
+    Stage(label, f"features.{number}")
+    for label, number in (
+        *(("Conv 1", 1), ("Pool 1", 2), ("Conv 2", 4), ("Pool 2", 5)),
+        *(("Conv 3", 7), ("Conv 4", 9), ("Conv 5", 11), ("Pool 5", 12)),
+    )
+)
+
+
+def convolutions(padding: int = 0) -> nn.Sequential:
+    """Make the five convolutions of AlexNet, with their pooling.
+
+    Args:
+        padding: of the pooling, in pixels.
+    """
+    return nn.Sequential(
+        nn.Conv2d(3, 64, kernel_size=11, stride=4, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(kernel_size=3, stride=2, padding=padding),
+        nn.Conv2d(64, 192, kernel_size=5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(kernel_size=3, stride=2, padding=padding),
+        nn.Conv2d(192, 384, kernel_size=3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(384, 256, kernel_size=3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(256, 256, kernel_size=3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(kernel_size=3, stride=2, padding=padding),
+    )
+
 
 class AlexNet(nn.Module):
     """AlexNet of Krizhevsky 2014, https://arxiv.org/abs/1404.5997, with torchvision's names and shapes.
@@ -22,21 +53,7 @@ class AlexNet(nn.Module):
 
     def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(3, 64, kernel_size=11, stride=4, padding=2),
-            nn.ReLU(),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(64, 192, kernel_size=5, padding=2),
-            nn.ReLU(),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(192, 384, kernel_size=3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(384, 256, kernel_size=3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(256, 256, kernel_size=3, padding=1),
-            nn.ReLU(),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-        )
+        self.features = convolutions()
         self.avgpool = nn.AdaptiveAvgPool2d(6)
         self.flatten = nn.Flatten()
         self.classifier = nn.Sequential(
@@ -64,17 +81,10 @@ NETWORK = Network(
     build=AlexNet,
     classes=IMAGENET,
     stages=(
-        Stage("Conv 1", "features.1", row=0, column=0),
-        Stage("Pool 1", "features.2", row=1, column=0, inputs=("Conv 1",)),
-        Stage("Conv 2", "features.4", row=1, column=1, inputs=("Pool 1",)),
-        Stage("Pool 2", "features.5", row=2, column=1, inputs=("Conv 2",)),
-        Stage("Conv 3", "features.7", row=2, column=2, inputs=("Pool 2",)),
-        Stage("Conv 4", "features.9", row=2, column=3, inputs=("Conv 3",)),
-        Stage("Conv 5", "features.11", row=2, column=4, inputs=("Conv 4",)),
-        Stage("Pool 5", "features.12", row=3, column=4, inputs=("Conv 5",)),
-        Stage("Full 6", "classifier.2", row=3, column=5, inputs=("Pool 5",)),
-        Stage("Full 7", "classifier.5", row=3, column=6, inputs=("Full 6",)),
-        Stage("Logits", "classifier.6", row=3, column=7, inputs=("Full 7",)),
+        *CONVOLUTIONS,
+        Stage("Full 6", "classifier.2"),
+        Stage("Full 7", "classifier.5"),
+        Stage("Logits", "classifier.6"),
     ),
     preprocessing=Preprocessing(
         size=224,

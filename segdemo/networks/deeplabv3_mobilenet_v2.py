@@ -125,24 +125,16 @@ class DeepLabV3MobileNetV2(nn.Module):
         return self.upsample(x, (batch.shape[2], batch.shape[3]))  # (B, K, H, W)
 
 
-def _block(number: int, row: int) -> tuple[Stage, ...]:
-    """Place the three steps of one inverted residual block side by side; block 0 has no widening."""
-    steps = ("expand", "depthwise", "project") if number else ("depthwise", "project")
-    stages: list[Stage] = []
-    for step in steps:
-        inputs = (stages[-1].label,) if stages else ()
-        column = ("expand", "depthwise", "project").index(step)
-        stages.append(Stage(f"Block {number} · {step}", f"blocks.{number}.{step}", row, column, inputs=inputs))
-    return tuple(stages)
-
-
-def _group(first: int, last: int, row: int, column: int, before: str) -> Stage:
-    """Place blocks of equal output as one stage, which shows what the last of them put out."""
+def _group(first: int, last: int) -> Stage:
+    """Name blocks of equal output as one stage, with their steps inside; block 0 has no widening."""
     label = f"Block {first}" if first == last else f"Blocks {first}-{last}"
-    inside: list[Stage] = []
-    for number in range(first, last + 1):
-        inside += _block(number, row=number - first)
-    return Stage(label, f"blocks.{last}", row, column, inputs=(before,), inside=tuple(inside))
+    steps = [(number, step) for number in range(first, last + 1) for step in ("expand", "depthwise", "project")]
+    inside = (
+        Stage(f"Block {number} · {step}", f"blocks.{number}.{step}")
+        for number, step in steps
+        if number or step != "expand"
+    )
+    return Stage(label, f"blocks.{last}", inside=tuple(inside))
 
 
 NETWORK = Network(
@@ -152,26 +144,19 @@ NETWORK = Network(
     build=DeepLabV3MobileNetV2,
     classes=VOC,
     stages=(
-        Stage("Stem", "stem", row=0, column=0),
-        _group(0, 0, row=0, column=1, before="Stem"),
-        _group(1, 2, row=1, column=1, before="Block 0"),
-        _group(3, 5, row=2, column=1, before="Blocks 1-2"),
-        _group(6, 9, row=2, column=2, before="Blocks 3-5"),
-        _group(10, 12, row=2, column=3, before="Blocks 6-9"),
-        _group(13, 15, row=2, column=4, before="Blocks 10-12"),
-        _group(16, 16, row=2, column=5, before="Blocks 13-15"),
-        Stage("Image pooling", "aspp.image_pooling", row=3, column=6, inputs=("Block 16",)),
-        Stage("ASPP 1×1", "aspp.conv1x1", row=2, column=6, inputs=("Block 16",)),
-        Stage(
-            "Projection",
-            "aspp.projection",
-            row=2,
-            column=7,
-            inputs=("Image pooling", "ASPP 1×1"),
-            inside=(Stage("Projection · joined", "aspp.join", row=0, column=0),),
-        ),
-        Stage("Logits", "logits", row=2, column=8, inputs=("Projection",)),
-        Stage("Upsampled logits", "upsample", row=0, column=8, inputs=("Logits",)),
+        Stage("Stem", "stem"),
+        _group(0, 0),
+        _group(1, 2),
+        _group(3, 5),
+        _group(6, 9),
+        _group(10, 12),
+        _group(13, 15),
+        _group(16, 16),
+        Stage("Image pooling", "aspp.image_pooling"),
+        Stage("ASPP 1×1", "aspp.conv1x1"),
+        Stage("Projection", "aspp.projection", inside=(Stage("Projection · joined", "aspp.join"),)),
+        Stage("Logits", "logits"),
+        Stage("Upsampled logits", "upsample"),
     ),
     preprocessing=Preprocessing(
         size=513,

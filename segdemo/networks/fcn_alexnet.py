@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from segdemo.networks.alexnet import CONVOLUTIONS, convolutions
 from segdemo.networks.blocks import Resize, Sum, initialise
 from segdemo.networks.classes import ANIMALS
 from segdemo.networks.network import Network, Preprocessing, Stage
@@ -27,21 +28,7 @@ class FCNAlexNet(nn.Module):
 
     def __init__(self, n_classes: int) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(3, 64, kernel_size=11, stride=4, padding=2),
-            nn.ReLU(),
-            nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
-            nn.Conv2d(64, 192, kernel_size=5, padding=2),
-            nn.ReLU(),
-            nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
-            nn.Conv2d(192, 384, kernel_size=3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(384, 256, kernel_size=3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(256, 256, kernel_size=3, padding=1),
-            nn.ReLU(),
-            nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
-        )
+        self.features = convolutions(padding=1)
         self.conv6 = nn.Sequential(nn.Conv2d(256, 256, kernel_size=3, padding=1), nn.ReLU(), nn.Dropout2d(0.2))
         self.conv7 = nn.Sequential(nn.Conv2d(256, 256, kernel_size=1), nn.ReLU(), nn.Dropout2d(0.2))
         self.score32 = nn.Conv2d(256, n_classes, kernel_size=1)
@@ -72,22 +59,15 @@ NETWORK = Network(
     build=FCNAlexNet,
     classes=ANIMALS,
     stages=(
-        Stage("Conv 1", "features.1", row=0, column=0),
-        Stage("Pool 1", "features.2", row=1, column=0, inputs=("Conv 1",)),
-        Stage("Conv 2", "features.4", row=1, column=1, inputs=("Pool 1",)),
-        Stage("Pool 2", "features.5", row=2, column=0, inputs=("Conv 2",)),
-        Stage("Conv 3", "features.7", row=2, column=1, inputs=("Pool 2",)),
-        Stage("Conv 4", "features.9", row=2, column=2, inputs=("Conv 3",)),
-        Stage("Conv 5", "features.11", row=2, column=3, inputs=("Conv 4",)),
-        Stage("Pool 5", "features.12", row=3, column=3, inputs=("Conv 5",)),
-        Stage("Conv 6", "conv6", row=3, column=4, inputs=("Pool 5",)),
-        Stage("Conv 7", "conv7", row=3, column=5, inputs=("Conv 6",)),
-        Stage("Score 32", "score32", row=3, column=6, inputs=("Conv 7",)),
-        Stage("Score 16", "score16", row=2, column=4, inputs=("Conv 5",)),
-        Stage("Fused 16", "fuse16", row=2, column=6, inputs=("Score 32",), skips=("Score 16",)),
-        Stage("Score 8", "score8", row=1, column=4, inputs=("Conv 2",)),
-        Stage("Fused 8", "fuse8", row=1, column=6, inputs=("Fused 16",), skips=("Score 8",)),
-        Stage("Logits", "resize", row=0, column=6, inputs=("Fused 8",)),
+        *CONVOLUTIONS,
+        Stage("Conv 6", "conv6"),
+        Stage("Conv 7", "conv7"),
+        Stage("Score 32", "score32"),
+        Stage("Score 16", "score16"),
+        Stage("Fused 16", "fuse16"),
+        Stage("Score 8", "score8"),
+        Stage("Fused 8", "fuse8"),
+        Stage("Logits", "resize"),
     ),
     preprocessing=Preprocessing(
         size=256,

@@ -13,7 +13,7 @@ from segdemo.networks.classes import ClassInfo
 
 @dataclass(frozen=True)
 class Stage:
-    """A named viewing point of a network, placed as in the paper's figure.
+    """A named viewing point of a network. Authors declare label, layer and what is inside; a trace tells the rest.
 
     Args:
         label: what people read, unique in its network, also used in addresses: ``"Encoder 1"``.
@@ -26,18 +26,20 @@ class Stage:
         kind: whether the layer is a module or an operation between modules.
         shape: of what it put out when it was traced, without the batch; () where nobody traced it.
         opens: whether it consists of smaller stages that :func:`segdemo.figure.opened` can show.
+        within: label of the box that was opened to show it, "" where none was.
     """
 
     label: str
     layer: str
-    row: int
-    column: int
+    row: int = 0
+    column: int = 0
     inputs: tuple[str, ...] = ()
     skips: tuple[str, ...] = ()
     inside: tuple[Stage, ...] = ()
     kind: Literal["module", "operation"] = "module"
     shape: tuple[int, ...] = ()
     opens: bool = False
+    within: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class Network:
         outputs: the tensors that it returns, where there are several that can be read.
         output: the one of them that is read; "" is the likeliest.
         official: name under which torchvision has official weights for it, "" where there are none.
+        places: (label, row, column) of stages that stand elsewhere in the paper's figure than a trace would put them.
     """
 
     name: str
@@ -124,6 +127,7 @@ class Network:
     ending: Literal["logits", "shares"] = "logits"
     guesses: tuple[str, ...] = ()
     untrained: tuple[str, ...] = ()
+    places: tuple[tuple[str, int, int], ...] = ()
     traced: bool = False
     outputs: tuple[Choice, ...] = ()
     output: str = ""

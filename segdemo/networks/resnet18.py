@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -12,7 +11,6 @@ from segdemo.networks.classes import IMAGENET
 from segdemo.networks.network import Network, Preprocessing, Stage
 
 WIDTHS = (64, 128, 256, 512)  # channels inside the blocks of the four layers: table 1 of the paper
-PER_ROW = 6  # blocks drawn side by side within a layer
 
 
 class BasicBlock(nn.Module):
@@ -145,17 +143,10 @@ class ResNet(nn.Module):
 
 
 def _layer(number: int, count: int) -> Stage:
-    """Place a layer with its blocks inside, some of them in each row."""
-    label = f"Layer {number}"
-    places = [divmod(block, PER_ROW) for block in range(count)]
-    names = [f"{label} · block {block + 1}" for block in range(count)]
-    before = [(), *((earlier,) for earlier, _ in pairwise(names))]
-    inside = tuple(
-        Stage(name, f"layer{number}.{block}", row=places[block][0], column=places[block][1], inputs=before[block])
-        for block, name in enumerate(names)
-    )
-    inputs = ("Pool",) if number == 1 else (f"Layer {number - 1}",)
-    return Stage(label, f"layer{number}", row=number, column=1 if number == 1 else 0, inputs=inputs, inside=inside)
+    """Name a layer, with its blocks inside."""
+    label, layer = f"Layer {number}", f"layer{number}"
+    blocks = (Stage(f"{label} · block {block + 1}", f"{layer}.{block}") for block in range(count))
+    return Stage(label, layer, inside=tuple(blocks))
 
 
 def declare_resnet(depth: int, counts: Counts, build: Callable[[int], ResNet]) -> Network:
@@ -173,11 +164,11 @@ def declare_resnet(depth: int, counts: Counts, build: Callable[[int], ResNet]) -
         build=build,
         classes=IMAGENET,
         stages=(
-            Stage("Conv 1", "relu", row=0, column=0),
-            Stage("Pool", "maxpool", row=1, column=0, inputs=("Conv 1",)),
+            Stage("Conv 1", "relu"),
+            Stage("Pool", "maxpool"),
             *(_layer(number, count) for number, count in enumerate(counts, start=1)),
-            Stage("Mean", "avgpool", row=4, column=1, inputs=("Layer 4",)),
-            Stage("Logits", "fc", row=4, column=2, inputs=("Mean",)),
+            Stage("Mean", "avgpool"),
+            Stage("Logits", "fc"),
         ),
         preprocessing=Preprocessing(
             size=224,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -193,26 +191,18 @@ class SelfieNet(nn.Module):
         return self.logits(self.segment(x))  # (B, K, H, W)
 
 
-def _blocks(label: str, layer: str, count: int) -> tuple[Stage, ...]:
-    """Place the blocks of a stage side by side."""
-    labels = [f"{label} · block {number + 1}" for number in range(count)]
-    inputs = [(), *((before,) for before, _ in pairwise(labels))]
-    return tuple(
-        Stage(name, f"{layer}.{number}", row=0, column=number, inputs=inputs[number])
-        for number, name in enumerate(labels)
-    )
+def _blocks(number: int, count: int) -> Stage:
+    """Name an encoder, with its blocks inside."""
+    label, layer = f"Encoder {number}", f"blocks{number}"
+    blocks = (Stage(f"{label} · block {block + 1}", f"{layer}.{block}") for block in range(count))
+    return Stage(label, layer, inside=tuple(blocks))
 
 
-def _decoder(number: int, below: str) -> Stage:
-    """Place the decoder at the depth of the encoder of the same number, with its parts inside."""
+def _decoder(number: int) -> Stage:
+    """Name a decoder as the encoder at its depth, with its parts inside; "narrow" changes channels alone."""
     label, layer = f"Decoder {number}", f"up{number}"
-    up = Stage(f"{label} · upsampled", f"{layer}.up", row=0, column=0)
-    gate = Stage(f"{label} · gated", f"{layer}.gate", row=0, column=1, inputs=(up.label,))
-    mix = Stage(f"{label} · mixed", f"{layer}.mix", row=0, column=2, inputs=(gate.label,))
-    skips = (f"Encoder {number}",)
-    return Stage(
-        label, layer, row=number - 1, column=2, inputs=(below,), skips=skips, inside=(up, gate, mix)
-    )  # "narrow" between the first two changes channels alone
+    parts = (("upsampled", "up"), ("gated", "gate"), ("mixed", "mix"))
+    return Stage(label, layer, inside=tuple(Stage(f"{label} · {word}", f"{layer}.{part}") for word, part in parts))
 
 
 NETWORK = Network(
@@ -222,20 +212,14 @@ NETWORK = Network(
     build=SelfieNet,
     classes=PEOPLE,
     stages=(
-        Stage("Encoder 1", "stem", row=0, column=0),
-        Stage("Encoder 2", "block1", row=1, column=0, inputs=("Encoder 1",)),
-        Stage(
-            "Encoder 3", "blocks3", row=2, column=0, inputs=("Encoder 2",), inside=_blocks("Encoder 3", "blocks3", 2)
-        ),
-        Stage(
-            "Encoder 4", "blocks4", row=3, column=0, inputs=("Encoder 3",), inside=_blocks("Encoder 4", "blocks4", 5)
-        ),
-        Stage("Weighed", "aspp", row=3, column=1, inputs=("Encoder 4",)),
-        _decoder(3, below="Weighed"),
-        _decoder(2, below="Decoder 3"),
-        _decoder(1, below="Decoder 2"),
-        Stage("Person", "segment", row=0, column=3, inputs=("Decoder 1",)),
-        Stage("Logits", "logits", row=0, column=4, inputs=("Person",)),
+        Stage("Encoder 1", "stem"),
+        Stage("Encoder 2", "block1"),
+        _blocks(3, 2),
+        _blocks(4, 5),
+        Stage("Weighed", "aspp"),
+        *(_decoder(number) for number in (3, 2, 1)),
+        Stage("Person", "segment"),
+        Stage("Logits", "logits"),
     ),
     # In [0, 1] and stretched, as MediaPipe's own graph does before it.
     preprocessing=Preprocessing(size=256, sizes=(128, 192, 256, 320, 384), stride=16, shape="stretch"),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import pairwise
-
 from torch import Tensor, nn
 
 from segdemo.networks.blocks import BackgroundLogit, Concat, Resize, initialise
@@ -163,40 +160,20 @@ class U2NetP(nn.Module):
         return self.resize(x, (wanted.shape[2], wanted.shape[3]))
 
 
-def _inside(label: str, layer: str, height: int, join: str | None) -> tuple[Stage, ...]:
-    """Place the small U within a stage from left to right: the join, the way down, the dilated bottom, the way up."""
-    chain = [] if join is None else [Stage(f"{label} · joined", join, row=0, column=0)]
-    left = len(chain)
-    chain.append(Stage(f"{label} · conv in", f"{layer}.rebnconvin", row=0, column=left))
-    for k in range(1, height):
-        chain.append(Stage(f"{label} · conv {k}", f"{layer}.rebnconv{k}", row=k - 1, column=left + 1))
-    bottom = Stage(f"{label} · conv {height}", f"{layer}.rebnconv{height}", row=height - 1, column=left + 2)
-    chain.append(bottom)
-    for k in range(height - 1, 0, -1):
-        skips = (f"{label} · conv {k}",)
-        chain.append(Stage(f"{label} · conv {k}d", f"{layer}.rebnconv{k}d", row=k - 1, column=left + 3, skips=skips))
-    followers = (replace(stage, inputs=(before.label,)) for before, stage in pairwise(chain))
-    return (chain[0], *followers)
+def _stage(label: str, layer: str, height: int, join: str | None = None) -> Stage:
+    """Name a stage, with its small U inside: the join, the way down, the dilated bottom, the way up."""
+    names = ["conv in", *(f"conv {k}" for k in range(1, height + 1)), *(f"conv {k}d" for k in range(height - 1, 0, -1))]
+    inside = [Stage(f"{label} · {name}", f"{layer}.{name.replace('conv ', 'rebnconv')}") for name in names]
+    joined = [] if join is None else [Stage(f"{label} · joined", join)]
+    return Stage(label, layer, inside=(*joined, *inside))
 
 
 def _encoder(number: int, height: int) -> Stage:
-    label, layer = f"En_{number}", f"stage{number}"
-    inputs = (f"En_{number - 1}",) if number > 1 else ()
-    inside = _inside(label, layer, height, join=None)
-    return Stage(label, layer, row=number - 1, column=0, inputs=inputs, inside=inside)
+    return _stage(f"En_{number}", f"stage{number}", height)
 
 
 def _decoder(number: int, height: int) -> Stage:
-    label, layer = f"De_{number}", f"stage{number}d"
-    below = "En_6" if number == 5 else f"De_{number + 1}"
-    inside = _inside(label, layer, height, join=f"join{number}")
-    skips = (f"En_{number}",)
-    return Stage(label, layer, row=number - 1, column=1, inputs=(below,), skips=skips, inside=inside)
-
-
-def _side(number: int) -> Stage:
-    source = "En_6" if number == 6 else f"De_{number}"
-    return Stage(f"Side {number}", f"side{number}", row=number - 1, column=2, inputs=(source,))
+    return _stage(f"De_{number}", f"stage{number}d", height, join=f"join{number}")
 
 
 NETWORK = Network(
@@ -208,9 +185,9 @@ NETWORK = Network(
     stages=(
         *(_encoder(number, height) for number, height in ((1, 7), (2, 6), (3, 5), (4, 4), (5, 4), (6, 4))),
         *(_decoder(number, height) for number, height in ((5, 4), (4, 4), (3, 5), (2, 6), (1, 7))),
-        *(_side(number) for number in (6, 5, 4, 3, 2, 1)),
-        Stage("Fused", "outconv", row=6, column=3, inputs=tuple(f"Side {number}" for number in range(1, 7))),
-        Stage("Logits", "logits", row=7, column=3, inputs=("Fused",)),
+        *(Stage(f"Side {number}", f"side{number}") for number in (1, 2, 3, 4, 5, 6)),
+        Stage("Fused", "outconv"),
+        Stage("Logits", "logits"),
     ),
     preprocessing=Preprocessing(
         size=320,
@@ -221,4 +198,6 @@ NETWORK = Network(
         std=(0.229, 0.224, 0.225),
     ),
     source="https://arxiv.org/abs/2005.09007",
+    # Side outputs are gathered below all stages, as in figure 5 of the paper.
+    places=(("Side 6", 5, 3), ("Fused", 6, 4), ("Logits", 7, 4)),
 )

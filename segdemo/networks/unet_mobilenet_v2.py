@@ -79,23 +79,15 @@ class UNetMobileNetV2(nn.Module):
 
 
 def _encoder(number: int) -> Stage:
-    """Place the blocks between two taps: the last one outside, those before it inside."""
-    label = f"Encoder {number}" if number < 5 else "Bottleneck"
-    tap = TAPS[number - 1]
-    inputs = (f"Encoder {number - 1}",) if number > 1 else ()
-    return Stage(label, f"features.{tap}", row=number - 1, column=1 if number == 5 else 0, inputs=inputs)
+    """Name the blocks between two taps by the last one."""
+    return Stage(f"Encoder {number}" if number < 5 else "Bottleneck", f"features.{TAPS[number - 1]}")
 
 
-def _decoder(number: int, below: str) -> Stage:
-    """Place the decoder at the depth of the encoder of the same number, with its join and convolutions inside."""
+def _decoder(number: int) -> Stage:
+    """Name a decoder as the encoder at its depth, with its join and convolutions inside."""
     label, layer = f"Decoder {number}", f"up{5 - number}"
-    up = Stage(f"{label} · upsampled", f"{layer}.up", row=0, column=0)
-    join = Stage(f"{label} · joined", f"{layer}.join", row=0, column=1, inputs=(up.label,))
-    first = Stage(f"{label} · conv 1", f"{layer}.conv1", row=0, column=2, inputs=(join.label,))
-    second = Stage(f"{label} · conv 2", f"{layer}.conv2", row=0, column=3, inputs=(first.label,))
-    inside = (up, join, first, second)
-    skips = (f"Encoder {number}",)
-    return Stage(label, layer, row=number - 1, column=2, inputs=(below,), skips=skips, inside=inside)
+    parts = (("upsampled", "up"), ("joined", "join"), ("conv 1", "conv1"), ("conv 2", "conv2"))
+    return Stage(label, layer, inside=tuple(Stage(f"{label} · {word}", f"{layer}.{part}") for word, part in parts))
 
 
 NETWORK = Network(
@@ -106,11 +98,8 @@ NETWORK = Network(
     classes=ANIMALS,
     stages=(
         *(_encoder(number) for number in (1, 2, 3, 4, 5)),
-        _decoder(4, below="Bottleneck"),
-        _decoder(3, below="Decoder 4"),
-        _decoder(2, below="Decoder 3"),
-        _decoder(1, below="Decoder 2"),
-        Stage("Logits", "resize", row=0, column=3, inputs=("Decoder 1",)),
+        *(_decoder(number) for number in (4, 3, 2, 1)),
+        Stage("Logits", "resize"),
     ),
     preprocessing=Preprocessing(
         size=288,

@@ -97,17 +97,11 @@ def build(classes: int) -> YOLOv1:
     return YOLOv1(classes, hidden=512)
 
 
-def _stage(number: int, row: int, column: int) -> Stage:
-    """Place a group of convolutions, with what each put out after its activation inside."""
-    label, layer = f"Convs {number}", f"conv_layer{number}"
-    inside: list[Stage] = []
-    if len(GROUPS[number - 1]) > 1:
-        for place in range(len(GROUPS[number - 1])):
-            before = (inside[-1].label,) if inside else ()
-            name, (inner_row, inner_column) = f"{label} · conv {place + 1}", divmod(place, 5)
-            inside.append(Stage(name, f"{layer}.{3 * place + 2}", row=inner_row, column=inner_column, inputs=before))
-    inputs = (f"Convs {number - 1}",) if number > 1 else ()
-    return Stage(label, layer, row=row, column=column, inputs=inputs, inside=tuple(inside))
+def _stage(number: int) -> Stage:
+    """Name a group of convolutions, with what each put out after its activation inside."""
+    label, layer, count = f"Convs {number}", f"conv_layer{number}", len(GROUPS[number - 1])
+    inside = (Stage(f"{label} · conv {place + 1}", f"{layer}.{3 * place + 2}") for place in range(count))
+    return Stage(label, layer, inside=tuple(inside) if count > 1 else ())
 
 
 NETWORK = Network(
@@ -117,14 +111,9 @@ NETWORK = Network(
     build=build,
     classes=VOC[1:],
     stages=(
-        _stage(1, row=0, column=0),
-        _stage(2, row=1, column=0),
-        _stage(3, row=2, column=0),
-        _stage(4, row=3, column=0),
-        _stage(5, row=4, column=0),
-        _stage(6, row=4, column=1),
-        Stage("Full 1", "conn_layer1", row=4, column=2, inputs=("Convs 6",)),
-        Stage("Grid", "grid", row=4, column=3, inputs=("Full 1",)),
+        *(_stage(number) for number in (1, 2, 3, 4, 5, 6)),
+        Stage("Full 1", "conn_layer1"),
+        Stage("Grid", "grid"),
     ),
     preprocessing=Preprocessing(size=SIDE, sizes=(SIDE,), stride=SIDE, shape="stretch"),
     source="https://arxiv.org/abs/1506.02640",

@@ -7,15 +7,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from segdemo import ambient
 from segdemo.errors import InputError
 from segdemo.figure import BATCH, Figure, figure_of
 from segdemo.networks.network import Stage
-from segdemo.opened import hollow_copy
-from segdemo.outputs import forwarding
-from segdemo.trace import Trace, trace_network
-
-TELLING = (256, 320)  # height, width: proportions that tell maps, tokens and channels apart
+from segdemo.traced import trace_module
 
 
 def figure_for(module: nn.Module, batch: Tensor, title: str) -> tuple[Figure, tuple[Stage, ...]]:
@@ -32,7 +27,7 @@ def figure_for(module: nn.Module, batch: Tensor, title: str) -> tuple[Figure, tu
     Raises:
         InputError: ``network_empty``: there is nothing to look at in it.
     """
-    trace = _trace(module, batch, title)
+    trace = trace_module(module, batch, title)
     if len(trace.calls) < 2 or not trace.nodes:
         raise InputError(
             "network_empty",
@@ -41,7 +36,7 @@ def figure_for(module: nn.Module, batch: Tensor, title: str) -> tuple[Figure, tu
             network=title,
         )
     figure = figure_of(trace)
-    seen = _without_scripted(module, [_to_look_at(stage, trace) for stage in figure.stages])
+    seen = _without_scripted(module, [_without_batch(stage) for stage in figure.stages])
     return figure, tuple(seen)
 
 
@@ -65,26 +60,8 @@ def _without_scripted(module: nn.Module, stages: list[Stage]) -> list[Stage]:
     ]
 
 
-def _trace(module: nn.Module, batch: Tensor, title: str) -> Trace:
-    """Trace on a copy without values, which costs nothing; a network that computes on values is run as it is."""
-    hollow = hollow_copy(module)
-    if hollow is not None:
-        for size in (TELLING, tuple(batch.shape[2:])):
-            with ambient.passing_hollow():
-                try:
-                    return trace_network(hollow, torch.empty(1, batch.shape[1], *size, device="meta"))
-                except (Exception, SystemExit):  # code of a stranger, which may ask for values
-                    continue
-    with ambient.passing(module), forwarding(module, batch, title):
-        return trace_network(module, batch)
-
-
-def _to_look_at(stage: Stage, trace: Trace) -> Stage:
-    """Name the one tensor to look at where a module puts out several, and leave out the arrow from the batch."""
+def _without_batch(stage: Stage) -> Stage:
+    """Leave out the arrow from the batch: the page draws the picture there."""
     inputs = tuple(name for name in stage.inputs if name != BATCH)
     skips = tuple(name for name in stage.skips if name != BATCH)
-    layer = stage.layer
-    shapes = next((call.shapes for call in trace.calls[1:] if call.layer == layer), ())
-    if shapes:
-        layer = max(shapes, key=lambda one: torch.Size(one[1]).numel())[0]
-    return replace(stage, layer=layer, inputs=inputs, skips=skips)
+    return replace(stage, inputs=inputs, skips=skips)

@@ -5,6 +5,7 @@ The inputs write their part as :func:`write_from` says; what is picked in a pane
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
@@ -13,22 +14,23 @@ from segdemo.engine import Engine
 from segdemo.errors import InputError
 from segdemo.examples import FIRST, example
 from segdemo.private import not_yours
-from segdemo.questions import Catalogue, Layers, facts_of
+from segdemo.questions import Catalogue, Drawing, Layers, facts_of
 from segdemo.results import NetworkFacts
 from segdemo.ui import checks
 from segdemo.ui.checks import GREATEST, LONGEST, LONGEST_NETWORK
 from segdemo.ui.javascript import calling
 from segdemo.ui.panels.channels import PAGE, Ranking, Scope
 from segdemo.ui.panels.compare import checked_word
+from segdemo.ui.panels.figure import MOST_OPEN
 from segdemo.ui.panels.weights import own_networks
 from segdemo.ui.texts import TEXTS
 
 if TYPE_CHECKING:
     from segdemo.ui.page import Page
 
-OF_ANOTHER_NETWORK = "{network: value, side: null, step: null, stage: null, channel: null, sheet: null}"
+OF_ANOTHER_NETWORK = "{network: value, side: null, step: null, stage: null, channel: null, sheet: null, open: null}"
 OWN = "own"  # the network that the visitor brought last; no link brings it to others
-OF_A_NETWORK = {"network", "side", "step", "stage", "channel", "sheet"}
+OF_A_NETWORK = {"network", "side", "step", "stage", "channel", "sheet", "open"}
 PHOTO = "{example: null}, value?.path ? {path: value.path, name: value.orig_name} : null"
 
 
@@ -48,6 +50,7 @@ class View:
         ranking: what the channels are sorted by.
         scope: what their colour scale is taken from.
         page: of the channels, counted from 0.
+        opened: labels of the boxes of the figure that are open, one after the other.
     """
 
     facts: NetworkFacts
@@ -61,6 +64,7 @@ class View:
     ranking: Ranking = "variance"
     scope: Scope = "channel"
     page: int = 0
+    opened: tuple[str, ...] = ()
 
 
 def read(engine: Engine, query: Mapping[str, str], first: str = FIRST) -> View:
@@ -80,7 +84,8 @@ def read(engine: Engine, query: Mapping[str, str], first: str = FIRST) -> View:
         if name not in query:
             return otherwise
         try:
-            return meaning(query[name][: LONGEST_NETWORK if name == "network" else LONGEST])
+            longest = {"network": LONGEST_NETWORK, "open": LONGEST * MOST_OPEN}.get(name, LONGEST)
+            return meaning(query[name][:longest])
         except InputError as error:
             wrong[name] = error
             return otherwise
@@ -96,12 +101,25 @@ def read(engine: Engine, query: Mapping[str, str], first: str = FIRST) -> View:
     scope = taken("scope", lambda word: checks.one_of("scope", word, get_args(Scope)), "channel")
     # Not "page": Gradio takes that for one of the pages of an app.
     page = taken("sheet", lambda word: checks.whole("sheet", _number(word), least=1, most=-(-channels // PAGE)), 1)
+    opened = taken("open", lambda word: _opened(engine, facts, word), ())
     taken("view", lambda word: checks.one_of("view", word, _views()), None)
     taken("lang", lambda word: checks.one_of("lang", word, TEXTS), None)
     taken("point", _point, None)
     taken("compare", lambda word: checked_word(engine, word), None)
     troubles = tuple(dict.fromkeys(wrong.values()))
-    return View(facts, name, size, step, stage, channel, troubles, tuple(wrong), ranking, scope, page - 1)
+    return View(facts, name, size, step, stage, channel, troubles, tuple(wrong), ranking, scope, page - 1, opened)
+
+
+def _opened(engine: Engine, facts: NetworkFacts, word: str) -> tuple[str, ...]:
+    """Return the boxes of the figure that are open: labels with commas in between, those in a label after a backslash.
+
+    Raises:
+        InputError: there are too many, or one of them is not there or holds nothing.
+    """
+    names = [re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in re.findall(r"(?:\\.|[^\\,])+", word, re.DOTALL)]
+    labels = checks.texts("open", names, most=MOST_OPEN)
+    engine.answer(Drawing(facts.name, labels))
+    return labels
 
 
 def _network(engine: Engine, word: str) -> str:

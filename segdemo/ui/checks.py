@@ -107,6 +107,28 @@ def one_of(name: str, value: Any, choices: Collection[str]) -> str:
     )
 
 
+def texts(name: str, value: Any, *, most: int) -> tuple[str, ...]:
+    """Return a list of at most so many texts as a tuple.
+
+    Args:
+        name: as for :func:`text`.
+        value: from outside.
+        most: how many.
+
+    Raises:
+        InputError: it is anything else.
+    """
+    if isinstance(value, list | tuple) and len(value) <= most:
+        return tuple(text(name, entry) for entry in value)
+    raise InputError(
+        "wrong_texts",
+        "“{name}” has to be a list of at most {most} names, but {came} came. Correct it and try again.",
+        name=name,
+        most=most,
+        came=written(value),
+    )
+
+
 def wholes(name: str, value: Any, *, most: int) -> frozenset[int]:
     """Return a list of whole numbers from 0 to ``most`` as a set.
 

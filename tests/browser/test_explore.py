@@ -47,6 +47,12 @@ def test_the_page_opens_on_a_module_and_shows_every_box_its_channels_and_its_gue
         for label in boxes.evaluate_all("nodes => nodes.map((node) => node.dataset.label)"):
             page.locator(f'#figure .node[data-label="{label}"]').click()
             expect(page.locator("#channels .sheet-card")).to_contain_text(label)
+        page.locator('#figure .handle[data-act="open"][data-of="near"]').click()
+        inner = page.locator('#figure .node[data-label="near.0"]')
+        expect(inner).to_be_visible()
+        inner.click()
+        expect(page.locator("#channels .head")).to_contain_text("near.0")
+        expect(page.locator("#channels .head .size")).to_contain_text("8 ×")
         assert page.locator("#figure .node image").count() or page.locator("#figure image").count()
     finally:
         opened.close()

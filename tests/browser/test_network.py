@@ -87,3 +87,48 @@ def test_the_search_box_reaches_a_stage_and_marks_it_in_the_figure(visitor: Visi
         visitor.page.get_by_role("option").filter(has_text="Block 16 — ").click()
     expect(visitor.stage("Block 16")).to_have_attribute("aria-pressed", "true")
     visitor.expect_in_address("stage", "Block 16")
+
+
+def test_a_box_opens_down_to_single_modules_and_a_link_or_a_step_back_shows_the_same(visitor: Visitor) -> None:
+    visitor.open(network="unet", side=96)
+    visitor.page.get_by_role("button", name="Open Decoder 3", exact=True).click()
+    visitor.expect_in_address("open", "Decoder 3")
+    joined = visitor.diagram.locator('.node:not(.mini)[data-label="Decoder 3 · joined"]')
+    expect(joined).to_be_visible()
+    expect(visitor.diagram.locator('.node:not(.mini)[data-label="Decoder 3"]')).to_have_count(0)
+    with visitor.until_grid_is_new():  # what is in it is looked at like any stage
+        joined.click(position={"x": 12, "y": 20})
+    expect(visitor.grid.locator(".head .size")).to_have_text("128 × 24 × 24")
+    visitor.expect_in_address("stage", "Decoder 3 · joined")
+
+    visitor.stage("Decoder 3 · conv 1").focus()
+    visitor.page.keyboard.press("o")
+    norm = visitor.stage("up2.conv.double_conv.1")
+    expect(norm).to_be_visible()
+    expect(visitor.stage("up2.conv.double_conv.0")).to_be_focused()
+    visitor.expect_in_address("open", "Decoder 3,Decoder 3 · conv 1")
+    expect(joined).to_have_attribute("aria-pressed", "true")  # opening picks nothing
+    with visitor.until_grid_is_new():
+        visitor.pick("up2.conv.double_conv.1")
+    expect(visitor.grid.locator(".head")).to_contain_text("up2.conv.double_conv.1")
+    address = visitor.page.url
+
+    visitor.page.go_back()
+    expect(joined).to_have_attribute("aria-pressed", "true")
+    visitor.page.go_back()
+    expect(norm).to_have_count(0)
+    visitor.expect_in_address("open", "Decoder 3")
+    visitor.page.goto(address)  # as a link that was copied
+    expect(norm).to_have_attribute("aria-pressed", "true")
+    expect(visitor.grid.locator(".head")).to_contain_text("up2.conv.double_conv.1")
+
+    visitor.stage("Decoder 3 · upsampled").focus()
+    visitor.page.keyboard.press("c")  # closes what it came out of, and all that was opened in there
+    expect(visitor.stage("Decoder 3")).to_be_focused()
+    visitor.expect_in_address("open", None)
+    expect(norm).to_have_count(0)
+    visitor.choose_network("LeNet")
+    visitor.page.get_by_role("button", name="Open Conv 1", exact=True).click()
+    expect(visitor.stage("features.0")).to_be_visible()
+    visitor.diagram.get_by_role("button", name="Close Conv 1", exact=True).first.click()
+    expect(visitor.stage("features.0")).to_have_count(0)

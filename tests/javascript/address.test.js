@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
-import {change, changed, go, read} from '../../build/javascript/static/address.js';
+import {change, changed, go, listed, read, unlisted} from '../../build/javascript/static/address.js';
 
 const PAGE = 'http://localhost/demo/?network=unet&stage=En_1#part';
 
@@ -16,6 +16,14 @@ test('a network that the visitor brought goes by no name of its own', () => {
 test('null and undefined take a parameter away, 0 does not', () => {
   assert.equal(changed(PAGE, {network: null, stage: undefined}), 'http://localhost/demo/#part');
   assert.equal(changed(PAGE, {network: null, stage: 0}), 'http://localhost/demo/?stage=0#part');
+});
+
+test('a list in one parameter keeps names apart, whatever is in them', () => {
+  const names = ['Decoder 3', 'Decoder 3 · conv 1', 'a,b\\', '\\,', 'parts.x\ny'];
+  assert.equal(listed(names.slice(0, 3)), 'Decoder 3,Decoder 3 · conv 1,a\\,b\\\\');
+  assert.deepEqual(unlisted(listed(names)), names);
+  assert.equal(listed([]), null); // then there is no parameter
+  assert.deepEqual([unlisted(null), unlisted('')], [[], []]);
 });
 
 test('changes replace the entry of the history and keep its state', (context) => {

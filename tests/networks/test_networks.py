@@ -21,10 +21,9 @@ from torch import Tensor, nn
 import segdemo.networks
 from segdemo import checkpoints
 from segdemo.errors import InputError
-from segdemo.figure import figure_of, links
 from segdemo.networks import DEFAULT, NETWORKS, Network, Stage, find
 from segdemo.networks.classes import COLOURS, VOC, declare
-from segdemo.trace import trace_network
+from segdemo.traced import drawn, trace_of
 
 # How people without red, green or blue cones see colours: matrices for linear RGB at severity 1.0.
 # Source: Machado, Oliveira, Fernandes 2009, "A Physiologically-based Model for Simulation of Color Vision Deficiency",
@@ -78,13 +77,6 @@ def allowed_sizes(spec: Network) -> Iterator[tuple[int, int]]:
     if preprocessing.shape == "pad":
         yield small, preprocessing.stride + preprocessing.remainder
         yield preprocessing.stride + preprocessing.remainder, small
-
-
-def stages_and_peers(spec: Network) -> Iterator[tuple[Stage, tuple[Stage, ...]]]:
-    for stage in spec.stages:
-        yield stage, spec.stages
-        for inner in stage.inside:
-            yield inner, stage.inside
 
 
 def test_table_names_every_file_of_the_folder() -> None:
@@ -157,62 +149,126 @@ def test_every_stage_is_a_module_that_runs_once(spec: Network) -> None:
 
 
 @every
-def test_stages_of_the_figure_run_in_the_order_of_their_inputs(spec: Network) -> None:
-    network = build_hollow(spec)
-    order: list[str] = []
-    for stage in spec.every_stage():
-        network.get_submodule(stage.layer).register_forward_hook(lambda *_, label=stage.label: order.append(label))
-    with torch.inference_mode():
-        network(hollow_batch(spec))
-    for stage in spec.every_stage():
-        for earlier in stage.inputs + stage.skips:
-            assert order.index(earlier) < order.index(stage.label), f"{earlier} runs after {stage.label}"
-
-
-def untrue_edges(spec: Network) -> list[str]:
-    """Say where the declared figure differs from what a traced pass of the network shows."""
-    side = spec.preprocessing.sizes[0]
-    trace = trace_network(build(spec), torch.zeros(1, spec.preprocessing.channels, side, side))
-    outer = {stage.layer: stage.label for stage in spec.stages}
-    drawn = {stage.label: stage for stage in figure_of(trace, outer).stages}
-    wrong = [
-        f"{stage.label}: {kind} {declared}, traced {traced}"
-        for stage in spec.stages
-        for kind, declared, traced in (
-            ("inputs", stage.inputs, tuple(one for one in drawn[stage.label].inputs if one != "input")),
-            ("skips", stage.skips, drawn[stage.label].skips),
-        )
-        if set(declared) != set(traced)
-    ]
-    for parent in spec.stages:
-        inside = {stage.layer: stage.label for stage in parent.inside}
-        traced_inside = links(trace, {**outer, **inside}.keys() - {parent.layer})
-        for stage in parent.inside:
-            fed_by = {inside.get(one) for one in traced_inside[stage.layer]}
-            wrong += [f"{stage.label}: from {one}" for one in stage.inputs + stage.skips if one not in fed_by]
-    return wrong
+def test_the_figure_is_the_networks_own_with_every_stage_that_its_author_named_in_it(spec: Network) -> None:
+    figure = drawn(spec, trace_of(spec))
+    assert {(stage.label, stage.layer) for stage in figure.stages} == {
+        (stage.label, stage.layer) for stage in spec.stages
+    }
+    inside = {stage.label: {one.label for one in stage.inside} for stage in figure.stages}
+    assert inside == {stage.label: {one.label for one in stage.inside} for stage in spec.stages}
+    for group in (figure.stages, *(stage.inside for stage in figure.stages)):
+        labels = [stage.label for stage in group]
+        assert len({(stage.row, stage.column) for stage in group}) == len(group)
+        for place, stage in enumerate(group):
+            assert stage.row >= 0 and stage.column >= 0
+            assert set(stage.inputs + stage.skips) <= {"input", *labels[:place]}, stage.label
+    assert [stage.label for stage in figure.stages if "input" in stage.inputs] == [spec.stages[0].label]
+    assert figure.stages[-1].label == spec.stages[-1].label
 
 
 @every
-def test_every_arrow_of_the_declared_figure_is_one_of_the_network(spec: Network) -> None:
-    assert untrue_edges(spec) == []
+def test_a_network_declares_labels_and_layers_and_leaves_the_rest_to_its_trace(spec: Network) -> None:
+    for stage in spec.every_stage():
+        assert stage == Stage(stage.label, stage.layer, inside=stage.inside)
 
 
-def test_arrows_that_the_network_does_not_have_are_found() -> None:
-    unet = find("unet")
-    first = tuple(replace(stage, skips=("Encoder 1",) if stage.skips else ()) for stage in unet.stages)
-    assert len(untrue_edges(replace(unet, stages=first))) == 3  # but for Decoder 1, whose skip it is
-    swapped = tuple(replace(stage, inputs=stage.skips, skips=stage.inputs) for stage in unet.stages[5:9])
-    assert len(untrue_edges(replace(unet, stages=unet.stages[:5] + swapped + unet.stages[9:]))) == 8
-    astray = [
-        replace(stage, inside=tuple(replace(one, inputs=(stage.inside[-1].label,)) for one in stage.inside[:1]))
-        for stage in unet.stages
-        if stage.inside
+@every
+def test_stages_that_stand_elsewhere_in_the_papers_figure_are_put_there(spec: Network) -> None:
+    drawn_at = {stage.label: (stage.row, stage.column) for stage in drawn(spec, trace_of(spec)).stages}
+    assert {label: drawn_at[label] for label, _, _ in spec.places} == {
+        label: (row, column) for label, row, column in spec.places
+    }
+    traced = drawn(replace(spec, places=()), trace_of(spec)).stages
+    assert all(stage.label in drawn_at for stage in traced)
+    moved = [stage.label for stage in traced if (stage.row, stage.column) != drawn_at[stage.label]]
+    assert sorted(moved) == sorted(label for label, _, _ in spec.places)  # none is declared that the trace can tell
+
+
+def arrows(name: str) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    spec = find(name)
+    return {stage.label: (stage.inputs, stage.skips) for stage in drawn(spec, trace_of(spec)).stages}
+
+
+def test_figures_have_the_arrows_of_the_papers() -> None:
+    """Written down from the figures of U-Net, FCN-8s and U²-Net, and from the text of DeepLabv3."""
+    down = {f"Encoder {number}": ((f"Encoder {number - 1}",), ()) for number in (2, 3, 4)}
+    up = {f"Decoder {number}": ((f"Decoder {number + 1}",), (f"Encoder {number}",)) for number in (1, 2, 3)}
+    u_net = {"Encoder 1": (("input",), ()), **down, "Bottleneck": (("Encoder 4",), ()), **up}
+    u_net |= {"Decoder 4": (("Bottleneck",), ("Encoder 4",)), "Logits": (("Decoder 1",), ())}
+    assert arrows("unet") == arrows("unet_mobilenet_v2") == arrows("unet_bilinear") == arrows("unet_narrow") == u_net
+    fcn = arrows("fcn_alexnet")
+    assert (fcn["Score 16"], fcn["Score 8"]) == ((("Conv 5",), ()), (("Conv 2",), ()))
+    assert (fcn["Fused 16"], fcn["Fused 8"]) == ((("Score 32",), ("Score 16",)), (("Fused 16",), ("Score 8",)))
+    nested = arrows("u2netp")
+    assert [nested[f"De_{k}"] for k in (5, 4, 1)] == [
+        (("En_6",), ("En_5",)),
+        (("De_5",), ("En_4",)),
+        (("De_2",), ("En_1",)),
     ]
-    for stage in astray[:4]:
-        assert untrue_edges(
-            replace(unet, stages=tuple(stage if one.label == stage.label else one for one in unet.stages))
-        )
+    assert nested["Fused"] == (tuple(f"Side {k}" for k in range(1, 7)), ())
+    assert [nested[f"Side {k}"][0] for k in (1, 5, 6)] == [("De_1",), ("De_5",), ("En_6",)]
+    deeplab = arrows("deeplabv3_mobilenet_v2")
+    assert deeplab["Image pooling"] == deeplab["ASPP 1×1"] == (("Block 16",), ())
+    assert deeplab["Projection"] == (("Image pooling", "ASPP 1×1"), ())
+
+
+def test_what_is_inside_a_stage_is_placed_as_in_the_papers_figure() -> None:
+    """The small U of U²-Net goes down by its skips, where dilation keeps maps large; blocks of equal steps are rows."""
+    stages = {
+        stage.label: stage.inside for name in ("u2netp", "deeplabv3_mobilenet_v2") for stage in figure_stages(name)
+    }
+    small_u = {one.label.removeprefix("De_5 · "): (one.row, one.column) for one in stages["De_5"]}
+    way_down = {"joined": (0, 0), "conv in": (0, 1), "conv 1": (0, 2), "conv 2": (1, 2), "conv 3": (2, 2)}
+    assert small_u == way_down | {"conv 4": (3, 3), "conv 3d": (2, 4), "conv 2d": (1, 4), "conv 1d": (0, 4)}
+    assert {one.label: one.skips for one in stages["De_5"] if one.skips} == {
+        f"De_5 · conv {k}d": (f"De_5 · conv {k}",) for k in (1, 2, 3)
+    }
+    assert [(one.label, one.row, one.column) for one in stages["Blocks 1-2"]] == [
+        (f"Block {block} · {step}", block - 1, column)
+        for block in (1, 2)
+        for column, step in enumerate(("expand", "depthwise", "project"))
+    ]
+    blocks = next(stage.inside for stage in figure_stages("resnet101") if stage.label == "Layer 3")
+    assert [(one.row, one.column) for one in blocks] == [divmod(place, 6) for place in range(23)]
+
+
+def figure_stages(name: str) -> tuple[Stage, ...]:
+    return drawn(find(name), trace_of(find(name))).stages
+
+
+@pytest.mark.parametrize("name", ["unet", "fcn_alexnet"])
+def test_boxes_of_our_networks_open_under_their_authors_words_down_to_single_modules(name: str) -> None:
+    spec = find(name)
+    trace, opened = trace_of(spec), ()
+    figure = drawn(spec, trace)
+    while closed := [stage.label for stage in figure.stages if stage.opens]:
+        opened = (*opened, closed[0])
+        figure = drawn(spec, trace, opened)
+        assert len(opened) < 60
+    told = {stage.layer for stage in figure.stages}
+    layers = {key: module for key, module in build_hollow(spec).named_modules() if not any(module.children())}
+    silent = {key for key, module in layers.items() if isinstance(module, nn.Dropout2d)}  # hands on what comes
+    assert len(told) == len(figure.stages)
+    assert {key for key in layers if key not in told and key.rpartition(".")[0] not in told} <= silent
+    assert all(stage.within in opened for stage in figure.stages if stage.within)
+
+
+def test_a_stage_opens_into_what_its_author_named_in_it_and_these_open_further() -> None:
+    spec = find("unet")
+    trace = trace_of(spec)
+    figure = drawn(spec, trace, ("Decoder 3",))
+    inside = [(stage.label, stage.inputs, stage.skips) for stage in figure.stages if stage.within == "Decoder 3"]
+    assert inside == [
+        ("Decoder 3 · upsampled", ("Decoder 4",), ()),
+        ("Decoder 3 · joined", ("Decoder 3 · upsampled",), ("Encoder 3",)),
+        ("Decoder 3 · conv 1", ("Decoder 3 · joined",), ()),
+        ("Decoder 3 · conv 2", ("Decoder 3 · conv 1",), ()),
+    ]
+    deeper = drawn(spec, trace, ("Decoder 3", "Decoder 3 · conv 1"))
+    assert [stage.layer for stage in deeper.stages if stage.within == "Decoder 3 · conv 1"] == [
+        f"up2.conv.double_conv.{place}" for place in (0, 1, 2)
+    ]
+    assert drawn(spec, trace, ("Decoder 3",)).kind == "U"
 
 
 @every
@@ -221,21 +277,6 @@ def test_labels_and_layers_of_stages_are_unique(spec: Network) -> None:
     assert len({stage.label for stage in stages}) == len(stages)
     assert len({stage.layer for stage in stages}) == len(stages)
     assert not any(inner.inside for stage in spec.stages for inner in stage.inside)
-
-
-@every
-def test_inputs_and_skips_name_stages_of_the_same_figure(spec: Network) -> None:
-    for stage, peers in stages_and_peers(spec):
-        labels = {peer.label for peer in peers} - {stage.label}
-        assert set(stage.inputs + stage.skips) <= labels, stage.label
-    assert [stage.label for stage in spec.stages if not stage.inputs] == [spec.stages[0].label]
-
-
-@every
-def test_no_two_stages_share_a_place_in_the_figure(spec: Network) -> None:
-    for group in (spec.stages, *(stage.inside for stage in spec.stages)):
-        assert len({(stage.row, stage.column) for stage in group}) == len(group)
-        assert all(stage.row >= 0 and stage.column >= 0 for stage in group)
 
 
 @every

@@ -21,7 +21,7 @@ from segdemo.networks import DEFAULT
 from segdemo.networks.classes import declare
 from segdemo.networks.network import Stage
 from segdemo.pictures import PictureSource, Read, load_picture
-from segdemo.questions import Catalogue, Layers, Run
+from segdemo.questions import Catalogue, Drawing, Figure, Layers, Run
 from segdemo.results import LayerInfo, NetworkFacts, Result
 from segdemo.summaries import Preview, summarise
 
@@ -163,6 +163,7 @@ def table(picture: Image.Image) -> Table:
     """The made-up run alone."""
     answers: dict[Question, Any] = {
         Catalogue(): (FACTS,),
+        Drawing("made_up"): Figure(FACTS.stages, "chain"),
         RUN: made_up(picture),
         Layers("made_up", 24, picture.size): CALLS,
         Layers("made_up", 24, None): CALLS,

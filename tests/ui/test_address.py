@@ -64,6 +64,10 @@ def test_a_stage_is_known_by_its_label_and_by_its_module(engine: LocalEngine, wo
         ({"stage": "Encoder 99"}, "unknown_layer_here"),
         ({"stage": "Stem" * 9999}, "unknown_layer_here"),
         ({"network": "u2netp", "stage": "Stem"}, "unknown_layer_here"),
+        ({"open": "Encoder 99"}, "unknown_box"),
+        ({"open": "Block 0,Block 0 · depthwise,Logits"}, "box_closed"),
+        ({"open": "blocks.3"}, "unknown_box"),  # it is in a box, but not yet on show
+        ({"open": ",".join(["Block 0"] * 25)}, "wrong_texts"),
     ],
 )
 def test_what_is_named_wrongly_is_said_and_is_as_on_a_first_visit(
@@ -74,6 +78,15 @@ def test_what_is_named_wrongly_is_said_and_is_as_on_a_first_visit(
     network = wrong.get("network", DEFAULT) if code != "unknown_network" else DEFAULT
     assert (view.facts.name, view.example) == (network, "chelsea")
     assert (view.size, view.step, view.stage) == (view.facts.size, None, "")
+
+
+def test_boxes_that_are_open_are_named_in_their_order_with_commas_in_between(engine: LocalEngine) -> None:
+    view = read(engine, {"network": "unet", "open": "Decoder 3,Decoder 3 · conv 1", "stage": "up2.conv.double_conv.1"})
+    assert (view.opened, view.troubles) == (("Decoder 3", "Decoder 3 · conv 1"), ())
+    assert view.stage == "up2.conv.double_conv.1"
+    (trouble,) = read(engine, {"open": r"a\,b\\"}).troubles
+    assert trouble.values["label"] == "a,b\\"  # a backslash says that the next sign is one of the name
+    assert read(engine, {"open": ""}).opened == ()
 
 
 def test_each_wrong_word_is_said_once(engine: LocalEngine) -> None:

@@ -1,5 +1,5 @@
 // The network as a figure. How much room its pane has decides where everything goes, so the server cannot know it.
-import { change, follow } from '../static/address.js';
+import { change, follow, listed, listenToWalks, read, unlisted } from '../static/address.js';
 import { draw, make, uniqueName } from '../static/dom.js';
 import { loadPicture, lostNote } from '../static/files.js';
 import { termed } from '../static/glossary.js';
@@ -54,6 +54,14 @@ const measureIn = (element) => {
   };
 };
 
+// Of the boxes at the top, those that came out of each box that was opened, innermost first.
+const groups = (boxes) => {
+  const found = new Map();
+  for (const box of boxes) if (box.within) found.set(box.within, [...(found.get(box.within) ?? []), box]);
+  return found;
+};
+
+const HANDLE = 8; // radius of what opens and closes a box, pixels
 const BAR = 14; // pixels kept free for a scroll bar
 
 export function mount({ element, props, server, trigger, watch }) {
@@ -62,12 +70,16 @@ export function mount({ element, props, server, trigger, watch }) {
   const find = (selector) => element.querySelector(selector);
   const [svg, figure, tip] = [find('.drawing'), find('.figure'), find('.tip')];
   const unique = uniqueName('diagram');
+  const openLine = make('p', { class: 'open', hidden: true });
+  find('header').after(openLine);
   const lostLine = make('p', { class: 'before lost', role: 'alert', hidden: true });
   find('.before').after(lostLine);
   let net = null; // what is drawn, as readNetwork gives it
   let placed = new Map(); // label -> { g, box, rect }
   let crosses = []; // of each thumbnail, { g, x, y, w, h }: what moves in it, and where it is in the drawing
-  let [selected, focused, loading, isOpen] = [null, null, 0, false];
+  let [selected, focused, loading, isOpen] = [null, null, 0, false]; // of the boxes, by label
+  let named = null; // what is picked, as the address names it; a box that shows it may be closed
+  let opening = null; // what the visitor opens or closes, until it is drawn: { label, isOpened }
   let drawnFor = { width: 0, height: 0, scale: 1 }; // the room there was, pixels, and how much smaller than laid out it is drawn
   let drawn = ''; // what was asked for, to draw what is drawn
 
@@ -107,10 +119,11 @@ export function mount({ element, props, server, trigger, watch }) {
     if (!box.isInput) {
       const attributes = { role: 'button', tabindex: -1, 'aria-pressed': false, 'aria-label': describe(net, box, head?.lines) };
       for (const [key, value] of Object.entries({ ...attributes, 'data-label': box.label })) g.setAttribute(key, value);
-      placed.set(box.label, { g, box, rect: { x, y, w, h: node.body ? head.h + 2 * PAD : h } });
+      if (box.opens) g.setAttribute('aria-keyshortcuts', 'O');
+      placed.set(box.label, { g, box, rect: { x, y, w, h: node.body ? head.h + 2 * PAD : h }, whole: { x, y, w, h } });
     }
     if (head) {
-      draw('rect', { class: 'box', width: w, height: h, rx: 8 }, g);
+      draw('rect', { class: box.within ? 'box inner' : 'box', width: w, height: h, rx: 8 }, g);
       const indent = head.stacked ? (w - head.w) / 2 : PAD;
       const inner = draw('g', { transform: `translate(${indent} ${PAD})` }, g);
       drawPicture(inner, layer, box, head.picture, [x + indent, y + PAD]);
@@ -123,6 +136,7 @@ export function mount({ element, props, server, trigger, watch }) {
       drawPicture(g, layer, box, node.picture, [x, y]);
       if (isAlarming(box)) draw('circle', { class: 'mark', cx: x + w, cy: y, r: 3.5 }, layer);
     }
+    if (box.opens) drawHandle(layer, 'open', box.label, x + w - 4, y + 4);
     if (node.body) drawGrid(layer, node.body, x + (w - node.body.w) / 2, y + PAD + head.h + PAD, 'small');
   }
 
@@ -139,6 +153,30 @@ export function mount({ element, props, server, trigger, watch }) {
       event.preventDefault();
       open();
     });
+  }
+
+  // What opens a box, or closes the one it is in. By keyboard that is done at the box itself.
+  function drawHandle(layer, act, label, x, y) {
+    const g = draw('g', { class: `handle ${act}`, transform: `translate(${x} ${y})`, role: 'button', tabindex: -1,
+      'aria-label': t(act, { label }), 'data-act': act, 'data-of': label }, layer);
+    draw('rect', { class: 'hit', x: -12, y: -12, width: 24, height: 24 }, g);
+    draw('circle', { r: HANDLE }, g);
+    draw('path', { d: act === 'open' ? 'M-4,0 H4 M0,-4 V4' : 'M-4,0 H4' }, g);
+    draw('title', {}, g, t(act, { label }));
+  }
+
+  // A frame around what came out of a box, where nothing else lies between, and in any case what closes it again.
+  function drawGroups(layer, frames) {
+    for (const [label, boxes] of groups(net.tops)) {
+      const rects = boxes.map((box) => placed.get(box.label).whole);
+      const [x, y] = [Math.min(...rects.map((r) => r.x)) - 7, Math.min(...rects.map((r) => r.y)) - 7];
+      const [right, bottom] = [Math.max(...rects.map((r) => r.x + r.w)) + 7, Math.max(...rects.map((r) => r.y + r.h)) + 7];
+      const others = net.tops.filter((box) => !boxes.includes(box)).map((box) => placed.get(box.label).whole);
+      if (!others.some((r) => r.x < right && r.x + r.w > x && r.y < bottom && r.y + r.h > y)) {
+        draw('rect', { class: 'group', x, y, width: right - x, height: bottom - y, rx: 10 }, frames);
+      }
+      drawHandle(layer, 'close', label, rects[0].x + 4, rects[0].y + 4);
+    }
   }
 
   function drawGrid(layer, grid, left, top, size = '') {
@@ -186,11 +224,11 @@ export function mount({ element, props, server, trigger, watch }) {
   function drawFigure() {
     const start = performance.now();
     const room = { width: figure.clientWidth || 600, height: figure.clientHeight || 600 };
-    const options = fit(net, room.width - BAR, room.height - 20);
+    const options = fit(net, room.width - BAR - HANDLE, room.height - 28);
     const { scale } = options;
     const inner = (room.width - BAR) / scale;
-    const grid = layOut(net, options, inner - 4);
-    const width = Math.max(inner, grid.w + 4);
+    const grid = layOut(net, options, inner - 2 * HANDLE);
+    const width = Math.max(inner, grid.w + 2 * HANDLE); // a handle stands over the corner of its box
     drawnFor = { ...room, scale };
     isOpen = Boolean(options.mini) || !net.children.size;
     const hadFocus = svg.contains(document.activeElement);
@@ -198,9 +236,11 @@ export function mount({ element, props, server, trigger, watch }) {
     placed = new Map();
     crosses = [];
     drawDefinitions();
+    const frames = draw('g', {}, svg);
     const layer = draw('g', {}, svg);
-    drawGrid(layer, grid, (width - grid.w) / 2, 8);
-    let height = grid.h + 16;
+    drawGrid(layer, grid, (width - grid.w) / 2, 12);
+    drawGroups(layer, frames);
+    let height = grid.h + 24;
     if (!isOpen) height += 8 + drawPanel(layer, height + 8, width);
     svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
     [svg.style.width, svg.style.height] = [`${width * scale}px`, `${height * scale}px`];
@@ -222,6 +262,12 @@ export function mount({ element, props, server, trigger, watch }) {
     find('.badge').hidden = !value?.untrained;
     find('.badge').textContent = t(value?.partly ? 'partly' : 'untrained');
     find('.badge').title = t(value?.partly ? 'partly_long' : 'untrained_long');
+    openLine.hidden = !value?.opened?.length;
+    openLine.replaceChildren(...(openLine.hidden ? [] : [t('opened'), ...value.opened.map((label) => {
+      const button = make('button', { type: 'button', 'data-act': 'close', 'data-of': label, 'aria-label': t('close', { label }) }, `− ${label}`);
+      button.addEventListener('click', () => close(label));
+      return button;
+    })]));
     find('.before').hidden = !net || net.value.boxes.some((box) => box.thumbnail);
     find('.before').textContent = t('before');
     const item = (kind, key) => {
@@ -237,11 +283,10 @@ export function mount({ element, props, server, trigger, watch }) {
   }
 
   async function show() {
-    const asked = props.value && { ...props.value };
+    const asked = props.value && { ...props.value, opened: unlisted(read('open')) };
     const mine = ++loading;
     const needed = () => mine === loading;
-    const { selected: label, ...drawing } = asked ?? {};
-    const key = JSON.stringify(drawing);
+    const key = JSON.stringify({ ...asked, selected: null });
     let lost = null;
     if (key !== drawn || !net) {
       let value = null;
@@ -256,10 +301,11 @@ export function mount({ element, props, server, trigger, watch }) {
       if (value || !asked) net = readNetwork(value, { t, textWidth });
       drawn = lost ? '' : key;
     }
-    if (net) selected = net.boxes.has(label) ? label : null;
+    if (net) selected = [...net.boxes.values()].find((box) => box.name === named)?.label ?? null;
+    if (net && opening) wasOpened();
     drawWords();
     if (net) drawFigure();
-    if (net && selected) follow({ stage: selected });
+    if (net && selected) follow({ stage: named });
     lostLine.replaceChildren(...(lost ? lostNote(lost, t('lost'), show) : []));
     lostLine.hidden = !lost;
     element.dataset.ready = `${Date.now()}-${mine}`;
@@ -277,14 +323,39 @@ export function mount({ element, props, server, trigger, watch }) {
     }
   }
 
+  // What the visitor did with a box is drawn: what is open now is in the address, and the focus is where he was.
+  function wasOpened() {
+    const { label, isOpened } = opening;
+    opening = null;
+    follow({ open: listed(net.value.opened) });
+    const inner = net.tops.filter((box) => box.within === label);
+    focused = isOpened ? inner[0]?.label ?? label : label;
+    find('.picked').textContent = t(isOpened ? 'opened_spoken' : 'closed_spoken', { label, count: inner.length });
+  }
+
+  function open(label) {
+    if (!net?.boxes.get(label)?.opens) return;
+    opening = { label, isOpened: true };
+    change({ open: listed([...net.value.opened, label]) });
+    show();
+  }
+
+  function close(label) {
+    opening = { label, isOpened: false };
+    change({ open: listed(net.value.opened.filter((one) => one !== label)) });
+    show();
+  }
+
   function pick(label) {
+    const { name } = net.boxes.get(label);
+    named = name;
     selected = focused = label;
     if (isOpen) mark();
     else drawFigure();
     find('.picked').textContent = t('picked', { label });
-    change({ stage: selected, channel: null, sheet: null });
-    tell('stage', { network: net.value.network, layer: label });
-    trigger('select', { index: label, value: label });
+    change({ stage: name, channel: null, sheet: null });
+    tell('stage', { network: net.value.network, layer: name });
+    trigger('select', { index: name, value: name, network: net.value.network });
   }
 
   function showTip(label) {
@@ -301,6 +372,8 @@ export function mount({ element, props, server, trigger, watch }) {
     if (box.inputs.length) lines.push(line(t('from', { labels: box.inputs.join(', ') }), ''));
     if (box.skips.length) lines.push(line(t('skip_from', { labels: box.skips.join(', ') }), ''));
     if (inside) lines.push(line(t('holds', { count: inside }), ''));
+    if (box.opens) lines.push(line(t('opens'), 'tip-hint'));
+    if (box.within) lines.push(line(t('closes', { label: box.within }), 'tip-hint'));
     lines.push(...flagTexts(net, box, 'long').map((text) => line(text, 'tip-warn')));
     tip.replaceChildren(...lines);
     tip.hidden = false;
@@ -315,7 +388,11 @@ export function mount({ element, props, server, trigger, watch }) {
     if (!label) return;
     const next = event.key.startsWith('Arrow') ? neighbour(placed, label, event.key)
       : event.key === 'Escape' && tip.hidden ? net.boxes.get(label).parent : null;
-    if (event.key === 'Enter' || event.key === ' ') pick(label);
+    const letter = event.ctrlKey || event.metaKey || event.altKey ? '' : event.key.toLowerCase();
+    const { opens, within } = net.boxes.get(label);
+    if (opens && (letter === 'o' || (event.key === 'Enter' && event.shiftKey))) open(label);
+    else if (within && letter === 'c') close(within);
+    else if (event.key === 'Enter' || event.key === ' ') pick(label);
     else if (event.key === 'Escape' && !tip.hidden) tip.hidden = true;
     else if (next) {
       focused = next;
@@ -348,7 +425,12 @@ export function mount({ element, props, server, trigger, watch }) {
   svg.addEventListener('pointerleave', () => net?.value.placed && pointer.hover(net.value.run.picture, null, 'figure'));
 
   const labelAt = (event) => event.target.closest?.('.node')?.dataset.label;
-  svg.addEventListener('click', (event) => labelAt(event) && pick(labelAt(event)));
+  svg.addEventListener('click', (event) => {
+    const handle = event.target.closest?.('.handle')?.dataset;
+    if (handle) (handle.act === 'open' ? open : close)(handle.of);
+    else if (labelAt(event)) pick(labelAt(event));
+  });
+  listenToWalks((isOther) => { if (!isOther && net && listed(net.value.opened) !== read('open')) show(); });
   svg.addEventListener('keydown', onKey);
   svg.addEventListener('pointerover', (event) => (labelAt(event) ? showTip(labelAt(event)) : (tip.hidden = true)));
   svg.addEventListener('pointerleave', () => (tip.hidden = true));
@@ -360,6 +442,10 @@ export function mount({ element, props, server, trigger, watch }) {
     const [wider, higher] = [figure.clientWidth - drawnFor.width, figure.clientHeight - drawnFor.height];
     if (net && figure.clientWidth && (Math.abs(wider) > 6 || Math.abs(higher) > 6)) drawFigure();
   }).observe(figure);
-  watch('value', show);
-  show();
+  const take = () => {
+    named = props.value?.selected ?? null;
+    show();
+  };
+  watch('value', take);
+  take();
 }

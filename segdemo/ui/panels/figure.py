@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segdemo.engine import Engine
+from segdemo.errors import InputError
 from segdemo.explain.python import as_python
-from segdemo.questions import Layers, RandomLayers, Randomness, Run, facts_of
+from segdemo.questions import Drawing, Layers, RandomLayers, Randomness, Run, Summaries, facts_of
+from segdemo.questions import Figure as DrawnFigure
 from segdemo.rendering import colour_thumbnails, encode_png, scale_for
-from segdemo.results import Result, Stage
-from segdemo.summaries import Summary
+from segdemo.results import NetworkFacts, Result, Stage
+from segdemo.summaries import Preview, Summary
 from segdemo.ui import checks
 from segdemo.ui.javascript import loader
 from segdemo.ui.messages import answering
@@ -27,6 +29,7 @@ from segdemo.ui.panels.channels import coloured
 Pixels = NDArray[np.uint8]
 Rectangle = tuple[int, int, int, int]
 
+MOST_OPEN = 24  # boxes opened one after the other
 _SPRITE_WIDTH = 1024
 _PICTURE_SIDE = 96
 _TEMPLATE = """
@@ -57,6 +60,7 @@ class Figure:
         step: of its training, None at its end.
         run: with what it put out in this run; None before the first.
         selected: label of the stage picked, or None.
+        opened: labels of the boxes to open one level deeper, one after the other; the page's address has them.
     """
 
     network: str
@@ -64,6 +68,7 @@ class Figure:
     step: int | None = None
     run: Run | None = None
     selected: str | None = None
+    opened: tuple[str, ...] = ()
 
 
 class FigurePanel(gr.HTML):
@@ -111,6 +116,7 @@ def asked_figure(asked: dict[str, Any]) -> Figure:
         checks.or_none(checks.whole)("step", asked.get("step")),
         None if asked.get("run") is None else asked_run(asked),
         checks.or_none(checks.text)("selected", asked.get("selected")),
+        checks.texts("open", asked.get("opened", ()), most=MOST_OPEN),
     )
 
 
@@ -129,8 +135,16 @@ def payload(engine: Engine, asked: Figure, keep: Callable[[bytes, str], Any]) ->
     result: Result | None = None if asked.run is None else engine.answer(asked.run)
     layers = engine.answer(Layers(asked.network, asked.size, None if result is None else result.size))
     shapes = {layer.name: layer.shape for layer in layers}
+    figure = drawing(engine, asked.network, asked.opened)
+    summaries = _summaries(engine, facts, figure, asked.run, result)
     tiles: list[Pixels] = []
-    boxes = [_box(stage, parent, result, shapes, tiles) for stage, parent in _every(facts.stages)]
+    boxes = []
+    labels = {stage.label for stage, _ in _every(figure.stages)}
+    for stage, parent in _every(figure.stages):
+        name = facts.label_and_layer(stage.layer)[0]
+        preview = None if result is None else result.previews.get(name)
+        box = {"name": name, "shape": _told(shapes.get(stage.layer)), **_box(stage, parent, labels)}
+        boxes.append(box | _seen(summaries.get(stage.layer), preview, tiles))
     if facts.random and not facts.trained_at(asked.step):
         random: Randomness = engine.answer(RandomLayers(asked.network, asked.step))
         for box in boxes:
@@ -151,6 +165,7 @@ def payload(engine: Engine, asked: Figure, keep: Callable[[bytes, str], Any]) ->
             "sprite_size": [sheet.shape[1], sheet.shape[0]],
             "picture": places[-1] if result is not None else None,
             "boxes": boxes,
+            "opened": figure.opened,
             "run": asked.run,
             "placed": None if result is None else placed(result),
             "python": python_of(asked),
@@ -172,35 +187,68 @@ def _every(stages: Sequence[Stage], parent: str | None = None) -> Iterator[tuple
         yield from _every(stage.inside, stage.label)
 
 
-def _box(
-    stage: Stage, parent: str | None, result: Result | None, shapes: dict[str, tuple[int, ...]], tiles: list[Pixels]
-) -> dict[str, Any]:
-    """Describe one box; its picture is added to the tiles, and named by its place there."""
-    box: dict[str, Any] = {
+def drawing(engine: Engine, network: str, opened: Sequence[str]) -> DrawnFigure:
+    """Draw a network with those boxes open that can be opened, one after the other.
+
+    Args:
+        engine: whom to ask.
+        network: its name.
+        opened: labels of boxes; one that is not there, or holds nothing, is passed over.
+    """
+    figure: DrawnFigure = engine.answer(Drawing(network))
+    for label in opened:
+        try:
+            figure = engine.answer(Drawing(network, (*figure.opened, label)))
+        except InputError:
+            continue
+    return figure
+
+
+def _summaries(
+    engine: Engine, facts: NetworkFacts, figure: DrawnFigure, run: Run | None, result: Result | None
+) -> dict[str, Summary]:
+    """Return layer → summary of what each box put out: of the run, and in one more pass of those that were opened."""
+    if run is None or result is None:
+        return {}
+    names = {stage.layer: facts.label_and_layer(stage.layer)[0] for stage in figure.stages}
+    found = {layer: result.layers[name] for layer, name in names.items() if name in result.layers}
+    others = tuple(layer for layer in names if layer not in found)
+    return found | (
+        dict(engine.answer(Summaries(run.network, run.picture, others, run.size, run.step))) if others else {}
+    )
+
+
+def _box(stage: Stage, parent: str | None, labels: Collection[str]) -> dict[str, Any]:
+    """Describe one box without a picture."""
+    return {
         "label": stage.label,
         "layer": stage.layer,
         "row": stage.row,
         "column": stage.column,
-        "inputs": stage.inputs,
-        "skips": stage.skips,
+        "inputs": [label for label in stage.inputs if label in labels],  # the page draws the batch as the picture
+        "skips": [label for label in stage.skips if label in labels],
         "parent": parent,
-        "shape": _told(shapes.get(stage.layer)),
+        "within": stage.within,
+        "opens": stage.opens and parent is None,
         "thumbnail": None,
         "channel": None,
         "flags": (),
         "dead_count": 0,
     }
-    if result is not None and stage.label in result.layers:
-        picture, seen = _look(result.layers[stage.label])
-    elif result is not None and stage.label in result.previews:
-        preview = result.previews[stage.label]
+
+
+def _seen(summary: Summary | None, preview: Preview | None, tiles: list[Pixels]) -> dict[str, Any]:
+    """Say what a layer put out; its picture is added to the tiles, and named by its place there."""
+    if summary is not None:
+        picture, seen = _look(summary)
+    elif preview is not None:
         ends = np.array([preview.low]), np.array([preview.high])
         picture = colour_thumbnails(preview.thumbnail[None], *ends, [scale_for(preview.low, preview.high)])[0]
         seen = {"shape": preview.shape, "channel": preview.channel}
     else:
-        return box
+        return {}
     tiles.append(picture)
-    return box | {**seen, "shape": _told(seen["shape"]), "thumbnail": len(tiles) - 1}
+    return {**seen, "shape": _told(seen["shape"]), "thumbnail": len(tiles) - 1}
 
 
 def _told(shape: tuple[int, ...] | None) -> tuple[int, ...] | None:

@@ -14,7 +14,7 @@ from segdemo.engine import Engine
 from segdemo.errors import InputError
 from segdemo.explain.mixer import Ablation, Change, Kind, Mix, Mixed
 from segdemo.explain.python import as_python
-from segdemo.questions import Run, facts_of
+from segdemo.questions import Drawing, Run, facts_of
 from segdemo.results import Result
 from segdemo.ui import checks
 from segdemo.ui.javascript import loader
@@ -79,11 +79,12 @@ def sliders_payload(engine: Engine, run: Run) -> dict[str, Any]:
     facts = facts_of(engine, run.network)
     result: Result = engine.answer(run)
     labels = {stage.label for stage in facts.stages}
+    figure = engine.answer(Drawing(run.network))
     there = sorted((one for one in result.classes if one.percent > 0), key=lambda one: (one.hidden, -one.percent))
     picture = engine.picture(run.picture).picture
     return plain(
         {
-            "skips": [(source, stage.label) for stage in facts.stages for source in stage.skips if source in labels],
+            "skips": [(source, stage.label) for stage in figure.stages for source in stage.skips if source in labels],
             "stages": [{"label": stage.label, "channels": _channels(result, stage.label)} for stage in facts.stages],
             "classes": [one.name for one in there],
             "photo": photograph(picture, SIDE),

@@ -21,6 +21,10 @@ export const isOtherRun = (href, other) => {
   return OF_A_RUN.some((name) => here.get(name) !== there.get(name));
 };
 
+// A list in one parameter: names with commas in between, those in a name behind a backslash.
+export const listed = (names) => (names.length ? names.map((name) => name.replace(/[\\,]/g, '\\$&')).join(',') : null);
+export const unlisted = (words) => (words ? words.match(/(?:\\.|[^\\,])+/gs) ?? [] : []).map((name) => name.replace(/\\(.)/gs, '$1'));
+
 export const read = (name) => new URL(location.href).searchParams.get(name);
 
 // The visitor's own picture, {path, name}, is no part of a link, but of the step of the history.
@@ -57,16 +61,20 @@ export const go = (changes) => {
 };
 
 // Calls act(isOther) after each step back or forward; isOther: it leads to another run, stage or picture.
-export const listenToWalks = (act) => window.addEventListener('popstate', () => {
+export const listenToWalks = (act) => { walkers.push(act); };
+const walkers = [];
+
+const walk = () => {
   const lang = new URL(here).searchParams.get('lang'); // the page stays in its language
   history.replaceState(history.state, '', changed(location.href, {lang}));
   const isOther = isOtherRun(here, location.href) || pictured !== (photo()?.path ?? '');
   note();
-  act(isOther);
-});
+  for (const act of walkers) act(isOther);
+};
 
 if (globalThis.window) {
   note();
+  window.addEventListener('popstate', walk);
   const made = (event) => { if (event.isTrusted && !event.repeat) gesture = true; };
   for (const type of ['pointerdown', 'keydown', 'drop', 'paste']) window.addEventListener(type, made, true);
 }

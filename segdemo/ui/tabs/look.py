@@ -97,11 +97,19 @@ class Look:
     def remember(self, run: Run | None, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         """Remember the stage picked in the figure, and name it in the search box; its channels the page asks for."""
         stage = checks.text("value", checks.field(event, "value"))
-        having = [facts for facts in self.engine.answer(Catalogue()) if facts.has_stage(stage)]
+        drawn = checks.or_none(checks.text)("network", checks.field(event, "network"))  # another's run may be to come
+        shown = None if run is None else run.network
+        having = [facts.name for facts in self.engine.answer(Catalogue()) if facts.has_stage(stage)]
+        for network in (drawn, shown):
+            if network is not None and network not in having and self._runs(network, stage):
+                having.append(network)  # it is what a box was opened into
         if not having:
-            raise facts_of(self.engine, DEFAULT if run is None else run.network).unknown_layer(stage)
-        offered = run is not None and run.network in [facts.name for facts in having]
-        return stage, stage if offered else gr.skip()  # it may be one of a network whose run is to come
+            raise facts_of(self.engine, shown or DEFAULT).unknown_layer(stage)
+        return stage, stage if shown in having else gr.skip()
+
+    def _runs(self, network: str, layer: str) -> bool:
+        """Say whether a network runs a module or an operation of that name."""
+        return layer in {info.name for info in self.engine.answer(Layers(network))}
 
     def pick_layer(self, run: Run | None, layer: str | None, picked: str, request: gr.Request) -> tuple[Any, ...]:
         """Show the layer picked in the search box, and mark it in the figure if it is a stage."""

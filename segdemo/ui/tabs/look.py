@@ -16,6 +16,7 @@ from segdemo.ui.panels.channels import ChannelGrid, ChannelsPanel
 from segdemo.ui.panels.figure import Figure, FigurePanel
 from segdemo.ui.panels.menu import Menu
 from segdemo.ui.panels.segmentation import SegmentationPanel
+from segdemo.ui.panels.weights import own_networks
 from segdemo.ui.panels.workspace import Workspace
 
 TITLE = "page.look"
@@ -92,7 +93,8 @@ class Look:
     def remember(self, run: Run | None, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         """Remember the stage picked in the figure, and name it in the search box; its channels the page asks for."""
         stage = checks.text("value", checks.field(event, "value"))
-        having = [facts for facts in self.engine.answer(Catalogue()) if facts.has_stage(stage)]
+        brought = [facts_of(self.engine, name) for name in own_networks(self.engine)]
+        having = [facts for facts in (*self.engine.answer(Catalogue()), *brought) if facts.has_stage(stage)]
         if not having:
             raise facts_of(self.engine, DEFAULT if run is None else run.network).unknown_layer(stage)
         offered = run is not None and run.network in [facts.name for facts in having]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segdemo import Segmenter
 from segdemo.__main__ import main
 from segdemo.engine import LocalEngine
 from segdemo.errors import InputError
@@ -68,7 +69,7 @@ def test_the_most_confused_pair_is_counted(engine: LocalEngine) -> None:
 
 def test_the_figure_has_a_box_for_each_stage_an_arrow_for_each_input_and_opens_the_stages(engine: LocalEngine) -> None:
     content = card(engine, Run("unet_mobilenet_v2", engine.keep(example("chelsea"))))
-    stages = engine.networks["unet_mobilenet_v2"].stages
+    stages = Segmenter("unet_mobilenet_v2").figure.stages
     figure = content.split('<svg class="figure"')[1].split("</svg>")[0]
     assert figure.count('<rect class="box"') == figure.count("<image ") == len(stages) == 10
     labels = {stage.label for stage in stages}

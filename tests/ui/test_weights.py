@@ -115,6 +115,20 @@ def test_a_checkpoint_becomes_a_network_of_its_owner_and_the_report_tells_each_t
     assert drawn["untrained"] and drawn["partly"]
 
 
+def test_a_stage_that_no_other_network_has_is_picked_by_its_owner_alone(
+    ann: Stranger, ben: Stranger, tmp_path: Path
+) -> None:
+    from torchvision.models import squeezenet1_1
+
+    torch.save(squeezenet1_1(num_classes=3).state_dict(), tmp_path / "a.pth")
+    network = bring(ann, tmp_path / "a.pth")["network"]
+    stage = ENGINE.private.get(network).opened.spec.stages[0].label
+    number = strangers.number_of(PAGE, "remember")
+    for visitor, succeeds in ((ann, True), (ben, False)):
+        _, message = visitor.ask(number, [None] * len(PAGE.fns[number].inputs), {"index": stage, "value": stage})
+        assert message["success"] is succeeds
+
+
 def test_the_file_is_gone_as_soon_as_it_is_read_whatever_becomes_of_it(
     ann: Stranger, checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from segdemo.ui.panels.figure import Figure, FigurePanel
 from segdemo.ui.panels.menu import Menu
 from segdemo.ui.panels.segmentation import SegmentationPanel
 from segdemo.ui.panels.truth import TruthPanel
+from segdemo.ui.panels.weights import own_networks
 from segdemo.ui.panels.workspace import Workspace
 
 TITLE = "page.look"
@@ -99,7 +100,8 @@ class Look:
         stage = checks.text("value", checks.field(event, "value"))
         drawn = checks.or_none(checks.text)("network", checks.field(event, "network"))  # another's run may be to come
         shown = None if run is None else run.network
-        having = [facts.name for facts in self.engine.answer(Catalogue()) if facts.has_stage(stage)]
+        brought = [facts_of(self.engine, name) for name in own_networks(self.engine)]
+        having = [facts.name for facts in (*self.engine.answer(Catalogue()), *brought) if facts.has_stage(stage)]
         for network in (drawn, shown):
             if network is not None and network not in having and self._runs(network, stage):
                 having.append(network)  # it is what a box was opened into

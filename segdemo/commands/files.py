@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import secrets
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -251,7 +252,7 @@ def save_facts(facts: dict[str, Any], path: str) -> None:
 def new_file(path: str) -> Iterator[Path]:
     """Give a name to write to, and put the file in its place once it is whole; a full disk leaves no half of one."""
     target = Path(path)
-    beside = target.with_name(f".segdemo-{os.getpid()}{target.suffix}")
+    beside = target.with_name(f".segdemo-{secrets.token_hex(8)}{target.suffix}")
     try:
         yield beside
         beside.replace(target)

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from segdemo import ambient
+from segdemo.enlarged import Enlarged, last_enlargement
 from segdemo.images import Placement, check_input_size, to_batch, to_picture
 from segdemo.networks.network import Network, Preprocessing
 from segdemo.notes import Note
@@ -32,6 +33,7 @@ class Prediction:
         seconds: duration of the forward pass.
         extent: (columns, rows) of the logits that the picture takes where these are no whole numbers; None is all.
         ending: ``"shares"`` where the values are in proportion to the probabilities, and no logits.
+        enlarged: what the network enlarged to its output, where that was its last step.
     """
 
     logits: Tensor
@@ -41,6 +43,7 @@ class Prediction:
     seconds: float
     extent: tuple[float, float] | None = None
     ending: Ending = "logits"
+    enlarged: Enlarged | None = None
 
     def result(
         self,
@@ -78,6 +81,7 @@ class Prediction:
             extent=self.extent,
             ending=self.ending,
             notes=notes_on(self.logits),
+            enlarged=self.enlarged,
         )
 
     @property
@@ -116,12 +120,13 @@ def predict(
     batch, placement = placed or to_batch(picture, preprocessing, size)
     batch = batch.to(ambient.device_of(module))
     started = time.perf_counter()
-    with forwarding(module, batch, reading.title):
+    with forwarding(module, batch, reading.title), last_enlargement(module) as last:
         returned = module(batch)
     seconds = time.perf_counter() - started
     output = read(returned, (batch.shape[2], batch.shape[3]), reading)
     logits, extent = _on_picture(output, placement)
-    return Prediction(logits, batch, placement, check_input_size(preprocessing, size), seconds, extent, output.ending)
+    size = check_input_size(preprocessing, size)
+    return Prediction(logits, batch, placement, size, seconds, extent, output.ending, last.of(returned))
 
 
 def maps_on_picture(

@@ -17,7 +17,7 @@ CORE = (
     FREE
     | PICTURES
     | {"activations", "checkpoints", "outputs", "results", "opened", "engine", "predictions", "questions", "segmenter"}
-    | {"calls", "trace", "levels", "boxes", "figure"}
+    | {"calls", "trace", "levels", "boxes", "figure", "enlarged"}
 )
 ABOVE = CORE | {"archives", "class_maps", "evaluation", "labelled", "masks", "pairing"}
 # part of the package: what it may import from segdemo, and from others
@@ -51,12 +51,16 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         | {"unet_lineage", "weights"},
         {"torch"},
     ),
-    "results": ({"ambient", "cache", "errors", "images", "networks", "notes", "summaries"}, {"torch", "PIL", "numpy"}),
+    "enlarged": ({"ambient", "cache", "hooks", "networks.blocks"}, {"torch", "numpy"}),
+    "results": (
+        {"ambient", "cache", "enlarged", "errors", "images", "networks", "notes", "summaries"},
+        {"torch", "PIL", "numpy"},
+    ),
     "opened": ({"activations", "ambient", "calls", "checkpoints", "errors", "hooks", "leaves", "networks"}, {"torch"}),
     "engine": ({"ambient", "cache", "errors", "images", "networks", "opened", "pictures"}, {"torch", "PIL"}),
     "outputs": ({"errors", "leaves"}, {"torch"}),
     "predictions": (
-        {"ambient", "images", "networks", "notes", "outputs", "results", "summaries"},
+        {"ambient", "enlarged", "images", "networks", "notes", "outputs", "results", "summaries"},
         {"torch", "PIL"},
     ),
     "questions": (
@@ -101,7 +105,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         ABOVE | {"training"},
         {"torch", "torchvision", "PIL", "numpy", "safetensors", "matplotlib", "tqdm"},
     ),
-    "service": ({"engine", "errors"}, {"ray", "httpx", "PIL", "numpy"}),
+    "service": ({"service", "cache", "engine", "errors", "questions"}, {"ray", "torch"}),
     "ui": (
         {"ui", "explain", "labs", "engine", "questions", "results", "rendering", "errors", "notes", "summaries"}
         | {"cache", "examples"},
@@ -109,7 +113,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "__init__": (CORE | {"exploring"}, set()),
     "commands": (
-        ABOVE | {"commands", "explain", "exploring", "labs", "sources", "training", "ui"},
+        ABOVE | {"commands", "explain", "exploring", "labs", "service", "sources", "training", "ui"},
         {"PIL", "numpy", "torch", "tqdm"},
     ),
     "__main__": ({"commands", "errors"}, set()),

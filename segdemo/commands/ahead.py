@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol
 
 from segdemo.errors import InputError
@@ -25,6 +26,23 @@ class Work(Protocol):
 
     def write(self, item: Any, made: Any) -> Any:
         """Write what came of it, and return what is to be said; several may do so at once."""
+
+
+def outcomes_of(make: Callable[[], Work], items: Iterable[Any], engine: str | None) -> Iterator[Any]:
+    """Yield what :func:`in_three_steps` does, worked out here or on a cluster.
+
+    Args:
+        make: makes the work; picklable.
+        items: what is worked on.
+        engine: address of the cluster, None for this process.
+    """
+    if engine is None:
+        return in_three_steps(make(), items)
+    import torch
+
+    from segdemo.service.batch import spread
+
+    return spread(partial(worker, make), items, engine, torch.get_num_threads())
 
 
 def in_three_steps(work: Work, items: Iterable[Any], writers: int = WRITERS) -> Iterator[Any]:
@@ -62,6 +80,11 @@ def in_three_steps(work: Work, items: Iterable[Any], writers: int = WRITERS) -> 
         finally:
             reader.shutdown(wait=False, cancel_futures=True)
             writer.shutdown(wait=False, cancel_futures=True)
+
+
+def worker(make: Callable[[], Work]) -> Callable[[Sequence[Any]], Iterator[Any]]:
+    """Make what works on some items at a time, for :func:`segdemo.service.batch.spread`."""
+    return partial(in_three_steps, make())
 
 
 def _threads(count: int, name: str) -> ThreadPoolExecutor:

@@ -22,11 +22,9 @@ FIRST = ("picture", "result", "error", "notes", "width", "height")
 
 def asked(segmenter: Segmenter, side: int | None, weights: str | None) -> dict[str, Any]:
     """Return what decides the results of a command, for its journal."""
-    from segdemo import __version__
     from segdemo.checkpoints import sha256_of
 
     return {
-        "version": __version__,
         "network": segmenter.spec.name,
         "checkpoint": sha256_of(segmenter.spec, segmenter.step),
         "side": side,

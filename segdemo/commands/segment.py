@@ -14,7 +14,7 @@ from PIL import Image
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
 from segdemo import rendering
-from segdemo.commands.ahead import in_three_steps
+from segdemo.commands.ahead import outcomes_of
 from segdemo.commands.files import (
     ENDINGS,
     UNTRAINED,
@@ -95,12 +95,10 @@ def _rows(
     known = [_is_there(journal.done(path), target) for path, target in zip(pictures, targets, strict=True)]
     todo = ((str(path), target) for path, target, one in zip(pictures, targets, known, strict=True) if not one)
     if arguments.engine is None:
-        outcomes = in_three_steps(Segmenting(segmenter, arguments.side), todo)
+        make = partial(Segmenting, segmenter, arguments.side)
     else:
-        from segdemo.service.batch import spread
-
         make = partial(segmenting, segmenter.spec.name, arguments.side, arguments.weights)
-        outcomes = spread(make, todo, arguments.engine)
+    outcomes = outcomes_of(make, todo, arguments.engine)
     for path, is_known in zip(pictures, known, strict=True):
         row = journal.done(path) if is_known else None
         if row is None:

@@ -18,12 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Start the page; returns when it is stopped."""
-    from segdemo.ui import build_app, launch
+    from segdemo.ui import launch
 
     if arguments.engine is None:
         launch()
         return 0
     from segdemo.service import RayEngine
+    from segdemo.ui import build_app
 
     launch(build_app(RayEngine(arguments.engine)))
     return 0

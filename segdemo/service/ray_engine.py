@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -155,7 +156,8 @@ class RayEngine:
                 progress = event
                 yield progress
         finally:
-            call.cancel()
+            with suppress(Exception):  # of a call that failed it raises what that failed with
+                call.cancel()
 
     def _check(self, should_continue: ShouldContinue) -> None:
         if self._closed or not should_continue():

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import secrets
 import sys
 import unicodedata
@@ -193,6 +194,11 @@ def _short(stem: str) -> str:
     while len(os.fsencode(stem)) > room - len(digest) - 1:
         stem = stem[:-1]
     return f"{stem}-{digest}"
+
+
+def slug(stage: str) -> str:
+    """Return a stage's part of the names of its files."""
+    return re.sub(r"[^\w]+", "-", stage.lower()).strip("-")[:60] or "network"
 
 
 def about(path: Path, error: InputError) -> str:

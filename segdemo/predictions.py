@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from segdemo import ambient
+from segdemo.enlarged import Enlarged, last_enlargement
 from segdemo.images import Placement, check_input_size, to_batch, to_picture
 from segdemo.networks.network import Network, Preprocessing
 from segdemo.notes import Note
@@ -32,6 +33,7 @@ class Prediction:
         seconds: duration of the forward pass.
         extent: (columns, rows) of the logits that the picture takes where these are no whole numbers; None is all.
         ending: ``"shares"`` where the values are in proportion to the probabilities, and no logits.
+        enlarged: what the network enlarged to its output, where that was its last step.
     """
 
     logits: Tensor
@@ -41,6 +43,7 @@ class Prediction:
     seconds: float
     extent: tuple[float, float] | None = None
     ending: Ending = "logits"
+    enlarged: Enlarged | None = None
 
     def result(
         self,
@@ -78,6 +81,7 @@ class Prediction:
             extent=self.extent,
             ending=self.ending,
             notes=notes_on(self.logits),
+            enlarged=self.enlarged,
         )
 
     @property
@@ -97,6 +101,7 @@ def predict(
     size: int | None = None,
     *,
     reading: Reading | None = None,
+    placed: tuple[Tensor, Placement] | None = None,
 ) -> Prediction:
     """Run a network on a picture, in the modes and with the gradients that the caller has set.
 
@@ -106,20 +111,22 @@ def predict(
         picture: PIL, RGB, 8 bits.
         size: input size in pixels; None takes the preprocessing's own.
         reading: how its output is to be read.
+        placed: what :func:`to_batch` made of the picture, where that was done before.
 
     Raises:
         InputError: the input size does not suit the network; it raises, or what it returns cannot be read.
     """
     reading = reading or Reading()
-    batch, placement = to_batch(picture, preprocessing, size)
+    batch, placement = placed or to_batch(picture, preprocessing, size)
     batch = batch.to(ambient.device_of(module))
     started = time.perf_counter()
-    with forwarding(module, batch, reading.title):
+    with forwarding(module, batch, reading.title), last_enlargement(module) as last:
         returned = module(batch)
     seconds = time.perf_counter() - started
     output = read(returned, (batch.shape[2], batch.shape[3]), reading)
     logits, extent = _on_picture(output, placement)
-    return Prediction(logits, batch, placement, check_input_size(preprocessing, size), seconds, extent, output.ending)
+    size = check_input_size(preprocessing, size)
+    return Prediction(logits, batch, placement, size, seconds, extent, output.ending, last.of(returned))
 
 
 def maps_on_picture(
@@ -213,24 +220,48 @@ class Predictor:
         spec: its specification.
         size: input size in pixels; None takes the network's own.
         bfloat16: compute in bfloat16 where PyTorch thinks it safe.
+        trained: False when the weights are random.
 
     Raises:
         InputError: the input size does not suit the network.
     """
 
-    def __init__(self, module: nn.Module, spec: Network, size: int | None = None, *, bfloat16: bool = False) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        spec: Network,
+        size: int | None = None,
+        *,
+        bfloat16: bool = False,
+        trained: bool = True,
+    ) -> None:
         self.classes = spec.names
-        self._module, self._spec, self._bfloat16 = module, spec, bfloat16
+        self._module, self._spec, self._bfloat16, self._trained = module, spec, bfloat16, trained
         self._size = check_input_size(spec.preprocessing, size)
 
-    def run(self, picture: Image.Image) -> Result:
-        """Return the result for a picture, without summaries of layers; maps are in the picture's own size."""
+    def place(self, picture: Image.Image) -> tuple[Tensor, Placement]:
+        """Return a picture as the network takes it, and where it lies in there; any thread may do this beforehand."""
+        with ambient.plain():
+            return to_batch(picture, self._spec.preprocessing, self._size)
+
+    def run(self, picture: Image.Image, placed: tuple[Tensor, Placement] | None = None) -> Result:
+        """Return the result for a picture, without summaries of layers; maps are in the picture's own size.
+
+        Args:
+            picture: PIL, RGB, 8 bits.
+            placed: what :meth:`place` made of it.
+        """
         device = ambient.device_of(self._module)
         with (
             ambient.passing(self._module),
             torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16),
         ):
             prediction = predict(
-                self._module, self._spec.preprocessing, picture, self._size, reading=reading_of(self._spec)
+                self._module,
+                self._spec.preprocessing,
+                picture,
+                self._size,
+                reading=reading_of(self._spec),
+                placed=placed,
             )
-        return prediction.result(self._spec)
+        return prediction.result(self._spec, trained=self._trained)

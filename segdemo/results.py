@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from segdemo.ambient import alone_after_fork
 from segdemo.cache import freeze
+from segdemo.enlarged import Enlarged
 from segdemo.errors import InputError
 from segdemo.images import Placement
 from segdemo.networks.classes import ClassInfo
@@ -236,6 +237,7 @@ class Result:
         extent: (columns, rows) of the logits that the picture takes where these are no whole numbers; None is all.
         ending: ``"shares"`` where the values are in proportion to the probabilities, at least 0, and no logits.
         notes: what should be known of the output.
+        enlarged: what the network enlarged to its output, where that was its last step; a pickle holds it alone.
     """
 
     network: str
@@ -257,6 +259,7 @@ class Result:
     extent: tuple[float, float] | None = None
     ending: str = "logits"
     notes: tuple[Note, ...] = ()
+    enlarged: Enlarged | None = None
 
     def __post_init__(self) -> None:
         """Make what is shared read-only; an array that came stays writable in the hands it came from."""
@@ -269,9 +272,13 @@ class Result:
     def __getstate__(self) -> dict[str, Any]:
         """Return what to pickle: the fields, without what was worked out from them."""
         state = {field.name: self.__dict__[field.name] for field in fields(self)}
+        if self.enlarged is not None and self.enlarged.gives(self.logits):
+            state["logits"] = self.logits.shape
         return {**state, "layers": dict(self.layers), "previews": dict(self.previews)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if isinstance(state["logits"], tuple):
+            state = {**state, "logits": state["enlarged"].part(*state["logits"][1:])}
         self.__dict__.update(state)
         self.__post_init__()
 
@@ -389,6 +396,7 @@ class Result:
         """Memory it holds, in bytes, near enough for a cache."""
         pixels = self.size[0] * self.size[1] + 3 * self.placement.padded[0] * self.placement.padded[1]
         summaries = sum(summary.nbytes for summary in self.layers.values())
+        pixels += 0 if self.enlarged is None else self.enlarged.values.nbytes
         return self.logits.nbytes + pixels + summaries + sum(seen.thumbnail.nbytes for seen in self.previews.values())
 
     def _tensor(self) -> Tensor:

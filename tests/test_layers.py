@@ -17,7 +17,7 @@ CORE = (
     FREE
     | PICTURES
     | {"activations", "checkpoints", "outputs", "results", "opened", "engine", "predictions", "questions", "segmenter"}
-    | {"calls", "trace", "levels", "boxes", "places", "figure", "traced", "private", "randomness"}
+    | {"calls", "trace", "levels", "boxes", "places", "figure", "traced", "private", "randomness", "enlarged"}
 )
 ABOVE = CORE | {"archives", "class_maps", "evaluation", "labelled", "masks", "pairing"}
 # part of the package: what it may import from segdemo, and from others
@@ -57,7 +57,11 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"torch"},
     ),
     "private": ({"checkpoints", "errors", "opened"}, set()),
-    "results": ({"ambient", "cache", "errors", "images", "networks", "notes", "summaries"}, {"torch", "PIL", "numpy"}),
+    "enlarged": ({"ambient", "cache", "hooks", "networks.blocks"}, {"torch", "numpy"}),
+    "results": (
+        {"ambient", "cache", "enlarged", "errors", "images", "networks", "notes", "summaries"},
+        {"torch", "PIL", "numpy"},
+    ),
     "official": ({"checkpoints", "errors", "networks", "weights"}, {"torch", "torchvision"}),
     "opened": (
         {"activations", "ambient", "calls", "checkpoints", "errors", "hooks", "leaves", "networks", "official"},
@@ -70,7 +74,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "outputs": ({"errors", "leaves"}, {"torch"}),
     "predictions": (
-        {"ambient", "images", "networks", "notes", "outputs", "results", "summaries"},
+        {"ambient", "enlarged", "images", "networks", "notes", "outputs", "results", "summaries"},
         {"torch", "PIL"},
     ),
     "choosing": ({"ambient", "engine", "networks", "official", "questions", "sources"}, {"torch"}),
@@ -124,7 +128,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         ABOVE | {"training"},
         {"torch", "torchvision", "PIL", "numpy", "safetensors", "matplotlib", "tqdm"},
     ),
-    "service": ({"engine", "errors"}, {"ray", "httpx", "PIL", "numpy"}),
+    "service": ({"service", "cache", "engine", "errors", "questions"}, {"ray", "torch"}),
     "ui": (
         {"ui", "explain", "labs", "engine", "questions", "results", "rendering", "errors", "notes", "summaries"}
         | {"cache", "choosing", "examples", "private", "truth"},
@@ -132,7 +136,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "__init__": (CORE | {"exploring"}, set()),
     "commands": (
-        ABOVE | {"commands", "explain", "exploring", "gallery", "labs", "sources", "training", "ui"},
+        ABOVE | {"commands", "explain", "exploring", "gallery", "labs", "service", "sources", "training", "ui"},
         {"PIL", "numpy", "torch", "tqdm", "matplotlib", "av"},
     ),
     "__main__": ({"commands", "errors"}, set()),

@@ -6,6 +6,8 @@ import hashlib
 import io
 import json
 import os
+import re
+import secrets
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -194,6 +196,11 @@ def _short(stem: str) -> str:
     return f"{stem}-{digest}"
 
 
+def slug(stage: str) -> str:
+    """Return a stage's part of the names of its files."""
+    return re.sub(r"[^\w]+", "-", stage.lower()).strip("-")[:60] or "network"
+
+
 def about(path: Path, error: InputError) -> str:
     """Make sure that a message says which file it speaks of."""
     file = shown(str(path))
@@ -251,7 +258,7 @@ def save_facts(facts: dict[str, Any], path: str) -> None:
 def new_file(path: str) -> Iterator[Path]:
     """Give a name to write to, and put the file in its place once it is whole; a full disk leaves no half of one."""
     target = Path(path)
-    beside = target.with_name(f".segdemo-{os.getpid()}{target.suffix}")
+    beside = target.with_name(f".segdemo-{secrets.token_hex(8)}{target.suffix}")
     try:
         yield beside
         beside.replace(target)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +25,19 @@ from segdemo.commands.files import (
     save_facts,
     say,
     segmenter_for,
+    slug,
     writing,
 )
-from segdemo.commands.options import PICTURES, add_network, add_out, add_side, add_weights
+from segdemo.commands.options import (
+    PICTURES,
+    add_engine,
+    add_network,
+    add_out,
+    add_report,
+    add_side,
+    add_weights,
+    positive,
+)
 from segdemo.encoded import readable, shown
 from segdemo.errors import InputError
 
@@ -47,6 +56,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, PICTURES
     parser.add_argument("picture", nargs="?", metavar="PICTURE", help="a picture, or a folder of pictures")
     parser.add_argument(
+        "--over",
+        nargs="+",
+        metavar="DATA",
+        help="instead, count over all of many pictures or folders: <stage>.csv with the mean, deviation, share of "
+        "zeros and range of each channel, whether it is dead over all of them, and the pictures it answers most to",
+    )
+    parser.add_argument(
+        "--top", type=positive, default=5, metavar="N", help="with --over: pictures a channel; default 5"
+    )
+    add_report(parser)
+    add_engine(parser)
+    parser.add_argument(
         "--stage", metavar="S", help="label of a stage or name of a module; default: every stage of the figure"
     )
     parser.add_argument(
@@ -63,12 +84,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write out what one stage or layer, or every stage of the figure, puts out for a picture or a folder of them."""
+    if arguments.over:
+        from segdemo.commands import over
+
+        return over.run(arguments)
+    if arguments.engine or arguments.report:
+        raise InputError(
+            "only_over",
+            "--engine and --report are for --over, which looks at many pictures. Leave them out, or give --over DATA.",
+        )
     pictures = listed([arguments.picture] if arguments.picture else [])
     segmenter = segmenter_for(arguments.network, arguments.side, arguments.weights)
     wanted = [arguments.stage] if arguments.stage else [stage.label for stage in segmenter.spec.stages]
     for stage in wanted:
         segmenter.layer_of(stage)  # refuses an unknown one before anything is written
-    endings = [f"-{_slug(stage)}.{kind}" for stage in wanted for kind in ("png", "npz", "json")]
+    endings = [f"-{slug(stage)}.{kind}" for stage in wanted for kind in ("png", "npz", "json")]
     out, code = None, 0
     for path, name in zip(pictures, names(pictures, Path(arguments.out), endings), strict=True):
         try:
@@ -92,15 +122,10 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _slug(stage: str) -> str:
-    """Return a stage's part of the names of its files."""
-    return re.sub(r"[^\w]+", "-", stage.lower()).strip("-")[:60] or "network"
-
-
 def _write(segmenter: Segmenter, picture: Image.Image, stage: str, target: Path, facts: dict[str, Any]) -> None:
     """Write the sheet, the exact values and the facts of one stage, and say what they are."""
     values = segmenter.activation(picture, stage, size=facts["side"])
-    target = target.with_name(f"{target.name}-{_slug(stage)}")
+    target = target.with_name(f"{target.name}-{slug(stage)}")
     with writing(target.parent):
         save(_sheet(values, facts), f"{target}.png", facts)
         with new_file(f"{target}.npz") as beside:

@@ -35,6 +35,20 @@ def add_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results, made if missing")
 
 
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Let a command write what it found of each picture into one table."""
+    parser.add_argument("--report", metavar="FILE.csv", help="a row for each picture, those that are broken included")
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Let a command compute on a Ray cluster."""
+    parser.add_argument(
+        "--engine",
+        metavar="auto|HOST:PORT",
+        help='compute on a Ray cluster (`pip install "segdemo[ray]"`): auto is the one that this machine is part of',
+    )
+
+
 def positive(text: str) -> int:
     """Read a whole number of at least 1."""
     number = int(text)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
 from segdemo import rendering
+from segdemo.commands.ahead import outcomes_of
 from segdemo.commands.files import (
     ENDINGS,
     UNTRAINED,
@@ -25,19 +30,27 @@ from segdemo.commands.files import (
     writing,
 )
 from segdemo.commands.film import is_film, segment_film
-from segdemo.commands.options import PICTURES, add_network, add_out, add_side, add_weights
+from segdemo.commands.journal import Journal, state_of
+from segdemo.commands.options import PICTURES, add_engine, add_network, add_out, add_report, add_side, add_weights
+from segdemo.commands.rows import Row, asked, report
 from segdemo.encoded import readable, shown
 from segdemo.errors import InputError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from segdemo.images import Placement
+    from segdemo.results import Result
     from segdemo.segmenter import Segmenter
 
 HELP = "segment pictures"
 DESCRIPTION = (
     "Write for each picture <name>-mask.png (a palette picture whose pixels are class indices), "
     "<name>-overlay.png and <name>.json (share of each class in percent); for each film <name>-overlay.mp4, and the "
-    "shares over time as <name>-shares.csv and <name>-shares.png."
+    "shares over time as <name>-shares.csv and <name>-shares.png. What was interrupted goes on where it was when the "
+    "same command is given again."
 )
+Item = tuple[str, str]  # paths: the picture, and what the names of its results begin with
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,61 +61,141 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_weights(parser)
     add_side(parser)
     add_out(parser)
+    add_report(parser)
+    add_engine(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Segment pictures and folders of pictures; go on after one that cannot be used."""
-    pictures = listed(arguments.pictures)
+    given = listed(arguments.pictures)
     segmenter = segmenter_for(arguments.network, arguments.side, arguments.weights)
     out = folder_for(arguments.out)
+    named = list(zip(given, (out / name for name in names(given, out, ENDINGS)), strict=True))
+    pictures = [(path, target) for path, target in named if not is_film(path)]
     code = 0
     silent = len(pictures) < 2 or sys.stderr is None
-    with tqdm(total=len(pictures), disable=silent, unit="picture", file=sys.stderr) as bar:
-        for path, name in zip(pictures, names(pictures, out, ENDINGS), strict=True):
-            try:
-                segment = segment_film if is_film(path) else _segment_one
-                say(segment(segmenter, path, out / name, arguments.side))
-            except InputError as error:
-                say(f"segdemo: {about(path, error)}", error=True)
-                code = 2
-            bar.update()
+    with writing(out):
+        journal = Journal(out, asked(segmenter, arguments.side, arguments.weights))
+    bar = tqdm(total=len(pictures), disable=silent, unit="picture", file=sys.stderr)
+    with closing(journal):
+        with bar, report(arguments.report, segmenter.classes) as table:
+            for row in _rows(pictures, journal, segmenter, arguments):
+                for note in row.get("notes", ()):
+                    say(f"segdemo: {note}", error=True)
+                broken = "error" in row
+                say(f"segdemo: {row['error']}" if broken else row["said"], error=broken)
+                code = 2 if broken else code
+                table(row)
+                bar.update()
+        journal.complete()
+    for path, target in (pair for pair in named if is_film(pair[0])):
+        try:
+            say(segment_film(segmenter, path, target, arguments.side))
+        except InputError as error:
+            say(f"segdemo: {about(path, error)}", error=True)
+            code = 2
     return code
 
 
-def _segment_one(segmenter: Segmenter, path: Path, target: Path, side: int | None) -> str:
-    """Segment one picture, write its files, and say what was found."""
-    picture, notes = open_picture(path)
-    for note in notes:
-        say(f"segdemo: {note}", error=True)
-    result = segmenter.run(picture, side)
-    colours = [share.colour for share in result.classes]
-    hidden = frozenset(share.index for share in result.classes if share.hidden)
-    facts: dict[str, Any] = {
-        "picture": readable(path.name),
-        "network": result.network,
-        "trained": result.trained,
-        "side": result.input_size,
-        "size": picture.size,
-        "shares": {share.name: share.percent for share in result.classes},
-    } | ({"notes": notes} if notes else {})
-    if result.answer:
-        return _classified(path, target, facts, result.answer)
-    with writing(target.parent):
-        save(rendering.palette_mask(result.mask, colours), f"{target}-mask.png", facts)
-        save(rendering.overlay(picture, result.mask, colours, hidden=hidden), f"{target}-overlay.png", facts)
-        save_facts(facts, f"{target}.json")
-    found = sorted((share for share in result.classes if share.percent), key=lambda share: -share.percent)
-    shares = ", ".join(f"{share.name} {share.percent:.1f} %" for share in found)
-    return f"{shown(str(path))}: {shares} → {shown(str(target))}-mask.png" + (
-        "" if result.trained else f" ({UNTRAINED})"
-    )
+def _rows(
+    pictures: Sequence[tuple[Path, Path]], journal: Journal, segmenter: Segmenter, arguments: argparse.Namespace
+) -> Iterator[Row]:
+    """Yield what there is to say of each picture, in their order: what the journal knows, else what is done now."""
+    known = [_is_there(journal.done(path), str(target)) for path, target in pictures]
+    todo = ((str(path), str(target)) for (path, target), one in zip(pictures, known, strict=True) if not one)
+    if arguments.engine is None:
+        make = partial(Segmenting, segmenter, arguments.side)
+    else:
+        make = partial(segmenting, segmenter.spec.name, arguments.side, arguments.weights)
+    outcomes = outcomes_of(make, todo, arguments.engine)
+    for (path, target), is_known in zip(pictures, known, strict=True):
+        row = journal.done(path) if is_known else None
+        if row is None:
+            outcome = next(outcomes)
+            if isinstance(outcome, InputError):
+                row = {"picture": readable(str(path)), "error": about(path, outcome)}
+            else:
+                row = outcome
+                with writing(target.parent):
+                    journal.add(path, row)
+        yield row
 
 
-def _classified(path: Path, target: Path, facts: dict[str, Any], answer: dict[str, float]) -> str:
+def _is_there(row: Row | None, target: str) -> bool:
+    """Say whether the results that a row speaks of are where they would be written."""
+    return row is not None and row["result"] == readable(target) and all(Path(one).is_file() for one in row["files"])
+
+
+def segmenting(network: str, side: int | None, weights: str | None) -> Segmenting:
+    """Make the work of the command, in whatever process."""
+    from segdemo.segmenter import Segmenter
+
+    return Segmenting(Segmenter(network) if weights is None else Segmenter.from_checkpoint(weights, network), side)
+
+
+class Segmenting:
+    """Segments pictures and writes the files of each.
+
+    Args:
+        segmenter: the network.
+        side: input size in pixels; None takes the network's own.
+    """
+
+    def __init__(self, segmenter: Segmenter, side: int | None) -> None:
+        from segdemo.opened import bare
+        from segdemo.predictions import Predictor
+
+        self._predictor = Predictor(bare(segmenter.network), segmenter.spec, side, trained=segmenter.trained)
+
+    def read(self, item: Item) -> tuple[Image.Image, list[str], tuple[Tensor, Placement]]:
+        """Read a picture, and make of it what the network takes."""
+        picture, notes = open_picture(Path(item[0]))
+        return picture, notes, self._predictor.place(picture)
+
+    def run(self, read: tuple[Image.Image, list[str], tuple[Tensor, Placement]]) -> Any:
+        """Run the network."""
+        picture, notes, placed = read
+        return picture, notes, self._predictor.run(picture, placed)
+
+    def write(self, item: Item, made: tuple[Image.Image, list[str], Result]) -> Row:
+        """Write the files of a picture, and return what is to be said of it."""
+        path, target = item
+        picture, notes, result = made
+        colours = [share.colour for share in result.classes]
+        hidden = frozenset(share.index for share in result.classes if share.hidden)
+        facts: dict[str, Any] = {
+            "picture": readable(Path(path).name),
+            "network": result.network,
+            "trained": result.trained,
+            "side": result.input_size,
+            "size": picture.size,
+            "shares": {share.name: share.percent for share in result.classes},
+        } | ({"notes": notes} if notes else {})
+        row: Row = {
+            "picture": readable(path),
+            "result": readable(target),
+            "notes": notes,
+            "state": state_of(Path(path)),
+        }
+        if result.answer:
+            return row | _classified(path, target, facts, result.answer)
+        files = [f"{target}{ending}" for ending in ENDINGS]
+        with writing(Path(target).parent):
+            save(rendering.palette_mask(result.mask, colours), files[0], facts)
+            save(rendering.overlay(picture, result.mask, colours, hidden=hidden), files[1], facts)
+            save_facts(facts, files[2])
+        found = sorted((share for share in result.classes if share.percent), key=lambda share: -share.percent)
+        shares = ", ".join(f"{share.name} {share.percent:.1f} %" for share in found)
+        said = f"{shown(path)}: {shares} → {shown(target)}-mask.png" + ("" if result.trained else f" ({UNTRAINED})")
+        return row | {"said": said, "files": files, "facts": facts}
+
+
+def _classified(path: str, target: str, facts: dict[str, Any], answer: dict[str, float]) -> Row:
     """Write and say what a classifier answers; there is no mask."""
     facts = {name: value for name, value in facts.items() if name != "shares"} | {"probabilities": answer}
-    with writing(target.parent):
+    with writing(Path(target).parent):
         save_facts(facts, f"{target}.json")
     best = max(answer, key=lambda name: answer[name])
-    said = f"{shown(str(path))}: {best}, {answer[best]:.1%} → {shown(str(target))}.json"
-    return said + ("" if facts["trained"] else f" ({UNTRAINED})")
+    said = f"{shown(path)}: {best}, {answer[best]:.1%} → {shown(target)}.json"
+    said += "" if facts["trained"] else f" ({UNTRAINED})"
+    return {"said": said, "files": [f"{target}.json"], "facts": facts}

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from segdemo import NETWORKS, Segmenter, checkpoints
+from segdemo import NETWORKS, checkpoints
 from segdemo.__main__ import main
 from segdemo.commands import COMMANDS
+from segdemo.predictions import Predictor
 from tests.commands.conftest import segment
 
 ROOT = Path(__file__).parents[2]
@@ -114,7 +115,7 @@ def test_interruption_ends_with_130(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Segmenter, "run", interrupt)
+    monkeypatch.setattr(Predictor, "run", interrupt)
     assert segment(cat, "--out", out) == 130
     assert capsys.readouterr().err.endswith("segdemo: interrupted\n")
 

@@ -1,0 +1,80 @@
+"""Many pictures over a cluster: Ray Data hands parts of the list to actors, each of which keeps its network."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from segdemo.service.cluster import Cluster
+
+PART = 32  # items handed to an actor at once, at most
+PARTS = 4  # for each actor at least, as far as there are items: none is to wait long for the last
+
+Work = Callable[[Sequence[Any]], Iterable[Any]]
+
+
+def spread(make: Callable[[], Work], items: Iterable[Any], address: str, threads: int) -> Iterator[Any]:
+    """Yield what comes of each item, in the order of the items.
+
+    Args:
+        make: makes, once in each actor, what works on some items and yields an outcome for each; picklable, as items
+            and outcomes are.
+        items: what is worked on.
+        address: of the cluster, as for :meth:`Cluster.at`.
+        threads: that an actor computes with, and processors it takes. The same number gives the same bits, here and
+            elsewhere.
+
+    Raises:
+        InputError: there is no such cluster, or Ray is not installed.
+    """
+    cluster = Cluster.at(address)
+    try:
+        yield from _outcomes(cluster, make, list(items), threads)
+    finally:
+        cluster.leave()
+
+
+def _outcomes(cluster: Cluster, make: Callable[[], Work], items: list[Any], threads: int) -> Iterator[Any]:
+    if not items:
+        return
+    import ray.data
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = True
+    processors = min(threads, cluster.processors)
+    actors = max(1, cluster.processors // processors)
+    size = max(1, min(PART, len(items) // (actors * PARTS)))
+    parts = [{"part": pickle.dumps(items[first : first + size])} for first in range(0, len(items), size)]
+    items.clear()
+    done = ray.data.from_items(parts, override_num_blocks=len(parts)).map(
+        Actor,
+        fn_constructor_args=(make, threads),
+        compute=ray.data.ActorPoolStrategy(size=min(actors, len(parts))),
+        num_cpus=processors,
+    )
+    parts.clear()
+    for row in done.iter_rows():
+        yield from pickle.loads(row["outcomes"])
+
+
+class Actor:
+    """Works on parts of a list.
+
+    Args:
+        make: as for :func:`spread`.
+        threads: likewise.
+    """
+
+    def __init__(self, make: Callable[[], Work], threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self._work = make()
+
+    def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
+        """Return the outcomes of a part."""
+        return {"outcomes": pickle.dumps(list(self._work(pickle.loads(row["part"]))))}

@@ -27,7 +27,7 @@ class _Live(TorchDispatchMode):
     """Adds up the bytes of all tensors that are there at a time."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.most = self._now = 0
         self._tensors: Counter[int] = Counter()  # by storage
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -349,7 +350,7 @@ def test_without_internet_or_room_or_leave_a_sentence_says_so(
     error = until_over(engine, "resnet18").error
     assert error is not None and error.code == "official_unreachable" and "Connection refused" in str(error)
     host(b"x" * 200)
-    monkeypatch.setattr(official.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
     official.fetch(engine.networks["resnet18"])
     error = until_over(engine, "resnet18").error
     assert error is not None and error.code == "official_no_room"

@@ -48,12 +48,12 @@ class Recurses(Odd):
 
 
 class TwoInputs(Odd):
-    def forward(self, batch: Tensor, depth: Tensor) -> Any:
+    def forward(self, batch: Tensor, depth: Tensor) -> Any:  # type: ignore[override]
         return super().forward(batch + depth)
 
 
 class ByName(Odd):
-    def forward(self, *, pixels: Tensor) -> Any:
+    def forward(self, *, pixels: Tensor) -> Any:  # type: ignore[override]
         return super().forward(pixels)
 
 

@@ -95,7 +95,7 @@ def test_the_worst_pictures_come_first_and_open_with_their_ground_truth(
         page.locator("#truth canvas").first.focus()
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
-        expect(page.locator("#truth .pointed.pinned:not([hidden])")).to_have_count(2)
+        expect(page.locator("#truth .linked-pointed.pinned:not([hidden])")).to_have_count(2)
     finally:
         app.close()
         app.engine.close()

@@ -131,7 +131,7 @@ def test_two_runs_are_compared_point_together_and_stand_in_the_address(visitor: 
     compare = tool(visitor, "Compare")
     expect(compare.locator("[data-with='blurred.30']")).to_be_visible()
     expect(compare.locator(".here")).to_have_text("(200, 150): here cat, there cat")
-    expect(compare.locator(".pointed.pinned:not([hidden])")).to_have_count(3)
+    expect(compare.locator(".linked-pointed.pinned:not([hidden])")).to_have_count(3)
     first = compare.locator(".linked").first
     first.locator("canvas").focus()
     page.keyboard.press("+")

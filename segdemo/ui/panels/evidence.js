@@ -31,7 +31,9 @@ export function mount({element, props, server, watch}) {
 
   const compute = async () => {
     const needed = turns.begin();
-    const question = {run, ...chosen, class: chosen.class === THERE ? null : chosen.class, point: pointer.pinnedIn(run.picture)};
+    const point = AT_PIN.includes(chosen.where) ? pointer.pinnedIn(run.picture) : null;
+    const region = chosen.where === 'region' ? chosen.region : [];
+    const question = {run, ...chosen, class: chosen.class === THERE ? null : chosen.class, point, region};
     say(t('working'));
     try {
       const found = await ask(server.evidence, question);

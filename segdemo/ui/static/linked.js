@@ -9,10 +9,10 @@ const STEPS = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDo
 // Makes the stage once; show({photo, width, height, pixels, picture, size, opacity}) fills it. photo: address of the
 // picture; pixels: of the map, 32 bits each; picture: fingerprint of the one that is pointed at; size: its own, in pixels.
 export const linked = (label, from) => {
-  const photo = make('img', {class: 'photo', alt: ''});
-  const map = make('canvas', {class: 'map', role: 'img', tabindex: 0, 'aria-label': label});
-  const scene = make('div', {class: 'scene'}, photo, map);
-  const cross = make('div', {class: 'pointed', 'aria-hidden': 'true', hidden: true}, make('i'));
+  const photo = make('img', {class: 'linked-photo', alt: ''});
+  const map = make('canvas', {class: 'linked-map', role: 'img', tabindex: 0, 'aria-label': label});
+  const scene = make('div', {class: 'linked-scene'}, photo, map);
+  const cross = make('div', {class: 'linked-pointed', 'aria-hidden': 'true', hidden: true}, make('i'));
   const stage = make('div', {class: 'linked'}, scene, cross);
   let shown = null;
 

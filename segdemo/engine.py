@@ -304,7 +304,8 @@ class LocalEngine:
         self._jobs: dict[Hashable, _Job] = {}
         self._lock = Lock()  # of _jobs; held for no longer than a look
         self._opening, self._reading = Lock(), Lock()
-        for memory in (*self._memories.values(), self._pictures, self._modules, self.private):
+        self.private.renew()
+        for memory in (*self._memories.values(), self._pictures, self._modules):
             memory.renew()
 
     def keep(self, picture: PictureSource) -> str:

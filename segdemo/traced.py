@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +79,7 @@ def drawn(spec: Network, trace: Trace, opened: tuple[str, ...] = ()) -> Figure:
     inner = {one.layer: one.label for stage in spec.stages for one in stage.inside}
     labels = {stage.layer: stage.label for stage in spec.stages}
     figure = with_named_inside(trace, figure_of(trace, labels, opened, inner))
-    moved = {label: {"row": row, "column": column} for label, row, column in spec.places}
+    moved: dict[str, dict[str, Any]] = {label: {"row": row, "column": column} for label, row, column in spec.places}
     stages = tuple(replace(stage, **moved.get(stage.label, {})) for stage in figure.stages)
     are_apart = len({(stage.row, stage.column) for stage in stages}) == len(stages)
     return replace(figure, stages=stages) if are_apart else figure

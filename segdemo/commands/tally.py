@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -169,11 +169,8 @@ def _first(tally: Tally, number: int, top: int) -> Tally:
     """Return the tally of the first picture, with room for the best of all."""
     rest = ((0, 0), (0, top - 1))
     score = np.pad(tally.score, rest, constant_values=-np.inf)
-    return Tally(
-        *(getattr(tally, one.name) for one in fields(Tally)[:-2]),
-        score,
-        np.pad(np.full(tally.top.shape, number), rest, constant_values=-1),
-    )
+    best = np.pad(np.full(tally.top.shape, number), rest, constant_values=-1)
+    return replace(tally, score=score, top=best)
 
 
 def _after(digest: str, path: Path) -> str:

@@ -103,7 +103,8 @@ class Mix(Question):
 def _plan(bench: Bench, picture: str, changes: tuple[Change, ...]) -> Resumed:
     """Find out what need not be computed again, and keep what is put out there."""
     trace = trace_of(bench)
-    return resumed(bench, picture, trace and touched_by(bench, changes, trace), trace)
+    touched = None if trace is None else touched_by(bench, changes, trace)
+    return resumed(bench, picture, touched, trace)
 
 
 def _left_out(bench: Bench, plan: Resumed) -> AbstractContextManager[Replay]:

@@ -169,7 +169,11 @@ def _take(call: Any, events: SimpleQueue[Any]) -> None:
     import ray
     from ray import serve
 
-    gone = (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.ObjectLostError)
+    gone: tuple[type[Exception], ...] = (
+        ray.exceptions.RayActorError,
+        ray.exceptions.WorkerCrashedError,
+        ray.exceptions.ObjectLostError,
+    )
     gone = (*gone, ray.exceptions.NodeDiedError, serve.exceptions.ReplicaUnavailableError)
     try:
         for event in call:

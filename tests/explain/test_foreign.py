@@ -122,7 +122,7 @@ class OneWay(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x.sub_(0.1)  # writes into its batch
-        return self.out(Square.apply(self.entrance(x)))  # type: ignore[no-untyped-call]
+        return self.out(Square.apply(self.entrance(x)))
 
 
 def test_where_no_gradient_comes_back_it_is_said_and_behind_that_place_there_is_evidence() -> None:

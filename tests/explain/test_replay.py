@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from segdemo.engine import LocalEngine
 from segdemo.explain import mixer, replay
+from segdemo.explain.changes import mixing
 from segdemo.explain.mixer import Ablation, Change, Mix, Mixed, skips_of
 from segdemo.explain.replay import Resumed
 from segdemo.networks import NETWORKS, Network
@@ -41,7 +42,7 @@ def one(module: nn.Module) -> tuple[LocalEngine, Network, str]:
 def ran(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Names of the layers without parts whose own forward ran in the passes with a change."""
     names: list[str] = []
-    changing = mixer.mixing
+    changing = mixing
 
     def watched(bench: Any, changes: Any, *rest: Any) -> Any:
         names.clear()
@@ -197,10 +198,10 @@ class Escaping(Forked):
 
     def __init__(self) -> None:
         super().__init__()
-        self.entrance = Aside()
+        self.entrance: nn.Module = Aside()
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) * self.entrance.aside.mean()  # type: ignore[operator, union-attr]
+        return super().forward(x) * self.entrance.aside.mean()  # type: ignore[operator]
 
 
 class Aside(nn.Module):

@@ -192,7 +192,7 @@ class _Makers:
         for reference, _ in list(self._known.values()):
             tensor = reference()
             if tensor is not None:
-                tensor._fix_weakref()  # type: ignore[no-untyped-call]  # one that C++ alone held is Python's again
+                tensor._fix_weakref()  # type: ignore[attr-defined]  # one that C++ alone held is Python's again
                 found.append(tensor)
         return found
 

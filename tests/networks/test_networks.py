@@ -239,7 +239,8 @@ def figure_stages(name: str) -> tuple[Stage, ...]:
 @pytest.mark.parametrize("name", ["unet", "fcn_alexnet"])
 def test_boxes_of_our_networks_open_under_their_authors_words_down_to_single_modules(name: str) -> None:
     spec = find(name)
-    trace, opened = trace_of(spec), ()
+    trace = trace_of(spec)
+    opened: tuple[str, ...] = ()
     figure = drawn(spec, trace)
     while closed := [stage.label for stage in figure.stages if stage.opens]:
         opened = (*opened, closed[0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +78,10 @@ def drawn(spec: Network, trace: Trace, opened: tuple[str, ...] = ()) -> Figure:
     inner = {one.layer: one.label for stage in spec.stages for one in stage.inside}
     labels = {stage.layer: stage.label for stage in spec.stages}
     figure = with_named_inside(trace, figure_of(trace, labels, opened, inner))
-    moved: dict[str, dict[str, Any]] = {label: {"row": row, "column": column} for label, row, column in spec.places}
-    stages = tuple(replace(stage, **moved.get(stage.label, {})) for stage in figure.stages)
+    moved = {label: (row, column) for label, row, column in spec.places}
+    at = [moved.get(stage.label, (stage.row, stage.column)) for stage in figure.stages]
+    stages = tuple(
+        replace(stage, row=row, column=column) for stage, (row, column) in zip(figure.stages, at, strict=True)
+    )
     are_apart = len({(stage.row, stage.column) for stage in stages}) == len(stages)
     return replace(figure, stages=stages) if are_apart else figure

@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from segdemo.errors import InputError
 from segdemo.service.cluster import Cluster
 
 PART = 32  # items handed to an actor at once, at most
@@ -46,7 +47,15 @@ def _outcomes(cluster: Cluster, make: Callable[[], Work], items: list[Any], thre
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True
     processors = min(threads, cluster.processors)
-    actors = max(1, cluster.processors // processors)
+    actors = cluster.free // processors
+    if not actors:
+        raise InputError(
+            "engine_full",
+            "All processors of the cluster are taken: {count} are needed and {free} are free. Add machines, or end "
+            "what runs there; `serve shutdown -y` ends the replicas of pages.",
+            count=processors,
+            free=cluster.free,
+        )
     size = max(1, min(PART, len(items) // (actors * PARTS)))
     parts = [{"part": pickle.dumps(items[first : first + size])} for first in range(0, len(items), size)]
     items.clear()

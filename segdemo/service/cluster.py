@@ -77,6 +77,11 @@ class Cluster:
         """How many processors it has."""
         return int(self.ray.cluster_resources().get("CPU", 1))
 
+    @property
+    def free(self) -> int:
+        """How many of its processors nobody has taken."""
+        return int(self.ray.available_resources().get("CPU", 0))
+
     def leave(self) -> None:
         """Leave it, if it was joined here; what runs on it goes on for others."""
         if self.joined and self.ray.is_initialized():

@@ -48,7 +48,7 @@ def of_ray() -> list[psutil.Process]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """A cluster of this machine with two processors; afterwards nothing of it is left."""
+    """A cluster of this machine: two processors for replicas, two for actors; afterwards nothing of it is left."""
     folder = tempfile.mkdtemp(prefix="r")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(16))  # else Ray writes one into the home folder
@@ -57,7 +57,7 @@ def cluster() -> Iterator[None]:
         from ray import serve
 
         ray.init(
-            num_cpus=2, object_store_memory=200 << 20, include_dashboard=False, log_to_driver=False, _temp_dir=folder
+            num_cpus=4, object_store_memory=200 << 20, include_dashboard=False, log_to_driver=False, _temp_dir=folder
         )
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # as in the replicas

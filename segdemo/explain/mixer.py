@@ -103,7 +103,7 @@ class Mix(Question):
 def _plan(bench: Bench, picture: str, changes: tuple[Change, ...]) -> Resumed:
     """Find out what need not be computed again, and keep what is put out there."""
     trace = trace_of(bench)
-    return resumed(bench, picture, trace and touched_by(bench, changes, trace), trace)
+    return resumed(bench, picture, touched_by(bench, changes, trace) if trace is not None else None, trace)
 
 
 def _left_out(bench: Bench, plan: Resumed) -> AbstractContextManager[Replay]:

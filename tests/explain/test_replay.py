@@ -197,10 +197,10 @@ class Escaping(Forked):
 
     def __init__(self) -> None:
         super().__init__()
-        self.entrance = Aside()
+        self.entrance = Aside()  # type: ignore[assignment]
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) * self.entrance.aside.mean()  # type: ignore[operator, union-attr]
+        return super().forward(x) * self.entrance.aside.mean()  # type: ignore[operator]
 
 
 class Aside(nn.Module):

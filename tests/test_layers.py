@@ -17,6 +17,7 @@ CORE = (
     FREE
     | PICTURES
     | {"activations", "checkpoints", "outputs", "results", "opened", "engine", "predictions", "questions", "segmenter"}
+    | {"asking", "bench", "open_networks"}
     | {"calls", "trace", "levels", "boxes", "places", "figure", "traced", "private", "randomness", "enlarged"}
 )
 ABOVE = CORE | {"archives", "class_maps", "evaluation", "labelled", "masks", "pairing"}
@@ -68,9 +69,15 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"torch"},
     ),
     "needs": ({"ambient", "errors", "opened"}, {"torch"}),
-    "engine": (
-        {"ambient", "cache", "errors", "images", "networks", "opened", "own_weights", "pictures", "private"},
+    "asking": ({"bench", "pictures"}, set()),
+    "bench": (
+        {"ambient", "asking", "engine", "errors", "images", "networks", "opened", "pictures", "private"},
         {"torch", "PIL"},
+    ),
+    "open_networks": ({"ambient", "cache", "errors", "networks", "opened", "own_weights", "private"}, set()),
+    "engine": (
+        {"ambient", "asking", "bench", "cache", "errors", "networks", "open_networks", "opened", "pictures", "private"},
+        set(),
     ),
     "outputs": ({"errors", "leaves"}, {"torch"}),
     "predictions": (

@@ -16,8 +16,9 @@ from segdemo.errors import InputError
 from segdemo.explain.changes import Change as Change
 from segdemo.explain.changes import Kind as Kind
 from segdemo.explain.changes import changed as changed
-from segdemo.explain.changes import mixing, touched_by
+from segdemo.explain.changes import mixing as mixing
 from segdemo.explain.changes import skips_of as skips_of
+from segdemo.explain.changes import touched_by
 from segdemo.explain.evidence import cells_of
 from segdemo.explain.replay import Replay, Resumed, replayed, resumed, trace_of
 from segdemo.predictions import Prediction, maps_on_picture, predict, reading_of

@@ -361,7 +361,10 @@ def _with_above(trace: Trace, place: int) -> Iterator[int]:
 
 def module_of(modules: Mapping[str, nn.Module], trace: Trace, place: int) -> nn.Module:
     """Return the module of a call."""
-    key = parse(trace.calls[place].layer, modules)
+    layer = trace.calls[place].layer
+    if layer in modules:
+        return modules[layer]
+    key = parse(layer, modules)
     assert key is not None
     return modules[key.name]
 

@@ -97,7 +97,8 @@ class RayEngine:
         answer = self._answers.get(question)
         if answer is None:
             answer = yield from self._asked(question, should_continue)
-            self._answers.put(question, answer, size_of(answer))
+            if question.memory == "answers":
+                self._answers.put(question, answer, size_of(answer))
         yield answer
 
     def answer(self, question: Question, should_continue: ShouldContinue = always) -> Any:

@@ -85,10 +85,11 @@ export const trainingView = (server, text, sayTrouble) => {
   start.addEventListener('click', () => { if (isOn) stop(); else run(); });
   again.addEventListener('click', () => { reset(); run(); });
 
-  // Takes the settings and the picture on show; another network, or picture, begins anew.
+  // Takes the settings and the picture on show. Another network begins anew; another picture is looked at from the next
+  // turn on, as what is learned has nothing to do with it.
   const renew = (asked) => {
     question = asked;
-    const now = JSON.stringify(asked);
+    const now = JSON.stringify(asked.words);
     if (now === key) return;
     key = now;
     reset();

@@ -20,8 +20,8 @@ export const trainingView = (server, text, sayTrouble) => {
   const end = make('span', {class: 'why', role: 'status'});
   const shown = make('div', {class: 'trained', hidden: true});
   const code = make('code', {});
-  const all = make('details', {hidden: true}, make('summary', {}, t('train_snippet')),
-    make('pre', {tabindex: 0, role: 'region', 'aria-label': t('train_snippet')}, code));
+  const written = make('pre', {tabindex: 0, role: 'region', 'aria-label': t('train_snippet')}, code);
+  const all = make('details', {hidden: true}, make('summary', {}, t('train_snippet')));
   const node = make('section', {class: 'training'}, make('h4', {}, t('train')), make('p', {class: 'why'}, text('train.why')),
     make('p', {class: 'buttons'}, start, again, bar, told, end), shown, all);
 
@@ -34,6 +34,7 @@ export const trainingView = (server, text, sayTrouble) => {
       make('div', {class: 'ways'}, ...Object.entries(COLUMNS).map(([way, names]) => make('div', {class: 'way', 'data-way': way}, ...names.map(one)))),
       ...['with', 'without'].map((way) => blockOf(blocks[`layers_${way}`], text, {input: picture})), one('bounded'));
     code.textContent = found.snippet;
+    all.append(written);
     bar.max = found.most;
     bar.value = steps;
     told.textContent = t('train_steps', {steps, most: found.most});
@@ -76,6 +77,7 @@ export const trainingView = (server, text, sayTrouble) => {
     steps = 0;
     start.disabled = false;
     shown.hidden = all.hidden = true;
+    written.remove();
     bar.value = 0;
     told.textContent = '';
     stop();
@@ -83,10 +85,11 @@ export const trainingView = (server, text, sayTrouble) => {
   start.addEventListener('click', () => { if (isOn) stop(); else run(); });
   again.addEventListener('click', () => { reset(); run(); });
 
-  // Takes the settings and the picture on show; another network, or picture, begins anew.
+  // Takes the settings and the picture on show. Another network begins anew; another picture is looked at from the next
+  // turn on, as what is learned has nothing to do with it.
   const renew = (asked) => {
     question = asked;
-    const now = JSON.stringify(asked);
+    const now = JSON.stringify(asked.words);
     if (now === key) return;
     key = now;
     reset();

@@ -27,6 +27,7 @@ class Question:
 
     grad: ClassVar[bool] = False  # whether its passes record gradients
     memory: ClassVar[Memory] = "answers"  # where the answer is remembered
+    hollow: ClassVar[bool] = False  # whether it computes nothing, unless the network is a stranger's
 
     def answer(self, bench: Bench) -> Any:
         """Work the answer out; it is frozen, and can be pickled."""

@@ -80,6 +80,7 @@ class LocalEngine:
     def _renew(self) -> None:
         """Take a worker and locks; those of the process that this one was forked from stayed there."""
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="segdemo-engine")
+        self._desk = ThreadPoolExecutor(1, thread_name_prefix="segdemo-desk")  # what computes nothing waits for no run
         self._jobs: dict[Hashable, Job] = {}
         self._lock = Lock()  # of _jobs; held for no longer than a look
         self.opened_networks.renew()
@@ -204,7 +205,8 @@ class LocalEngine:
             self._closed = True
             for job in self._jobs.values():
                 job.askers.clear()
-        self._worker.shutdown(cancel_futures=True)
+        for thread in (self._worker, self._desk):
+            thread.shutdown(cancel_futures=True)
 
     @contextmanager
     def _waiting_for(self, question: Question, should_continue: ShouldContinue) -> Iterator[Job]:
@@ -217,7 +219,7 @@ class LocalEngine:
             if job is None or not job.should_continue():
                 job = self._jobs[key] = Job()
                 job.askers.append(should_continue)
-                job.future = self._worker.submit(self._work, question, job)
+                job.future = self._thread_for(question).submit(self._work, question, job)
             else:
                 job.askers.append(should_continue)
         try:
@@ -226,6 +228,14 @@ class LocalEngine:
             with self._lock:
                 if should_continue in job.askers:
                     job.askers.remove(should_continue)
+
+    def _thread_for(self, question: Any) -> ThreadPoolExecutor:
+        """Say who answers: a stranger's network may run for what others are asked without computing."""
+        network = getattr(question, "network", None)
+        networks = self.opened_networks
+        if not question.hollow or networks.is_changed(question) or (network and networks.is_foreign(network)):
+            return self._worker
+        return self._desk
 
     def _work(self, question: Question, job: Job) -> Any:
         """Answer a question, in the worker's thread."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -30,7 +30,7 @@ class OpenNetworks:
     def __init__(self, networks: Mapping[str, Network], private: PrivateNetworks, nbytes: int) -> None:
         self.networks, self.private = networks, private
         self._modules = Cache(nbytes, newest=True)
-        self._adopted: dict[Hashable, Opened] = {}
+        self._adopted: dict[tuple[str, int | None], Opened] = {}
         self.renew()
 
     def renew(self) -> None:
@@ -46,6 +46,13 @@ class OpenNetworks:
             InputError: there is none of that name.
         """
         return self.private.get(network).opened.spec if is_private(network) else find(network, self.networks)
+
+    def is_foreign(self, network: str) -> bool:
+        """Say whether a network is a stranger's, or has been put in the place of one of ours; or there is none."""
+        try:
+            return self.spec_of(network).foreign or any(name == network for name, _ in self._adopted)
+        except InputError:
+            return True
 
     def open(self, network: str, step: int | None = None) -> Opened:
         """Return a network with its weights, opened when it is first asked for.

@@ -284,6 +284,8 @@ class Layers(Question):
         step: has no influence; every question about a network has one.
     """
 
+    hollow = True
+
     network: str
     size: int | None = None
     picture_size: tuple[int, int] | None = None
@@ -319,6 +321,8 @@ class Traced(Question):
         step: of the training, for networks with snapshots; None is its end.
     """
 
+    hollow = True
+
     network: str
     step: int | None = None
 
@@ -344,6 +348,8 @@ class Drawing(Question):
         step: of the training, for networks with snapshots; None is its end.
     """
 
+    hollow = True
+
     network: str
     opened: tuple[str, ...] = ()
     step: int | None = None
@@ -360,6 +366,8 @@ class Drawing(Question):
 @dataclass(frozen=True)
 class Catalogue(Question):
     """Ask which networks there are."""
+
+    hollow = True
 
     def answer(self, bench: Bench) -> tuple[NetworkFacts, ...]:
         """Describe every network of the engine, in the order of its table."""

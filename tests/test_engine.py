@@ -19,7 +19,7 @@ from segdemo.engine import Bench, Cancelled, LocalEngine, Progress, Question
 from segdemo.errors import InputError
 from segdemo.networks import Network, Preprocessing, Stage
 from segdemo.networks.classes import declare
-from segdemo.questions import Activation, Catalogue, Layers, LayerSummary, Run
+from segdemo.questions import Activation, Catalogue, Drawing, Layers, LayerSummary, Run
 
 RULE = Preprocessing(size=32, sizes=(32, 64), stride=16)
 
@@ -344,3 +344,20 @@ def test_layers_are_listed_with_the_shapes_of_the_pictures_batch(engine: LocalEn
         ("1", "ReLU", (4, 16, 32)),
         ("2", "Conv2d", (2, 16, 32)),
     ]
+
+
+def test_what_computes_nothing_is_answered_while_a_run_goes_on_and_a_strangers_network_waits(
+    engine: LocalEngine,
+) -> None:
+    release = threading.Event()
+    with ThreadPoolExecutor(2) as askers:
+        held = askers.submit(engine.answer, Count(1, [], release))
+        assert next(info.name for info in engine.answer(Layers("small"))) == "0"
+        assert [stage.label for stage in engine.answer(Drawing("small")).stages] == ["First", "Last"]
+        assert len(engine.answer(Catalogue())) == 2
+        engine.adopt(replace(engine.open("other"), spec=replace(SMALL, name="other", weights="given")))
+        waiting = askers.submit(engine.answer, Layers("other"))
+        assert not waiting.done() and not held.done()
+        assert not engine._desk._work_queue.qsize()
+        release.set()
+        assert waiting.result() and held.result() == [1]

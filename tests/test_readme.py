@@ -192,7 +192,7 @@ def studio(tmp_path: Path) -> Path:
 
 
 def command(name: str) -> list[str]:
-    """Return the arguments of the listed command of that name."""
+    """Return the arguments of the listed command that begins with these words."""
     lines = [line for line in fenced("On the command line", "").splitlines() if line.startswith(f"segdemo {name}")]
     assert len(lines) == 1, lines
     return shlex.split(re.split(r"\s{2,}", lines[0])[0])[1:]
@@ -205,7 +205,7 @@ def test_the_listing_shows_every_command_there_is() -> None:
 
 
 def test_the_listed_segment_and_layers_write_what_the_package_computes(studio: Path) -> None:
-    ended = process("-m", "segdemo", *command("segment"), folder=studio)
+    ended = process("-m", "segdemo", *command("segment cat.jpg"), folder=studio)
     assert ended.returncode == 0, ended.stderr
     segmenter = Segmenter("u2netp")
     for name, source in (("cat", "cat.jpg"), ("mirrored", "photos/mirrored.png")):

@@ -59,8 +59,9 @@ def _outcomes(cluster: Cluster, make: Callable[[], Work], items: list[Any], thre
     size = max(1, min(PART, len(items) // (actors * PARTS)))
     parts = [{"part": pickle.dumps(items[first : first + size])} for first in range(0, len(items), size)]
     items.clear()
+    kind: Any = Actor  # Ray's types have functions only
     done = ray.data.from_items(parts, override_num_blocks=len(parts)).map(
-        Actor,
+        kind,
         fn_constructor_args=(make, threads),
         compute=ray.data.ActorPoolStrategy(size=min(actors, len(parts))),
         num_cpus=processors,

@@ -32,7 +32,8 @@ def handle_of(
     if found is not None and found.status == "RUNNING":
         return serve.get_app_handle(name)
     count = replicas or max(1, cluster.processors // processors)
-    deployed = serve.deployment(Replica).options(  # a decorated class would be pickled by value, locks and all
+    plain: Any = serve.deployment(Replica)  # a decorated class would be pickled by value, locks and all
+    deployed = plain.options(
         name="Replica",
         num_replicas=count,
         ray_actor_options={"num_cpus": processors},

@@ -198,7 +198,7 @@ class Escaping(Forked):
 
     def __init__(self) -> None:
         super().__init__()
-        self.entrance: nn.Module = Aside()
+        self.entrance = Aside()  # type: ignore[assignment]
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x) * self.entrance.aside.mean()  # type: ignore[operator]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from segdemo.networks.blocks import Concat
 from segdemo.networks.unet import NETWORK, UNet
+from segdemo.traced import drawn, trace_of
 
 
 def names_by_hand(bilinear: bool = False) -> list[str]:
@@ -92,10 +93,11 @@ def test_convolutions_start_with_the_variance_that_keeps_relus_alive() -> None:
 
 
 def test_figure_is_a_u() -> None:
-    places = {stage.label: (stage.row, stage.column) for stage in NETWORK.stages}
+    stages = drawn(NETWORK, trace_of(NETWORK)).stages
+    places = {stage.label: (stage.row, stage.column) for stage in stages}
     for number in (1, 2, 3, 4):
         assert places[f"Encoder {number}"] == (number - 1, 0)
         assert places[f"Decoder {number}"] == (number - 1, 2)
     assert places["Bottleneck"] == (4, 1)
-    skips = {stage.label: stage.skips for stage in NETWORK.stages if stage.skips}
+    skips = {stage.label: stage.skips for stage in stages if stage.skips}
     assert skips == {f"Decoder {number}": (f"Encoder {number}",) for number in (1, 2, 3, 4)}

@@ -416,7 +416,7 @@ def test_an_uploaded_file_and_an_example_are_taken(stranger: Stranger) -> None:
         (0, [], "“picture” has to be a file"),
         (1, None, "“network” has to be text"),
         (1, ["unet"], "“network” has to be text"),
-        (1, "x" * 1000, "“network” has to be text"),
+        (1, "x" * 2000, "“network” has to be text"),
         (1, "resnet", "There is no network called"),
         (2, None, "“side” has to be a whole number"),
         (2, "128", "“side” has to be a whole number"),

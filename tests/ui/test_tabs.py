@@ -93,7 +93,7 @@ def test_its_handlers_are_called_whenever_those_of_the_first_tab_are(page: gr.Bl
         )
 
     first, second = triggers("show"), triggers("most_frequent")
-    assert len(first) == len(second) == 24
+    assert len(first) == len(second) == 28
     assert [after for after, _ in first] == [after for after, _ in second]
-    assert len(triggers("name_network")) == len(triggers("draw_network")) == 6
+    assert len(triggers("name_network")) == len(triggers("draw_network")) == 7
     assert triggers("name_stage") == triggers("remember")

@@ -155,7 +155,7 @@ export function mount({element, props, server, trigger, watch}) {
       const value = await ask(server.channels, asked);
       if (!needed()) return;
       const {enlarged} = value;
-      const key = JSON.stringify({...value, enlarged: null, point: AT_POINT.includes(value.ranking) && value.point});
+      const key = JSON.stringify({...value, enlarged: null, python: null, point: AT_POINT.includes(value.ranking) && value.point});
       const files = await Promise.all([key === drawn ? null : loadPicture(value.sprite.url, {needed}),
         enlarged && loadFloats(enlarged.exact.url, {needed}), enlarged && loadPicture(enlarged.picture.url, {needed})]);
       if (!needed()) return;
@@ -165,6 +165,7 @@ export function mount({element, props, server, trigger, watch}) {
       lostLine.remove();
       if (isSingle(facts)) facts.valid = [1, 1]; // one value for everything lies in no padding
       if (key !== drawn) drawSheet(files[0]);
+      drawCode();
       drawn = key;
       update();
       drawLarge(enlarged, files[1]);
@@ -272,10 +273,12 @@ export function mount({element, props, server, trigger, watch}) {
     return t(ranking === 'variance' || ranking === 'index' ? `ranked_${ranking}` : 'ranked_inside');
   };
 
-  const drawHow = () => {
+  const drawCode = () => {
     const open = Boolean(code.firstElementChild?.open);
     code.replaceChildren(python(facts.python));
     code.firstElementChild.open = open;
+  };
+  const drawHow = () => {
     const [height, width] = facts.map;
     const [high, wide] = facts.thumbnail;
     const mean = {rows: Math.min(facts.step, height), columns: Math.min(facts.step, width)};

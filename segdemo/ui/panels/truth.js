@@ -11,7 +11,6 @@ import {choice, newest, python} from '../static/why.js';
 
 const t = textsOf('truth');
 const IGNORED = 255; // label of what is not scored
-const COLOURS = {wrong: '#d62878', extra: '#f59e0b', missed: '#2563eb', ignored: '#808080'};
 const ALL = '';
 
 export function mount({element, props, server, watch}) {
@@ -30,7 +29,7 @@ export function mount({element, props, server, watch}) {
   const paintErrors = () => {
     const {labels, classes, photo, size} = shown;
     const index = classes.findIndex(({name}) => name === of);
-    const [wrong, extra, missed, ignored] = Object.values(COLOURS).map(toPixel);
+    const [wrong, extra, missed, ignored] = ['wrong', 'extra', 'missed', 'ignored'].map((name) => toPixel(shown.colours[name]));
     const pixels = labels.pixels.map((label) => {
       const [is, given] = [label & 255, label >>> 8 & 255];
       if (is === IGNORED) return ignored;
@@ -40,12 +39,12 @@ export function mount({element, props, server, watch}) {
     });
     errors.show({photo: photo.url, width: labels.width, height: labels.height, pixels, opacity: 0.85, picture: shown.run.picture, size});
     const names = index < 0 ? ['wrong', 'ignored'] : ['extra', 'missed', 'ignored'];
-    key.replaceChildren(...names.flatMap((name) => [swatch(COLOURS[name]), ` ${t('key.' + name, {name: classText(of)})}  `]));
+    key.replaceChildren(...names.flatMap((name) => [swatch(shown.colours[name]), ` ${t('key.' + name, {name: classText(of)})}  `]));
   };
   const paint = () => {
     const {labels, classes, photo, size, run} = shown;
     const colours = classes.map(({colour, hidden}) => hidden ? 0 : toPixel(colour));
-    const grey = toPixel(COLOURS.ignored);
+    const grey = toPixel(shown.colours.ignored);
     const pixels = labels.pixels.map((label) => (label & 255) === IGNORED ? grey : colours[label & 255]);
     truth.show({photo: photo.url, width: labels.width, height: labels.height, pixels, picture: run.picture, size});
     const scored = classes.filter(({iou}) => iou !== null);

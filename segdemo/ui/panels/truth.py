@@ -20,6 +20,9 @@ from segdemo.ui.messages import answering
 from segdemo.ui.panels import asked_run, css, plain, store
 from segdemo.ui.panels.compare import shown_size
 
+# Of errors, distinct for colour-blind readers: another class, the class where it is not, not where it is, not scored.
+COLOURS = {"wrong": "#d62878", "extra": "#f59e0b", "missed": "#2563eb", "ignored": "#808080"}
+
 
 class TruthPanel(gr.HTML):
     """Shows a :class:`Run`: its script asks for the ground truth of its picture.
@@ -81,6 +84,7 @@ def payload(engine: Engine, run: Run) -> dict[str, Any]:
                 for one, iou in zip(result.classes, agreed.iou, strict=True)
             ],
             "mean": agreed.mean,
+            "colours": COLOURS,
             "python": as_python(question, value="answer.mean, answer.iou"),
         }
     )

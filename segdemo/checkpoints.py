@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -220,20 +220,32 @@ def load(network: nn.Module, spec: Network, step: int | None = None) -> bool:
     report = _compare(network, tensors)
     missing = tuple(name for name in report.missing if not name.startswith(spec.untrained))
     if missing or report.unexpected or report.mismatched:
-        raise InputError(
-            "checkpoint_mismatch",
-            "The file {path} does not fit the network {network}: {missing} tensors are missing, {unexpected} are not "
-            "expected and {mismatched} have another shape, for example {example}. All have to fit. Build the network "
-            "with the number of classes that the file was made for.",
-            path=path,
-            network=spec.name,
-            missing=len(missing),
-            unexpected=len(report.unexpected),
-            mismatched=len(report.mismatched),
-            example=(report.mismatched + missing + report.unexpected)[0],
-        )
+        raise does_not_fit(path, spec.name, missing, report)
     network.load_state_dict(tensors, strict=False)
     return not report.missing
+
+
+def does_not_fit(path: Path, network: str, missing: Sequence[str], report: Report) -> InputError:
+    """Return what to say of a file that has to fit a network as a whole and does not.
+
+    Args:
+        path: of the file.
+        network: its name.
+        missing: names of tensors that are missing and needed.
+        report: of the rest.
+    """
+    return InputError(
+        "checkpoint_mismatch",
+        "The file {path} does not fit the network {network}: {missing} tensors are missing, {unexpected} are not "
+        "expected and {mismatched} have another shape, for example {example}. All have to fit. Build the network "
+        "with the number of classes that the file was made for.",
+        path=path,
+        network=network,
+        missing=len(missing),
+        unexpected=len(report.unexpected),
+        mismatched=len(report.mismatched),
+        example=[*report.mismatched, *missing, *report.unexpected][0],
+    )
 
 
 def load_partial(network: nn.Module, path: Path) -> Report:

@@ -123,15 +123,7 @@ class LocalEngine:
         return read
 
     def open(self, network: str, step: int | None = None) -> Opened:
-        """Return a network with its weights, opened when it is first asked for.
-
-        Args:
-            network: its name.
-            step: take the weights as they were at this step of the training.
-
-        Raises:
-            InputError: no such network or step, or its checkpoint is missing or altered.
-        """
+        """Return a network with its weights, as :meth:`OpenNetworks.open` does."""
         return self.opened_networks.open(network, step)
 
     def ask(self, question: Question, should_continue: ShouldContinue = always) -> Generator[Any, None, None]:

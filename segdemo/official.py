@@ -143,18 +143,7 @@ def load(network: nn.Module, spec: Network) -> None:
     report = checkpoints.load_fitting(network, values, path)
     missing = [name for name in report.missing if not name.endswith("num_batches_tracked")]  # old files have none
     if missing or report.unexpected or report.mismatched:
-        raise InputError(
-            "checkpoint_mismatch",
-            "The file {path} does not fit the network {network}: {missing} tensors are missing, {unexpected} are not "
-            "expected and {mismatched} have another shape, for example {example}. All have to fit. Build the network "
-            "with the number of classes that the file was made for.",
-            path=path,
-            network=spec.name,
-            missing=len(missing),
-            unexpected=len(report.unexpected),
-            mismatched=len(report.mismatched),
-            example=[*report.mismatched, *missing, *report.unexpected][0],
-        )
+        raise checkpoints.does_not_fit(path, spec.name, missing, report)
 
 
 class _Fetching:

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from segdemo.explain.fields import Field, Reach, Taps, adaptive, enlarged, transposed, window
+from segdemo.explain.hollow import PLACEWISE
 
 
 def _pair(value: Any, otherwise: int) -> tuple[int, int]:
@@ -209,28 +210,10 @@ RULES: dict[str, Callable[[Field, Tensor, Sequence[Any]], Field]] = {
     **dict.fromkeys(("_softmax", "_log_softmax"), _normalised),
     **dict.fromkeys(("mm", "bmm", "addmm", "baddbmm", "native_group_norm", "t"), _everything),
 }
-WITHIN = {  # operations that leave each value where it is
-    "relu",
-    "relu6",
-    "hardtanh",
-    "leaky_relu",
-    "elu",
-    "gelu",
-    "silu",
-    "hardswish",
-    "hardsigmoid",
-    "sigmoid",
-    "tanh",
-    "mish",
+WITHIN = PLACEWISE | {  # operations that leave each value where it is
     "softplus",
     "prelu",
-    "clamp",
-    "clamp_min",
     "clamp_max",
-    "add",
-    "sub",
-    "mul",
-    "div",
     "neg",
     "exp",
     "log",

@@ -293,6 +293,8 @@ def _of_boxes(output: object, size: tuple[int, int]) -> SegmentationMap | None:
 
     A pixel is as much of a class as the most certain mask of it there says, and background otherwise.
     """
+    if isinstance(output, tuple | list) and output and isinstance(output[0], tuple | list):
+        output = [*output[0], *output[1:]]  # what was worked out for an answer comes first, in a group of its own
     if not (isinstance(output, tuple | list) and output and _is(output[0], 3)):
         return None
     boxes = output[0][0].float()

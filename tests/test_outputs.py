@@ -208,8 +208,8 @@ def test_maps_of_other_proportions_are_a_grid() -> None:
     assert isinstance(found, Grid) and torch.equal(found.values, values[0])
 
 
-@pytest.mark.parametrize("nested", [False, True])
-def test_prototypes_and_coefficients_become_the_masks_of_the_boxes(nested: bool) -> None:
+@pytest.mark.parametrize("form", ["flat", "named", "grouped"])  # as the library wrote them over the years
+def test_prototypes_and_coefficients_become_the_masks_of_the_boxes(form: str) -> None:
     """Two boxes that are certain enough, one that is not, one over a better one; worked out cell by cell."""
     proto = torch.randn(1, 2, 16, 24)
     boxes = torch.zeros(1, 4 + 3 + 2, 20)
@@ -220,8 +220,9 @@ def test_prototypes_and_coefficients_become_the_masks_of_the_boxes(nested: bool)
     boxes[0, :, 2] = torch.tensor([20.0, 20, 30, 30, 0, 0, 0.2, 1.0, 1.0])
     boxes[0, :, 3] = torch.tensor([33.0, 32, 32, 40, 0, 0.8, 0, 9.0, 9.0])
     features = [torch.randn(1, 2 + 4 * 16, 8, 12)]
-    rest: Any = {"proto": proto, "mask_coefficient": boxes[:, 7:]} if nested else (features, boxes[:, 7:], proto)
-    found = read((boxes, rest), SIZE, Reading(classes=4))
+    heads = {"boxes": torch.randn(1, 64, boxes.shape[2]), "proto": proto, "mask_coefficient": boxes[:, 7:]}
+    rest: Any = heads if form != "flat" else (features, boxes[:, 7:], proto)
+    found = read(([boxes, proto], rest) if form == "grouped" else (boxes, rest), SIZE, Reading(classes=4))
     expected = torch.zeros(4, 16, 24)
     for index, kind, share in ((0, 2, 0.9), (1, 1, 0.6)):
         x, y, width, height = (boxes[0, :4, index] / 4).tolist()

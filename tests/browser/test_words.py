@@ -122,7 +122,8 @@ def test_every_meaning_lies_within_the_window_at_a_touch(
     visitor = Visitor(new_page(viewport={"width": size[0], "height": size[1]}, has_touch=True), app_url)
     visitor.visit(network="unet_narrow", side=128)
     page = visitor.page
-    expect(page.locator("#channels .grid[aria-busy=false]")).to_be_attached()
+    for drawn in ("#channels .grid[aria-busy=false]", "#segmentation canvas.map", "#figure svg.picture"):
+        expect(page.locator(drawn).first).to_be_attached()  # what is drawn anew meanwhile would close a meaning
     words = page.locator("#tabs button.term:visible")
     seen = set()
     for pane in ("segmentation", "figure", "channels"):

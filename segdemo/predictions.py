@@ -158,9 +158,10 @@ def reading_of(spec: Network) -> Reading:
 
 def notes_on(logits: Tensor) -> tuple[Note, ...]:
     """Say what should be known of an output that can be shown, but not trusted."""
-    share = 1 - float(logits.isfinite().float().mean())
-    if not share:
+    finite = logits.isfinite()
+    if bool(finite.all()):
         return ()
+    share = 1 - float(finite.float().mean())
     return (
         Note(
             "output_not_finite",

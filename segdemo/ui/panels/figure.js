@@ -282,8 +282,9 @@ export function mount({ element, props, server, trigger, watch }) {
     find('.legend').replaceChildren(item('data', 'legend_data'), item('skip', 'legend_skip'), item('', 'legend_picture'));
   }
 
+  let taken = null; // the value that is shown
   async function show() {
-    const asked = props.value && { ...props.value, opened: unlisted(read('open')) };
+    const asked = taken && { ...taken, opened: unlisted(read('open')) };
     const mine = ++loading;
     const needed = () => mine === loading;
     const key = JSON.stringify({ ...asked, selected: null });
@@ -443,7 +444,11 @@ export function mount({ element, props, server, trigger, watch }) {
     if (net && figure.clientWidth && (Math.abs(wider) > 6 || Math.abs(higher) > 6)) drawFigure();
   }).observe(figure);
   const take = () => {
-    named = props.value?.selected ?? null;
+    const value = props.value;
+    // What is drawn before a run may come after it.
+    if (value && !value.run && taken?.run && ['network', 'size', 'step'].every((key) => taken[key] === value[key])) return;
+    taken = value;
+    named = value?.selected ?? null;
     show();
   };
   watch('value', take);

@@ -97,5 +97,6 @@ def test_the_worst_pictures_come_first_and_open_with_their_ground_truth(
         page.keyboard.press("Enter")
         expect(page.locator("#truth .linked-pointed.pinned:not([hidden])")).to_have_count(2)
     finally:
+        page.close()  # what it still asks for would be refused
         app.close()
         app.engine.close()

@@ -112,7 +112,8 @@ class OpenNetworks:
 
     def close(self) -> None:
         """Close all that were opened; those that were adopted, or that visitors brought, stay."""
-        self._modules.clear()
+        with self._opening:  # what is being opened would come back
+            self._modules.clear()
 
 
 def _networks_in(question: Any) -> Iterator[tuple[Any, Any]]:

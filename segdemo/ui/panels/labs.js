@@ -80,12 +80,15 @@ export function mount({element, props, server, watch}) {
     parts.save.onclick = () => saveFrom(found.picture, 'picture.png');
     parts.files.replaceChildren(...found.files.map((name) => button(t('save_file', {name}), t('save_file', {name}), () => saveFile(name))));
     const text = textIn(lab.name);
+    const pointed = document.activeElement.closest('.blocks .map'); // who walks over a map stays on it
+    const at = pointed && [pointed.closest('.block').dataset.block, pointed.dataset.map];
     parts.blocks.replaceChildren(...found.blocks.map((block) => blockOf(block, text, {input: found.picture})));
     if (parts.cells && found.cells) parts.cells.fill(found.cells);
     for (const name of lab.tasks) if (found.tasks[name]) done.add(`${lab.name}.${name}`);
     for (const [name, node] of Object.entries(parts.tasks)) node.dataset.done = String(done.has(`${lab.name}.${name}`));
     for (const [name, node] of Object.entries(parts.tasks)) node.querySelector('.mark').textContent = done.has(`${lab.name}.${name}`) ? '✓' : '○';
     parts.patch?.renew(parts.blocks, question());
+    if (at) parts.blocks.querySelector(`[data-block=${at[0]}] [data-map="${at[1]}"]`)?.focus({preventScroll: true});
     parts.registers?.renew();
     parts.training?.renew(question());
     place.dataset.ready = String(asked);

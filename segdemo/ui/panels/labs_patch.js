@@ -66,7 +66,7 @@ export const patchView = (server, blocks, sayTrouble) => {
   };
 
   const look = async (place) => {
-    wanted = place;
+    at = wanted = place; // the next move goes on from here, also where the answer is still to come
     if (busy) return;
     busy = true;
     try {
@@ -74,7 +74,7 @@ export const patchView = (server, blocks, sayTrouble) => {
         const [now, of] = [wanted, question];
         wanted = null;
         const found = await ask(server.patch, {...of, ...now});
-        if (of === question) { at = now; show(found, now); }
+        if (of === question) show(found, now);
       }
     } catch (error) {
       pause();

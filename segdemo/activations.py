@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from difflib import get_close_matches
 from functools import partial
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from segdemo.calls import Operation, computes_again, operation_of, recording, unwatched
 from segdemo.errors import InputError
-from segdemo.hooks import hooked, refuse_hookless, runs_eagerly, why_silent
+from segdemo.hooks import all_announced, hooked, modules_of, refuse_hookless, runs_eagerly, why_silent
 from segdemo.leaves import Key, described, leaves, parse, spell
 
 Replacement = Tensor | Callable[[Any], Any]
@@ -161,9 +161,8 @@ def capture(
     with ExitStack() as hooks:
         hooks.enter_context(runs_eagerly(network))
         if before is not None:
-            for module in network.modules():
-                if not isinstance(module, torch.jit.ScriptModule):  # takes no hooks
-                    hooks.enter_context(hooked(module, module.register_forward_pre_hook, announce))
+            takers = (module for module in modules_of(network) if not isinstance(module, torch.jit.ScriptModule))
+            hooks.enter_context(all_announced(takers, announce))
         if operations:
             hooks.enter_context(recording(network, told))
         for name in wanted:
@@ -400,7 +399,7 @@ def run_until(network: nn.Module, batch: Tensor, layer: str, before: Callable[[]
     )
 
 
-def short_key(key: str, names: Iterable[str]) -> str:
+def short_key(key: str, names: Container[str]) -> str:
     """Leave the call number off where it is the first call and its only tensor: ``"relu:1"`` is ``"relu"``.
 
     Args:

@@ -30,7 +30,8 @@ def plain() -> Iterator[None]:
         if dtype != torch.float32:
             torch.set_default_dtype(torch.float32)
             stack.callback(torch.set_default_dtype, dtype)
-        stack.enter_context(torch.device("cpu"))
+        if torch.get_default_device().type != "cpu":  # every call of the pass would go through it
+            stack.enter_context(torch.device("cpu"))
         for kind in ("cpu", "cuda"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))

@@ -98,6 +98,8 @@ def _arrays(value: object) -> Iterator[np.ndarray]:
 
 def _parts(value: object) -> Iterator[Any]:
     """Yield what a value is made of."""
+    if isinstance(value, str | int | float):
+        return
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         yield from (getattr(value, field.name) for field in dataclasses.fields(value))
     elif isinstance(value, Mapping):

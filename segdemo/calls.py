@@ -237,10 +237,7 @@ def _gather(given: Iterable[object], found: list[Tensor]) -> None:
 
 def _versions(tensors: list[Tensor]) -> list[int]:
     """Return how often each tensor was changed; nobody counts it of tensors made for inference."""
-    try:
-        return [tensor._version for tensor in tensors]
-    except RuntimeError:
-        return [0 if tensor.is_inference() else tensor._version for tensor in tensors]
+    return [0 if tensor.is_inference() else tensor._version for tensor in tensors]
 
 
 def computes_again() -> bool:

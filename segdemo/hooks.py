@@ -7,7 +7,7 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -58,20 +58,14 @@ def hooked(
         function: called as hooks are.
         changes: whether it may change what the module puts out.
     """
-    handle = register(Hook(function, changes=changes))
-    _OPEN[handle] = threading.get_ident()
-    module.__dict__["__reduce_ex__"] = partial(_without_ours, module)  # copy and pickle ask the object before its class
-    try:
+    hook = Hook(function, changes=changes)
+    with _hung([module], lambda _: [register(hook)]):
         yield
-    finally:
-        handle.remove()
-        _OPEN.pop(handle, None)
-        if not any(isinstance(hook, Hook) for hook in _hooks_of(module)):
-            module.__dict__.pop("__reduce_ex__", None)
 
 
-@contextmanager
-def all_hooked(modules: Iterable[nn.Module], before: Callable[..., None], after: Callable[..., None]) -> Iterator[None]:
+def all_hooked(
+    modules: Iterable[nn.Module], before: Callable[..., None], after: Callable[..., None]
+) -> AbstractContextManager[None]:
     """Hang two functions on many modules as :func:`hooked` does, before whatever hangs there and behind it.
 
     Args:
@@ -80,15 +74,31 @@ def all_hooked(modules: Iterable[nn.Module], before: Callable[..., None], after:
         after: called with the module, its arguments and what it put out, None where it raised.
     """
     first, last = Hook(before), Hook(after)
+    return _hung(
+        modules,
+        lambda module: [  # by the class, as a ScriptModule hides its own
+            nn.Module.register_forward_pre_hook(module, first, prepend=True, with_kwargs=True),
+            nn.Module.register_forward_hook(module, last, always_call=True),
+        ],
+    )
+
+
+def all_announced(modules: Iterable[nn.Module], function: Callable[..., None]) -> AbstractContextManager[None]:
+    """Hang a function on many modules as :func:`hooked` does, called before each of them runs."""
+    hook = Hook(function)
+    return _hung(modules, lambda module: [module.register_forward_pre_hook(hook)])
+
+
+@contextmanager
+def _hung(modules: Iterable[nn.Module], hang: Callable[[nn.Module], list[RemovableHandle]]) -> Iterator[None]:
+    """Have each module hung with hooks as long as the block lasts."""
     here, handles = threading.get_ident(), []
     hung: list[nn.Module] = []
     try:
         for module in modules:
             hung.append(module)
-            # By the class, as a ScriptModule hides its own.
-            handles.append(nn.Module.register_forward_pre_hook(module, first, prepend=True, with_kwargs=True))
-            handles.append(nn.Module.register_forward_hook(module, last, always_call=True))
-            module.__dict__["__reduce_ex__"] = partial(_without_ours, module)
+            handles += hang(module)
+            module.__dict__["__reduce_ex__"] = partial(_without_ours, module)  # copy and pickle ask it before its class
         _OPEN.update(dict.fromkeys(handles, here))
         yield
     finally:

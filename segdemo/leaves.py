@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from torch import Tensor
@@ -28,7 +28,7 @@ class Key(NamedTuple):
     leaf: str
 
 
-def parse(key: str, names: Iterable[str]) -> Key | None:
+def parse(key: str, names: Container[str]) -> Key | None:
     """Read a key: ``"name"``, ``"name:call"``, ``"name[leaf]"`` or ``"name:call[leaf]"``.
 
     Args:
@@ -38,10 +38,10 @@ def parse(key: str, names: Iterable[str]) -> Key | None:
     Returns:
         What it speaks of, or None if it begins with no name there is.
     """
-    for name in sorted((name for name in names if key.startswith(name)), key=len, reverse=True):
-        match = REST.fullmatch(key, len(name))
+    for end in range(len(key), -1, -1):
+        match = REST.fullmatch(key, end) if key[:end] in names else None
         if match:
-            return Key(name, int(match["call"]) if match["call"] else None, match["leaf"] or "")
+            return Key(key[:end], int(match["call"]) if match["call"] else None, match["leaf"] or "")
     return None
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -158,6 +159,9 @@ def reading_of(spec: Network) -> Reading:
 
 def notes_on(logits: Tensor) -> tuple[Note, ...]:
     """Say what should be known of an output that can be shown, but not trusted."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(logits.detach().float().cpu().numpy().sum()):  # else something is not finite, or all is huge
+            return ()
     finite = logits.isfinite()
     if bool(finite.all()):
         return ()

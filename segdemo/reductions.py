@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 SAMPLED = 256  # pixels of a thumbnail that a channel's spread is taken of, about
@@ -102,7 +103,13 @@ def repair(figures: Figures, maps: Tensor) -> None:
     with np.errstate(invalid="ignore", over="ignore"):
         good = (low == high) & np.isfinite(low)
         good |= np.isfinite(low) & np.isfinite(high) & np.isfinite(std) & (std > 1e-15) & (np.abs(mean) < 10 * std)
-    for channel in np.flatnonzero(~good):
+        usable = np.isfinite(low) & np.isfinite(high)
+    bad, many = np.flatnonzero(~good & usable), max(1, CHUNK * len(maps) // maps.numel())
+    for first in range(0, len(bad), many):
+        some = bad[first : first + many]
+        values = maps[torch.from_numpy(some)].double().flatten(1).numpy()
+        mean[some], std[some], figures["mean_abs"][some] = values.mean(1), values.std(1), np.abs(values).mean(1)
+    for channel in np.flatnonzero(~usable):
         values = maps[channel].double().numpy()
         finite = values[np.isfinite(values)]
         low[channel], high[channel] = (finite.min(), finite.max()) if len(finite) else (np.nan, np.nan)

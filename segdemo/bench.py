@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import cached_property
@@ -31,6 +31,7 @@ class Job:
         self.future: Future[Any] = Future()
         self.progress = Progress()
         self.askers: list[ShouldContinue] = []
+        self.taken: frozenset[Hashable] | None = None  # what nobody else takes meanwhile; None at the desk
 
     def should_continue(self) -> bool:
         """Say whether one of them still waits."""

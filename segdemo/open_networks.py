@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -12,7 +12,7 @@ from segdemo import ambient, own_weights
 from segdemo.cache import Cache
 from segdemo.errors import InputError
 from segdemo.networks import Network, find
-from segdemo.opened import Opened, fingerprint_of, open_network
+from segdemo.opened import Opened, bare, fingerprint_of, open_network
 from segdemo.private import Brought, PrivateNetworks, is_private, told_of
 
 OFFICIAL = "weights=official"  # in the name of a network with other weights than its usual ones
@@ -109,6 +109,20 @@ class OpenNetworks:
             if opened is not None and opened.changed:
                 return True
         return False
+
+    def taken_by(self, question: Any) -> frozenset[Hashable]:
+        """Return what a question takes for itself, so that no two passes run through one network.
+
+        That is a key for each network in the question, and one for all questions about none, which may be anything.
+        """
+        taken: set[Hashable] = set()
+        for key in _networks_in(question):
+            opened = self._adopted.get(key)
+            if opened is not None:  # somebody's own, which they may have given by several names
+                taken.add(id(bare(opened.module)))
+            elif key[0] is not None:
+                taken.add(key)
+        return frozenset(taken) or frozenset({None})
 
     def close(self) -> None:
         """Close all that were opened; those that were adopted, or that visitors brought, stay."""

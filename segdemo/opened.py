@@ -94,8 +94,7 @@ def open_network(spec: Network, step: int | None = None) -> Opened:
         module = spec.build(len(spec.classes))
         return Opened(spec, step, module, True, fingerprint_of(module), foreign_hooks(bare(module)))
     with ambient.making():
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # an untrained network, too, shows everybody the same
+        with ambient.drawing(seed=0):  # an untrained network, too, shows everybody the same
             module = spec.build(len(spec.classes)).eval()
         module.to(memory_format=torch.channels_last)  # a third faster
         if spec.weights == "official":

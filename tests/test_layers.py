@@ -17,7 +17,7 @@ CORE = (
     FREE
     | PICTURES
     | {"activations", "checkpoints", "outputs", "results", "opened", "engine", "predictions", "questions", "segmenter"}
-    | {"asking", "bench", "open_networks"}
+    | {"asking", "bench", "open_networks", "workers"}
     | {"calls", "trace", "levels", "boxes", "places", "figure", "traced", "private", "randomness", "enlarged"}
 )
 ABOVE = CORE | {"archives", "class_maps", "evaluation", "labelled", "masks", "pairing"}
@@ -37,7 +37,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "hooks": ({"errors"}, {"torch"}),
     "calls": ({"hooks", "leaves"}, {"torch"}),
     "activations": ({"calls", "errors", "hooks", "leaves"}, {"torch"}),
-    "trace": ({"calls", "errors", "hooks", "leaves"}, {"torch"}),
+    "workers": ({"ambient"}, {"torch"}),
+    "trace": ({"ambient", "calls", "errors", "hooks", "leaves"}, {"torch"}),
     "levels": (set(), set()),
     "boxes": ({"levels", "trace"}, set()),
     "places": ({"networks.network", "trace"}, set()),
@@ -53,7 +54,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "torchvision_segmentation": ({"networks", "weights"}, {"torch", "torchvision"}),
     "library_weights": ({"networks", "weights"}, {"torch"}),
     "own_weights": (
-        {"checkpoints", "errors", "library_weights", "networks", "sources", "torchvision_classifiers"}
+        {"ambient", "checkpoints", "errors", "library_weights", "networks", "sources", "torchvision_classifiers"}
         | {"torchvision_segmentation", "unet_lineage", "weights"},
         {"torch"},
     ),
@@ -76,7 +77,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "open_networks": ({"ambient", "cache", "errors", "networks", "opened", "own_weights", "private"}, set()),
     "engine": (
-        {"ambient", "asking", "bench", "cache", "errors", "networks", "open_networks", "opened", "pictures", "private"},
+        {"ambient", "asking", "bench", "cache", "errors", "networks", "open_networks", "opened", "pictures", "private"}
+        | {"workers"},
         set(),
     ),
     "outputs": ({"errors", "leaves"}, {"torch"}),

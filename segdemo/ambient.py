@@ -86,6 +86,7 @@ def set_threads(count: int) -> None:
 
     PyTorch keeps the number for each thread, but one that is new takes what any has set last.
     """
+    torch.get_num_threads()  # from now on this thread is not new
     others = ThreadPoolExecutor(1)
     before = others.submit(torch.get_num_threads).result()
     torch.set_num_threads(count)

@@ -31,7 +31,8 @@ class Job:
         self.future: Future[Any] = Future()
         self.progress = Progress()
         self.askers: list[ShouldContinue] = []
-        self.taken: frozenset[Hashable] | None = None  # what nobody else takes meanwhile; None at the desk
+        self.taken: frozenset[Hashable] = frozenset()  # what nobody else takes meanwhile
+        self.place = 0  # among those that are worked on at once; 0 where there is one
 
     def should_continue(self) -> bool:
         """Say whether one of them still waits."""
@@ -101,14 +102,14 @@ class Bench:
     @cached_property
     def opened(self) -> Opened:
         """The network of the question, with its weights."""
-        opened = self._engine.open(self._question.network, self._question.step)
+        opened = self._engine.opened_networks.open_for(self._question, self._job.taken, self._job.place)
         self._stack.enter_context(ambient.passing(bare(opened.module), grad=self._question.grad))
         return opened
 
     @property
     def is_changed(self) -> bool:
         """Whether somebody changed the network, or put another in its place."""
-        return self._engine.opened_networks.is_changed(self._question)
+        return self._engine.opened_networks.is_changed(self._question, self._job.place)
 
     @property
     def module(self) -> nn.Module:
@@ -147,7 +148,7 @@ class Bench:
 
     def recall(self, question: Question) -> Any:
         """Return what the engine remembers of another question, or None."""
-        return self._engine.recall(question)
+        return self._engine.recall(question, self._job.place)
 
     def report(self, done: int, total: int) -> None:
         """Say how far the work is."""

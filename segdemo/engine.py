@@ -2,7 +2,7 @@
 
 Nothing else holds a network, a queue or a memory. Every forward pass runs in a worker thread of the engine: what
 surrounds the asker (autocast, a default device, gradients) does not reach the network, and the memory and the threads
-that PyTorch takes for each thread of its own are taken once. No two passes run through one network: hooks cannot mix.
+that PyTorch takes for each thread of its own are taken once. No two passes run through one module: hooks cannot mix.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class LocalEngine:
         pictures: bytes of pictures kept at most.
         modules: bytes of opened networks kept at most; those in use stay whatever their size.
         private: keeps the networks that visitors bring; None keeps few.
-        passes: questions worked on at once, each about another network, with as many threads fewer.
+        passes: questions worked on at once, each with its share of PyTorch's threads. Networks that are somebody's own,
+            or of a library, and those that somebody changed are asked one question at a time nevertheless.
     """
 
     def __init__(
@@ -232,11 +233,11 @@ class LocalEngine:
         networks = self.opened_networks
         if not question.hollow or networks.is_changed(question) or (network and networks.is_foreign(network)):
             return self._workers.submit(networks.taken_by(question), partial(self._work, question, job))
-        return self._desk.submit(self._work, question, job, None)
+        return self._desk.submit(self._work, question, job, frozenset(), 0)
 
-    def _work(self, question: Question, job: Job, taken: frozenset[Hashable] | None) -> Any:
+    def _work(self, question: Question, job: Job, taken: frozenset[Hashable], place: int) -> Any:
         """Answer a question, in the thread of a worker or at the desk, which takes no network."""
-        job.taken = taken
+        job.taken, job.place = taken, place
         try:
             if not job.should_continue():
                 raise Cancelled
@@ -256,22 +257,23 @@ class LocalEngine:
 
     def recall_or_work(self, question: Question, job: Job) -> Any:
         """Return what is remembered of a question, else work it out and remember it."""
-        answer, forgotten = self.recall(question), self._forgotten
+        answer, forgotten = self.recall(question, job.place), self._forgotten
         if answer is None:
-            if job.taken is not None and (more := self.opened_networks.taken_by(question) - job.taken - {None}):
+            if job.place and (more := self.opened_networks.taken_by(question) - job.taken - {None}):
                 raise TakesMore(more)
             with ExitStack() as stack:
                 answer = freeze(question.answer(Bench(self, question, job, stack)))
-            if not self.opened_networks.is_changed(question):
+            if not self.opened_networks.is_changed(question, job.place):
                 with self._lock:
                     if forgotten == self._forgotten:
                         self._memories[question.memory].put(question, answer, size_of(answer))
             self._forget_about(name for name in private_names(question) if not self.private.has(name))  # it left since
         return answer
 
-    def recall(self, question: Question) -> Any:
-        """Return what is remembered of a question, or None."""
-        return None if self.opened_networks.is_changed(question) else self._memories[question.memory].get(question)
+    def recall(self, question: Question, place: int = 0) -> Any:
+        """Return what is remembered of a question, or None; the place is that of who works on it."""
+        changed = self.opened_networks.is_changed(question, place)
+        return None if changed else self._memories[question.memory].get(question)
 
 
 _ENGINES: WeakSet[LocalEngine] = WeakSet()

@@ -102,27 +102,45 @@ class OpenNetworks:
         name, left = self.private.add(Brought(owner, opened, loaded.report, file, tuple(loaded.others)))
         return name, list(left)
 
-    def is_changed(self, question: Any) -> bool:
-        """Say whether somebody changed a network of a question: nothing remembered holds for it, nor the reverse."""
+    def open_for(self, question: Any, taken: frozenset[Hashable], place: int) -> Opened:
+        """Return the network of a question, for a pass that nothing else disturbs.
+
+        Args:
+            question: about a network.
+            taken: what is taken for it, of what :meth:`taken_by` says.
+            place: of who answers it; at another than 0, what is not taken is a twin that this place alone has.
+        """
+        opened = self.open(question.network, question.step)
+        return opened.twin(place) if place and taken.isdisjoint(self.taken_by(question)) else opened
+
+    def is_changed(self, question: Any, place: int = 0) -> bool:
+        """Say whether somebody changed a network of a question: nothing remembered holds for it, nor the reverse.
+
+        Args:
+            question: any.
+            place: of who answers it, who may have changed the twin there; 0 of everybody else.
+        """
         for key in set(_networks_in(question)):
             opened = self._adopted.get(key) or self._modules.get(key)
-            if opened is not None and opened.changed:
+            if opened is not None and (opened.changed or (place in opened.twins and opened.twins[place].changed)):
                 return True
         return False
 
     def taken_by(self, question: Any) -> frozenset[Hashable]:
-        """Return what a question takes for itself, so that no two passes run through one network.
+        """Return what a question takes for itself, so that no two passes run through one module.
 
-        That is a key for each network in the question, and one for all questions about none, which may be anything.
+        That is each network in it of which there is but one: a stranger's, one that was given, and one that somebody
+        changed. Of others there are twins. Questions about no network, which may be anything, take the same.
         """
         taken: set[Hashable] = set()
-        for key in _networks_in(question):
-            opened = self._adopted.get(key)
-            if opened is not None:  # somebody's own, which they may have given by several names
-                taken.add(id(bare(opened.module)))
-            elif key[0] is not None:
+        keys = {key for key in _networks_in(question) if key[0] is not None}
+        for key in keys:
+            opened = self._adopted.get(key) or self._modules.get(key)
+            if opened is not None and (opened.changed or key in self._adopted):
+                taken.add(id(bare(opened.module)))  # which may have been given by several names
+            elif self.is_foreign(key[0]):
                 taken.add(key)
-        return frozenset(taken) or frozenset({None})
+        return frozenset(taken if keys else {None})
 
     def close(self) -> None:
         """Close all that were opened; those that were adopted, or that visitors brought, stay."""

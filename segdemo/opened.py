@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 import torch
@@ -29,6 +29,7 @@ class Opened:
         trained: False when the weights are random.
         fingerprint: of the module as it was made; see :meth:`changed`.
         hooks: those that its author had hung on it before.
+        twins: copies with the same weights, by the place that has each.
     """
 
     spec: Network
@@ -37,6 +38,7 @@ class Opened:
     trained: bool
     fingerprint: tuple[object, ...] = ()
     hooks: frozenset[int] = frozenset()
+    twins: dict[int, Opened] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
@@ -47,6 +49,18 @@ class Opened:
     def changed(self) -> bool:
         """Whether somebody changed modules or weights, or hung something on it that changes what it puts out."""
         return self.fingerprint != fingerprint_of(self.module) or is_changed(bare(self.module), self.hooks)
+
+    def twin(self, place: int) -> Opened:
+        """Return the network with modules of its own, on which others hang nothing, and the same weights.
+
+        Args:
+            place: of who has this twin alone.
+        """
+        if place not in self.twins:
+            weights = (*self.module.parameters(), *self.module.buffers())
+            module = copy.deepcopy(self.module, {id(tensor): tensor for tensor in weights})
+            self.twins[place] = replace(self, module=module, fingerprint=fingerprint_of(module), twins={})
+        return replace(self.twins[place], spec=self.spec)
 
     def layer_of(self, layer: str | nn.Module) -> str:
         """Return the dotted name for a stage's label, or for itself if it is one, as questions name layers.

@@ -1,4 +1,4 @@
-"""The threads that answer questions: several at once, but never two that take the same network."""
+"""The threads that answer questions: several at once, but never two that take the same thing."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class _Turn:
     """Work, what it takes, and what comes of it."""
 
     takes: frozenset[Hashable]
-    work: Callable[[frozenset[Hashable]], Any]
+    work: Callable[[frozenset[Hashable], int], Any]
+    place: int = 0
     future: Future[Any] = field(default_factory=Future)
 
 
 class Workers:
     """Does work in the order in which it comes, several at once as far as they take different things.
 
-    Whatever takes the same waits for its turn, and lets pass what takes something else. Hooks of two passes through one
-    network cannot mix. Each thread computes with its share of PyTorch's threads, whether others are at work or not: the
-    number decides the last bits of what is computed.
+    Whatever takes the same waits for its turn, and lets pass what takes something else. Each thread computes with its
+    share of PyTorch's threads, whether others are at work or not: their number decides the last bits of what comes out.
 
     Args:
         count: how many at once.
@@ -55,12 +55,13 @@ class Workers:
         self._closed = False
         self._lock = Lock()  # of the lists; held for no longer than a look
 
-    def submit(self, takes: frozenset[Hashable], work: Callable[[frozenset[Hashable]], Any]) -> Future[Any]:
+    def submit(self, takes: frozenset[Hashable], work: Callable[[frozenset[Hashable], int], Any]) -> Future[Any]:
         """Have work done.
 
         Args:
             takes: what nobody else may take meanwhile.
-            work: called with that. Where it raises :class:`TakesMore`, it is begun anew when that is free as well.
+            work: called with that, and with its place: 0 where there is one, else 1 to as many as there are, each held
+                by one at a time. Where it raises :class:`TakesMore`, it is begun anew when that is free as well.
 
         Returns:
             What comes of it; cancelled where the end came first.
@@ -82,10 +83,14 @@ class Workers:
         """Begin what may begin; with the lock."""
         if self._closed:
             while self._waiting:
-                self._waiting.pop().future.cancel()
+                future = self._waiting.pop().future
+                future.cancel()
+                future.set_running_or_notify_cancel()  # tells those who wait
         taken = frozenset[Hashable]().union(*(turn.takes for turn in self._running))
         for turn in tuple(self._waiting):
             if len(self._running) < self._count and taken.isdisjoint(turn.takes):
+                places = {other.place for other in self._running}
+                turn.place = next(place for place in range(self._count > 1, self._count + 1) if place not in places)
                 self._waiting.remove(turn)
                 self._running.append(turn)
                 self._threads.submit(self._do, turn)
@@ -93,7 +98,7 @@ class Workers:
 
     def _do(self, turn: _Turn) -> None:
         try:
-            answer = turn.work(turn.takes)
+            answer = turn.work(turn.takes, turn.place)
         except TakesMore as needs:
             turn.takes |= needs.more
             self._end(turn, again=True)

@@ -16,6 +16,7 @@ from torch import nn
 
 from segdemo import ambient
 from segdemo.cache import _arrays
+from segdemo.checkpoints import shipped
 from segdemo.engine import Bench, Cancelled, LocalEngine, Progress, Question
 from segdemo.explain.autopsy import PixelAutopsy
 from segdemo.explain.compare import Compare
@@ -256,14 +257,14 @@ def test_every_answer_of_two_passes_at_once_is_bit_for_bit_the_one_made_alone() 
     questions: list[Question] = [Run(name, key) for name in names for key in keys]
     for key in keys:
         questions += [
-            Run("unet_narrow", key, 64, step) for step in (0, *sorted(alone.opened_networks.networks and _steps())[:1])
+            Run("unet_narrow", key, 64, step) for step in sorted(shipped(NETWORKS["unet_narrow"]).snapshots)[:2]
         ]
         stages = tuple(stage.layer for stage in NETWORKS["unet_narrow"].stages)
         questions += [
             Activation(**unet, picture=key, layer=stages[2]),
             Summaries(**unet, picture=key, layers=stages),
             Mix(**unet, picture=key, changes=(Change(NETWORKS["unet_narrow"].stages[1].label, factor=0.0),)),
-            ClassEvidence(**unet, picture=key, layer=stages[-2], index=1),
+            ClassEvidence(**unet, picture=key, layer=stages[-2], where="pixel", point=(20, 30)),
             PixelAutopsy(**unet, picture=key, point=(20, 30)),
             Compare(Run("unet_narrow", key, 64), Run("selfie", key)),
             RunLab("layers", key, (("kernel", "xavier"),)),
@@ -286,12 +287,6 @@ def test_every_answer_of_two_passes_at_once_is_bit_for_bit_the_one_made_alone() 
         for module in opened.module.modules()
     )
     engine.close()
-
-
-def _steps() -> list[int]:
-    from segdemo.checkpoints import shipped
-
-    return list(shipped(NETWORKS["unet_narrow"]).snapshots)
 
 
 def _same(one: Any, other: Any) -> bool:

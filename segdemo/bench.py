@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from segdemo import ambient
 from segdemo.asking import Progress, Question, ShouldContinue
+from segdemo.devices import computing_in
 from segdemo.errors import Cancelled
 from segdemo.images import Placement, check_input_size, to_batch
 from segdemo.networks import Network
@@ -42,8 +43,8 @@ class Job:
 class Bench:
     """What a question finds when it answers itself.
 
-    As soon as it asks for the network, the network is in evaluation mode, in float32, on its own device, with gradients
-    or without as the question says, until the answer is there.
+    As soon as it asks for the network, the network is in evaluation mode, in the engine's precision, on its own device,
+    with gradients or without as the question says, until the answer is there.
 
     Args:
         engine: whose bench it is.
@@ -103,7 +104,9 @@ class Bench:
     def opened(self) -> Opened:
         """The network of the question, with its weights."""
         opened = self._engine.opened_networks.open_for(self._question, self._job.taken, self._job.place)
-        self._stack.enter_context(ambient.passing(bare(opened.module), grad=self._question.grad))
+        module = bare(opened.module)
+        self._stack.enter_context(ambient.passing(module, grad=self._question.grad))
+        self._stack.enter_context(computing_in(self._engine.precision, ambient.device_of(module)))
         return opened
 
     @property

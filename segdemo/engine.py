@@ -28,6 +28,7 @@ from segdemo.asking import always as always
 from segdemo.bench import Bench as Bench
 from segdemo.bench import Job
 from segdemo.cache import Cache, freeze, size_of
+from segdemo.devices import check_precision, device_called
 from segdemo.errors import Cancelled as Cancelled
 from segdemo.errors import InputError
 from segdemo.networks import NETWORKS, Network
@@ -60,6 +61,12 @@ class LocalEngine:
         private: keeps the networks that visitors bring; None keeps few.
         passes: questions worked on at once, each with its share of PyTorch's threads. Networks that are somebody's own,
             or of a library, and those that somebody changed are asked one question at a time nevertheless.
+        device: where networks compute, as :func:`segdemo.devices.device_called` reads it; None leaves them where they
+            are made. A network that was given, or adopted, stays where it is.
+        precision: of passes: ``"float32"``, or ``"bfloat16"`` or ``"float16"`` wherever PyTorch thinks that safe.
+
+    Raises:
+        InputError: there is no such device here, or no such precision.
     """
 
     def __init__(
@@ -71,8 +78,14 @@ class LocalEngine:
         modules: int = MODULES,
         private: PrivateNetworks | None = None,
         passes: int = 1,
+        device: str | None = None,
+        precision: str = "float32",
     ) -> None:
-        self.opened_networks = OpenNetworks(networks, PrivateNetworks() if private is None else private, modules)
+        check_precision(precision)
+        place = None if device is None else device_called(device)
+        private = PrivateNetworks() if private is None else private
+        self.opened_networks = OpenNetworks(networks, private, modules, place)
+        self.precision, self.place = precision, (device, precision)  # the latter as it was asked for
         self.truths: dict[str, Any] = {}  # by fingerprint of a picture: its ground truth, a segdemo.truth.Truth
         self.gallery: Any = None  # pictures that may be gone through, a segdemo.gallery.Gallery
         self._pictures, self._answers, self._states = Cache(pictures), Cache(answers), Cache(STATES)

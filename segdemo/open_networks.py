@@ -8,6 +8,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import torch
+
 from segdemo import ambient, own_weights
 from segdemo.cache import Cache
 from segdemo.errors import InputError
@@ -25,10 +27,17 @@ class OpenNetworks:
         networks: by name.
         private: keeps those that visitors bring.
         nbytes: of weights kept open at most; the network in use stays whatever its size.
+        device: where networks compute; None leaves them where they are made.
     """
 
-    def __init__(self, networks: Mapping[str, Network], private: PrivateNetworks, nbytes: int) -> None:
-        self.networks, self.private = networks, private
+    def __init__(
+        self,
+        networks: Mapping[str, Network],
+        private: PrivateNetworks,
+        nbytes: int,
+        device: torch.device | None = None,
+    ) -> None:
+        self.networks, self.private, self.device = networks, private, device
         self._modules = Cache(nbytes, newest=True)
         self._adopted: dict[tuple[str, int | None], Opened] = {}
         self.renew()
@@ -70,7 +79,7 @@ class OpenNetworks:
             key, spec = _module_key(network, step), find(network, self.networks)
             opened: Opened | None = self._adopted.get(key) or self._modules.get(key)
             if opened is None:
-                opened = open_network(spec, step)
+                opened = open_network(spec, step, self.device)
                 self._modules.put(key, opened, opened.nbytes)
             return opened if opened.spec.name == network else replace(opened, spec=spec)
 
@@ -98,6 +107,8 @@ class OpenNetworks:
                 loaded = own_weights.load(path, most=self.private.nbytes)
             except InputError as error:
                 raise told_of(error, path, file) from error
+            if self.device is not None:
+                loaded.module.to(self.device)
         opened = Opened(loaded.spec, None, loaded.module, loaded.trained, fingerprint_of(loaded.module))
         name, left = self.private.add(Brought(owner, opened, loaded.report, file, tuple(loaded.others)))
         return name, list(left)

@@ -93,12 +93,13 @@ class Opened:
         return short_key(layer, modules)
 
 
-def open_network(spec: Network, step: int | None = None) -> Opened:
+def open_network(spec: Network, step: int | None = None, device: torch.device | None = None) -> Opened:
     """Build a network and load its weights.
 
     Args:
         spec: what is known of it.
         step: take the weights as they were at this step of the training, for networks with snapshots.
+        device: where it computes; None is the CPU. A network that was given stays where it is.
 
     Raises:
         InputError: no such step, or its checkpoint is missing or altered.
@@ -113,8 +114,11 @@ def open_network(spec: Network, step: int | None = None) -> Opened:
         module.to(memory_format=torch.channels_last)  # a third faster
         if spec.weights == "official":
             official.load(module, spec)
-            return Opened(spec, step, module, True, fingerprint_of(module))
-        trained = checkpoints.load(module, spec, step) and step != 0  # at step 0 the weights are random
+            trained = True
+        else:
+            trained = checkpoints.load(module, spec, step) and step != 0  # at step 0 the weights are random
+        if device is not None:
+            module.to(device)
     return Opened(spec, step, module, trained, fingerprint_of(module))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 
@@ -16,26 +17,82 @@ from segdemo.errors import InputError
 _AT_WORK: set[int] = set()  # threads with a pass going on
 _BORN = os.getpid()
 _torn = False  # whether this process was forked while another thread was in a pass
+_counting = threading.Lock()
+_held: list[torch.dtype] = []  # by each block that needs float32 as default: what was the default before
+_drawing = threading.RLock()  # PyTorch draws random numbers from one generator of the whole process
 
 
 @contextmanager
 def plain() -> Iterator[None]:
     """Compute on the CPU in float32 unless something else is asked for, without autocast, as long as the block lasts.
 
-    What stood before is back afterwards. The default dtype is one of the whole process, so it is only touched where a
-    program has set another.
+    What stood before is back afterwards.
     """
-    dtype = torch.get_default_dtype()
     with ExitStack() as stack:
-        if dtype != torch.float32:
-            torch.set_default_dtype(torch.float32)
-            stack.callback(torch.set_default_dtype, dtype)
+        stack.enter_context(_float32())
         if torch.get_default_device().type != "cpu":  # every call of the pass would go through it
             stack.enter_context(torch.device("cpu"))
         for kind in ("cpu", "cuda"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
         yield
+
+
+@contextmanager
+def _float32() -> Iterator[None]:
+    """Have float32 as the default, which is one of the whole process: touched only where a program has set another.
+
+    Several threads may be in such a block at once; what stood before the first is back after the last.
+    """
+    with _counting:
+        dtype = torch.get_default_dtype()
+        _held.append(_held[0] if _held else dtype)
+        if dtype != torch.float32:
+            torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        with _counting:
+            before = _held.pop()
+            if not _held and before != torch.float32:
+                torch.set_default_dtype(before)
+
+
+@contextmanager
+def drawing(seed: int | None = None) -> Iterator[None]:
+    """Draw random numbers while no other thread of this program does; the generator is afterwards as it was.
+
+    Args:
+        seed: where the generator begins; None goes on where it is.
+    """
+    with _drawing, torch.random.fork_rng(devices=[]):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let the calling thread compute with so many threads as long as the block lasts; all others as they did."""
+    before = torch.get_num_threads()
+    set_threads(count)
+    try:
+        yield
+    finally:
+        set_threads(before)
+
+
+def set_threads(count: int) -> None:
+    """Let the calling thread compute with so many threads, and all others as they did.
+
+    PyTorch keeps the number for each thread, but one that is new takes what any has set last.
+    """
+    torch.get_num_threads()  # from now on this thread is not new
+    others = ThreadPoolExecutor(1)
+    before = others.submit(torch.get_num_threads).result()
+    torch.set_num_threads(count)
+    others.submit(torch.set_num_threads, before).result()
+    others.shutdown()
 
 
 @contextmanager
@@ -141,8 +198,9 @@ def in_forked_child(mend: Callable[[], None]) -> None:
 
 
 def _look_around() -> None:
-    global _torn
+    global _torn, _counting, _drawing
     _torn = _torn or bool(_AT_WORK - {threading.get_ident()})
+    _counting, _drawing = threading.Lock(), threading.RLock()  # other threads may have held them
     _AT_WORK.clear()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import cached_property
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from segdemo import ambient
 from segdemo.asking import Progress, Question, ShouldContinue
+from segdemo.devices import computing_in
 from segdemo.errors import Cancelled
 from segdemo.images import Placement, check_input_size, to_batch
 from segdemo.networks import Network
@@ -31,6 +32,8 @@ class Job:
         self.future: Future[Any] = Future()
         self.progress = Progress()
         self.askers: list[ShouldContinue] = []
+        self.taken: frozenset[Hashable] = frozenset()  # what nobody else takes meanwhile
+        self.place = 0  # among those that are worked on at once; 0 where there is one
 
     def should_continue(self) -> bool:
         """Say whether one of them still waits."""
@@ -40,8 +43,8 @@ class Job:
 class Bench:
     """What a question finds when it answers itself.
 
-    As soon as it asks for the network, the network is in evaluation mode, in float32, on its own device, with gradients
-    or without as the question says, until the answer is there.
+    As soon as it asks for the network, the network is in evaluation mode, in the engine's precision, on its own device,
+    with gradients or without as the question says, until the answer is there.
 
     Args:
         engine: whose bench it is.
@@ -100,14 +103,16 @@ class Bench:
     @cached_property
     def opened(self) -> Opened:
         """The network of the question, with its weights."""
-        opened = self._engine.open(self._question.network, self._question.step)
-        self._stack.enter_context(ambient.passing(bare(opened.module), grad=self._question.grad))
+        opened = self._engine.opened_networks.open_for(self._question, self._job.taken, self._job.place)
+        module = bare(opened.module)
+        self._stack.enter_context(ambient.passing(module, grad=self._question.grad))
+        self._stack.enter_context(computing_in(self._engine.precision, ambient.device_of(module)))
         return opened
 
     @property
     def is_changed(self) -> bool:
         """Whether somebody changed the network, or put another in its place."""
-        return self._engine.opened_networks.is_changed(self._question)
+        return self._engine.opened_networks.is_changed(self._question, self._job.place)
 
     @property
     def module(self) -> nn.Module:
@@ -146,7 +151,7 @@ class Bench:
 
     def recall(self, question: Question) -> Any:
         """Return what the engine remembers of another question, or None."""
-        return self._engine.recall(question)
+        return self._engine.recall(question, self._job.place)
 
     def report(self, done: int, total: int) -> None:
         """Say how far the work is."""

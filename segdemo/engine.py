@@ -1,8 +1,8 @@
 """An engine answers questions: it keeps pictures, opens networks, decides whose turn it is, and remembers.
 
-Nothing else holds a network, a queue or a memory. Every forward pass runs in the engine's one worker thread: hooks of
-two passes cannot mix, what surrounds the asker (autocast, a default device, gradients) does not reach the network, and
-the memory and the threads that PyTorch takes for each thread of its own are taken once.
+Nothing else holds a network, a queue or a memory. Every forward pass runs in a worker thread of the engine: what
+surrounds the asker (autocast, a default device, gradients) does not reach the network, and the memory and the threads
+that PyTorch takes for each thread of its own are taken once. No two passes run through one module: hooks cannot mix.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -27,6 +28,7 @@ from segdemo.asking import always as always
 from segdemo.bench import Bench as Bench
 from segdemo.bench import Job
 from segdemo.cache import Cache, freeze, size_of
+from segdemo.devices import check_precision, device_called
 from segdemo.errors import Cancelled as Cancelled
 from segdemo.errors import InputError
 from segdemo.networks import NETWORKS, Network
@@ -36,6 +38,7 @@ from segdemo.pictures import PictureSource as PictureSource
 from segdemo.pictures import Read as Read
 from segdemo.pictures import read_picture
 from segdemo.private import PrivateNetworks, private_names
+from segdemo.workers import TakesMore, Workers
 
 ANSWERS = 192 << 20  # bytes of answers remembered
 STATES = 32 << 20  # bytes of answers that are only there for others to be worked out from
@@ -46,7 +49,7 @@ POLL = 0.05  # seconds between two looks at whether an answer is still wanted
 
 
 class LocalEngine:
-    """Answers in this process, one question at a time. Safe with many threads.
+    """Answers in this process, one question at a time or several. Safe with many threads.
 
     Equal questions asked at the same time are worked out once; answers are remembered up to a number of bytes.
 
@@ -54,8 +57,16 @@ class LocalEngine:
         networks: by name.
         answers: bytes of answers remembered at most.
         pictures: bytes of pictures kept at most.
-        modules: bytes of opened networks kept at most; the one in use stays whatever its size.
+        modules: bytes of opened networks kept at most; those in use stay whatever their size.
         private: keeps the networks that visitors bring; None keeps few.
+        passes: questions worked on at once, each with its share of PyTorch's threads. Networks that are somebody's own,
+            or of a library, and those that somebody changed are asked one question at a time nevertheless.
+        device: where networks compute, as :func:`segdemo.devices.device_called` reads it; None leaves them where they
+            are made. A network that was given, or adopted, stays where it is.
+        precision: of passes: ``"float32"``, or ``"bfloat16"`` or ``"float16"`` wherever PyTorch thinks that safe.
+
+    Raises:
+        InputError: there is no such device here, or no such precision.
     """
 
     def __init__(
@@ -66,20 +77,28 @@ class LocalEngine:
         pictures: int = PICTURES,
         modules: int = MODULES,
         private: PrivateNetworks | None = None,
+        passes: int = 1,
+        device: str | None = None,
+        precision: str = "float32",
     ) -> None:
-        self.opened_networks = OpenNetworks(networks, PrivateNetworks() if private is None else private, modules)
+        check_precision(precision)
+        place = None if device is None else device_called(device)
+        private = PrivateNetworks() if private is None else private
+        self.opened_networks = OpenNetworks(networks, private, modules, place)
+        self.precision, self.place = precision, (device, precision)  # the latter as it was asked for
         self.truths: dict[str, Any] = {}  # by fingerprint of a picture: its ground truth, a segdemo.truth.Truth
         self.gallery: Any = None  # pictures that may be gone through, a segdemo.gallery.Gallery
         self._pictures, self._answers, self._states = Cache(pictures), Cache(answers), Cache(STATES)
         self._memories = {"answers": self._answers, "states": self._states, "nothing": Cache(0)}
+        self._passes = passes
         self._forgotten = 0  # how often what was answered no longer held
         self._closed = False
         self._renew()
         _ENGINES.add(self)
 
     def _renew(self) -> None:
-        """Take a worker and locks; those of the process that this one was forked from stayed there."""
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="segdemo-engine")
+        """Take workers and locks; those of the process that this one was forked from stayed there."""
+        self._workers = Workers(self._passes)
         self._desk = ThreadPoolExecutor(1, thread_name_prefix="segdemo-desk")  # what computes nothing waits for no run
         self._jobs: dict[Hashable, Job] = {}
         self._lock = Lock()  # of _jobs; held for no longer than a look
@@ -192,13 +211,13 @@ class LocalEngine:
         self.opened_networks.close()
 
     def close(self) -> None:
-        """End all work before its next layer, and the thread that does it; nothing can be asked any more."""
+        """End all work before its next layer, and the threads that do it; nothing can be asked any more."""
         with self._lock:
             self._closed = True
             for job in self._jobs.values():
                 job.askers.clear()
-        for thread in (self._worker, self._desk):
-            thread.shutdown(cancel_futures=True)
+        self._workers.shutdown()
+        self._desk.shutdown(cancel_futures=True)
 
     @contextmanager
     def _waiting_for(self, question: Question, should_continue: ShouldContinue) -> Iterator[Job]:
@@ -211,7 +230,7 @@ class LocalEngine:
             if job is None or not job.should_continue():
                 job = self._jobs[key] = Job()
                 job.askers.append(should_continue)
-                job.future = self._thread_for(question).submit(self._work, question, job)
+                job.future = self._begin(question, job)
             else:
                 job.askers.append(should_continue)
         try:
@@ -221,41 +240,53 @@ class LocalEngine:
                 if should_continue in job.askers:
                     job.askers.remove(should_continue)
 
-    def _thread_for(self, question: Any) -> ThreadPoolExecutor:
-        """Say who answers: a stranger's network may run for what others are asked without computing."""
+    def _begin(self, question: Any, job: Job) -> Future[Any]:
+        """Have a question answered: a stranger's network may run for what others are asked without computing."""
         network = getattr(question, "network", None)
         networks = self.opened_networks
         if not question.hollow or networks.is_changed(question) or (network and networks.is_foreign(network)):
-            return self._worker
-        return self._desk
+            return self._workers.submit(networks.taken_by(question), partial(self._work, question, job))
+        return self._desk.submit(self._work, question, job, frozenset(), 0)
 
-    def _work(self, question: Question, job: Job) -> Any:
-        """Answer a question, in the worker's thread."""
+    def _work(self, question: Question, job: Job, taken: frozenset[Hashable], place: int) -> Any:
+        """Answer a question, in the thread of a worker or at the desk, which takes no network."""
+        job.taken, job.place = taken, place
         try:
             if not job.should_continue():
                 raise Cancelled
-            return self.recall_or_work(question, job)
-        finally:
-            with self._lock:
-                for key in [key for key, other in self._jobs.items() if other is job]:
-                    del self._jobs[key]
+            answer = self.recall_or_work(question, job)
+        except TakesMore:
+            raise  # it is not over yet
+        except BaseException:
+            self._forget_job(job)
+            raise
+        self._forget_job(job)
+        return answer
+
+    def _forget_job(self, job: Job) -> None:
+        with self._lock:
+            for key in [key for key, other in self._jobs.items() if other is job]:
+                del self._jobs[key]
 
     def recall_or_work(self, question: Question, job: Job) -> Any:
         """Return what is remembered of a question, else work it out and remember it."""
-        answer, forgotten = self.recall(question), self._forgotten
+        answer, forgotten = self.recall(question, job.place), self._forgotten
         if answer is None:
+            if job.place and (more := self.opened_networks.taken_by(question) - job.taken - {None}):
+                raise TakesMore(more)
             with ExitStack() as stack:
                 answer = freeze(question.answer(Bench(self, question, job, stack)))
-            if not self.opened_networks.is_changed(question):
+            if not self.opened_networks.is_changed(question, job.place):
                 with self._lock:
                     if forgotten == self._forgotten:
                         self._memories[question.memory].put(question, answer, size_of(answer))
             self._forget_about(name for name in private_names(question) if not self.private.has(name))  # it left since
         return answer
 
-    def recall(self, question: Question) -> Any:
-        """Return what is remembered of a question, or None."""
-        return None if self.opened_networks.is_changed(question) else self._memories[question.memory].get(question)
+    def recall(self, question: Question, place: int = 0) -> Any:
+        """Return what is remembered of a question, or None; the place is that of who works on it."""
+        changed = self.opened_networks.is_changed(question, place)
+        return None if changed else self._memories[question.memory].get(question)
 
 
 _ENGINES: WeakSet[LocalEngine] = WeakSet()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import torch
+
 from segdemo import ambient, own_weights
 from segdemo.cache import Cache
 from segdemo.errors import InputError
 from segdemo.networks import Network, find
-from segdemo.opened import Opened, fingerprint_of, open_network
+from segdemo.opened import Opened, bare, fingerprint_of, open_network
 from segdemo.private import Brought, PrivateNetworks, is_private, told_of
 
 OFFICIAL = "weights=official"  # in the name of a network with other weights than its usual ones
@@ -25,10 +27,17 @@ class OpenNetworks:
         networks: by name.
         private: keeps those that visitors bring.
         nbytes: of weights kept open at most; the network in use stays whatever its size.
+        device: where networks compute; None leaves them where they are made.
     """
 
-    def __init__(self, networks: Mapping[str, Network], private: PrivateNetworks, nbytes: int) -> None:
-        self.networks, self.private = networks, private
+    def __init__(
+        self,
+        networks: Mapping[str, Network],
+        private: PrivateNetworks,
+        nbytes: int,
+        device: torch.device | None = None,
+    ) -> None:
+        self.networks, self.private, self.device = networks, private, device
         self._modules = Cache(nbytes, newest=True)
         self._adopted: dict[tuple[str, int | None], Opened] = {}
         self.renew()
@@ -70,7 +79,7 @@ class OpenNetworks:
             key, spec = _module_key(network, step), find(network, self.networks)
             opened: Opened | None = self._adopted.get(key) or self._modules.get(key)
             if opened is None:
-                opened = open_network(spec, step)
+                opened = open_network(spec, step, self.device)
                 self._modules.put(key, opened, opened.nbytes)
             return opened if opened.spec.name == network else replace(opened, spec=spec)
 
@@ -98,17 +107,51 @@ class OpenNetworks:
                 loaded = own_weights.load(path, most=self.private.nbytes)
             except InputError as error:
                 raise told_of(error, path, file) from error
+            if self.device is not None:
+                loaded.module.to(self.device)
         opened = Opened(loaded.spec, None, loaded.module, loaded.trained, fingerprint_of(loaded.module))
         name, left = self.private.add(Brought(owner, opened, loaded.report, file, tuple(loaded.others)))
         return name, list(left)
 
-    def is_changed(self, question: Any) -> bool:
-        """Say whether somebody changed a network of a question: nothing remembered holds for it, nor the reverse."""
+    def open_for(self, question: Any, taken: frozenset[Hashable], place: int) -> Opened:
+        """Return the network of a question, for a pass that nothing else disturbs.
+
+        Args:
+            question: about a network.
+            taken: what is taken for it, of what :meth:`taken_by` says.
+            place: of who answers it; at another than 0, what is not taken is a twin that this place alone has.
+        """
+        opened = self.open(question.network, question.step)
+        return opened.twin(place) if place and taken.isdisjoint(self.taken_by(question)) else opened
+
+    def is_changed(self, question: Any, place: int = 0) -> bool:
+        """Say whether somebody changed a network of a question: nothing remembered holds for it, nor the reverse.
+
+        Args:
+            question: any.
+            place: of who answers it, who may have changed the twin there; 0 of everybody else.
+        """
         for key in set(_networks_in(question)):
             opened = self._adopted.get(key) or self._modules.get(key)
-            if opened is not None and opened.changed:
+            if opened is not None and (opened.changed or (place in opened.twins and opened.twins[place].changed)):
                 return True
         return False
+
+    def taken_by(self, question: Any) -> frozenset[Hashable]:
+        """Return what a question takes for itself, so that no two passes run through one module.
+
+        That is each network in it of which there is but one: a stranger's, one that was given, and one that somebody
+        changed. Of others there are twins. Questions about no network, which may be anything, take the same.
+        """
+        taken: set[Hashable] = set()
+        keys = {key for key in _networks_in(question) if key[0] is not None}
+        for key in keys:
+            opened = self._adopted.get(key) or self._modules.get(key)
+            if opened is not None and (opened.changed or key in self._adopted):
+                taken.add(id(bare(opened.module)))  # which may have been given by several names
+            elif self.is_foreign(key[0]):
+                taken.add(key)
+        return frozenset(taken if keys else {None})
 
     def close(self) -> None:
         """Close all that were opened; those that were adopted, or that visitors brought, stay."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 import torch
@@ -29,6 +29,7 @@ class Opened:
         trained: False when the weights are random.
         fingerprint: of the module as it was made; see :meth:`changed`.
         hooks: those that its author had hung on it before.
+        twins: copies with the same weights, by the place that has each.
     """
 
     spec: Network
@@ -37,6 +38,7 @@ class Opened:
     trained: bool
     fingerprint: tuple[object, ...] = ()
     hooks: frozenset[int] = frozenset()
+    twins: dict[int, Opened] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
@@ -47,6 +49,18 @@ class Opened:
     def changed(self) -> bool:
         """Whether somebody changed modules or weights, or hung something on it that changes what it puts out."""
         return self.fingerprint != fingerprint_of(self.module) or is_changed(bare(self.module), self.hooks)
+
+    def twin(self, place: int) -> Opened:
+        """Return the network with modules of its own, on which others hang nothing, and the same weights.
+
+        Args:
+            place: of who has this twin alone.
+        """
+        if place not in self.twins:
+            weights = (*self.module.parameters(), *self.module.buffers())
+            module = copy.deepcopy(self.module, {id(tensor): tensor for tensor in weights})
+            self.twins[place] = replace(self, module=module, fingerprint=fingerprint_of(module), twins={})
+        return replace(self.twins[place], spec=self.spec)
 
     def layer_of(self, layer: str | nn.Module) -> str:
         """Return the dotted name for a stage's label, or for itself if it is one, as questions name layers.
@@ -79,12 +93,13 @@ class Opened:
         return short_key(layer, modules)
 
 
-def open_network(spec: Network, step: int | None = None) -> Opened:
+def open_network(spec: Network, step: int | None = None, device: torch.device | None = None) -> Opened:
     """Build a network and load its weights.
 
     Args:
         spec: what is known of it.
         step: take the weights as they were at this step of the training, for networks with snapshots.
+        device: where it computes; None is the CPU. A network that was given stays where it is.
 
     Raises:
         InputError: no such step, or its checkpoint is missing or altered.
@@ -94,14 +109,16 @@ def open_network(spec: Network, step: int | None = None) -> Opened:
         module = spec.build(len(spec.classes))
         return Opened(spec, step, module, True, fingerprint_of(module), foreign_hooks(bare(module)))
     with ambient.making():
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # an untrained network, too, shows everybody the same
+        with ambient.drawing(seed=0):  # an untrained network, too, shows everybody the same
             module = spec.build(len(spec.classes)).eval()
         module.to(memory_format=torch.channels_last)  # a third faster
         if spec.weights == "official":
             official.load(module, spec)
-            return Opened(spec, step, module, True, fingerprint_of(module))
-        trained = checkpoints.load(module, spec, step) and step != 0  # at step 0 the weights are random
+            trained = True
+        else:
+            trained = checkpoints.load(module, spec, step) and step != 0  # at step 0 the weights are random
+        if device is not None:
+            module.to(device)
     return Opened(spec, step, module, trained, fingerprint_of(module))
 
 

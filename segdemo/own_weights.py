@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segdemo import library_weights, torchvision_classifiers, torchvision_segmentation, unet_lineage, weights
+from segdemo import ambient, library_weights, torchvision_classifiers, torchvision_segmentation, unet_lineage, weights
 from segdemo.checkpoints import Report, load_fitting
 from segdemo.errors import InputError
 from segdemo.networks import NETWORKS, Network
@@ -74,8 +74,7 @@ def load(path: str | Path, network: Network | None = None, *, most: int | None =
     with library_weights.hollow():
         hollow = spec.build(len(spec.classes))
     _check_growth(hollow, path, most)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # what stays random is the same for everybody
+    with ambient.drawing(seed=0):  # what stays random is the same for everybody
         module = spec.build(len(spec.classes)).eval()
     values = weights.named(state, module.state_dict())
     report = _set_aside(load_fitting(module, values, path), values)

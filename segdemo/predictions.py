@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from segdemo import ambient
+from segdemo.devices import check_precision, computing_in, precision_on
 from segdemo.enlarged import Enlarged, last_enlargement
 from segdemo.images import Placement, check_input_size, to_batch, to_picture
 from segdemo.networks.network import Network, Preprocessing
@@ -35,6 +36,7 @@ class Prediction:
         extent: (columns, rows) of the logits that the picture takes where these are no whole numbers; None is all.
         ending: ``"shares"`` where the values are in proportion to the probabilities, and no logits.
         enlarged: what the network enlarged to its output, where that was its last step.
+        precision: in which the pass computed, wherever PyTorch thinks half of it safe.
     """
 
     logits: Tensor
@@ -45,6 +47,7 @@ class Prediction:
     extent: tuple[float, float] | None = None
     ending: Ending = "logits"
     enlarged: Enlarged | None = None
+    precision: str = "float32"
 
     def result(
         self,
@@ -74,14 +77,14 @@ class Prediction:
             size=self.placement.picture_size,
             placement=self.placement,
             seen=to_picture(self.batch.cpu(), spec.preprocessing),
-            logits=scores.contiguous().cpu().numpy(),
+            logits=scores.float().contiguous().cpu().numpy(),
             layers=layers or {},
             previews=previews or {},
             seconds=self.seconds,
             task=spec.task,
             extent=self.extent,
             ending=self.ending,
-            notes=notes_on(self.logits),
+            notes=(*notes_on(self.logits), *_half(self.precision)),
             enlarged=self.enlarged,
         )
 
@@ -127,7 +130,8 @@ def predict(
     output = read(returned, (batch.shape[2], batch.shape[3]), reading)
     logits, extent = _on_picture(output, placement)
     size = check_input_size(preprocessing, size)
-    return Prediction(logits, batch, placement, size, seconds, extent, output.ending, last.of(returned))
+    precision = precision_on(batch.device)
+    return Prediction(logits, batch, placement, size, seconds, extent, output.ending, last.of(returned), precision)
 
 
 def maps_on_picture(
@@ -172,6 +176,20 @@ def notes_on(logits: Tensor) -> tuple[Note, ...]:
             "{percent} % of what the network returned is NaN or infinite: the answer means nothing there. The layer in "
             "which it begins is marked in the figure.",
             {"percent": f"{100 * share:.3g}"},
+        ),
+    )
+
+
+def _half(precision: str) -> tuple[Note, ...]:
+    """Say that a pass was computed in half precision, where it was."""
+    if precision == "float32":
+        return ()
+    return (
+        Note(
+            "half_precision",
+            "Computed in {precision}, as was asked for: half the bits of float32, so that values are rounded to about "
+            "{digits} digits in many layers, and each is shown as the network put it out.",
+            {"precision": precision, "digits": 2 if precision == "bfloat16" else 3},
         ),
     )
 
@@ -224,7 +242,7 @@ class Predictor:
         module: the network, on whatever device; its modes stay as they are.
         spec: its specification.
         size: input size in pixels; None takes the network's own.
-        bfloat16: compute in bfloat16 where PyTorch thinks it safe.
+        precision: of the passes: ``"float32"``, or ``"bfloat16"`` or ``"float16"`` where PyTorch thinks it safe.
         trained: False when the weights are random.
 
     Raises:
@@ -237,11 +255,12 @@ class Predictor:
         spec: Network,
         size: int | None = None,
         *,
-        bfloat16: bool = False,
+        precision: str = "float32",
         trained: bool = True,
     ) -> None:
         self.classes = spec.names
-        self._module, self._spec, self._bfloat16, self._trained = module, spec, bfloat16, trained
+        check_precision(precision)
+        self._module, self._spec, self._precision, self._trained = module, spec, precision, trained
         self._size = check_input_size(spec.preprocessing, size)
 
     def place(self, picture: Image.Image) -> tuple[Tensor, Placement]:
@@ -259,7 +278,7 @@ class Predictor:
         device = ambient.device_of(self._module)
         with (
             ambient.passing(self._module),
-            torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16),
+            computing_in(self._precision, device),
         ):
             prediction = predict(
                 self._module,

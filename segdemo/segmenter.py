@@ -10,6 +10,7 @@ import numpy as np
 from torch import nn
 
 from segdemo import checkpoints, own_weights
+from segdemo.devices import device_called
 from segdemo.engine import LocalEngine, Question, ShouldContinue, always
 from segdemo.errors import InputError
 from segdemo.figure import Figure
@@ -27,8 +28,9 @@ from segdemo.summaries import Summary
 class Segmenter:
     """A network with its embedded weights, ready for pictures. Safe to share between threads.
 
-    It computes in float32 and in evaluation mode whatever defaults, autocast or modes a program has set. Pickled or
-    copied it is its name and step; a network that was changed or put in its place goes along.
+    It computes in float32, or as it was asked to, and in evaluation mode, whatever defaults, autocast or modes a
+    program has set. Pickled or copied it is its name and step; a network that was changed or put in its place goes
+    along.
 
     Args:
         network: name in ``NETWORKS``, a specification of your own, or any ``nn.Module``, which stays as it is.
@@ -36,9 +38,14 @@ class Segmenter:
         classes: of a module: names of what it tells apart, in index order; None takes what its library knows.
         preprocessing: of a module: as for :func:`segdemo.sources.network_of`; None takes what its library knows, or
             guesses. ``spec.guesses`` says what was guessed.
+        device: where it computes: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``. None is the CPU; a module stays where
+            it is.
+        precision: ``"float32"``, or ``"bfloat16"`` or ``"float16"`` wherever PyTorch thinks that safe, which every
+            result says.
 
     Raises:
-        InputError: no such network or step, or its checkpoint is missing or altered; a module cannot be looked into.
+        InputError: no such network, step, device or precision, or its checkpoint is missing or altered; a module cannot
+            be looked into.
     """
 
     report: checkpoints.Report | None = None  # of a checkpoint of your own
@@ -50,22 +57,33 @@ class Segmenter:
         *,
         classes: Classes | None = None,
         preprocessing: Any = None,
+        device: str | None = None,
+        precision: str = "float32",
     ) -> None:
         self.spec = _spec_of(network, classes, preprocessing)
         number = whole(step)
         self.step = step if number is None else number
         checkpoints.sha256_of(self.spec, self.step)  # refuses what is no step of its training
         self.classes = self.spec.names
-        self._engine = LocalEngine({self.spec.name: self.spec})
+        self._engine = LocalEngine({self.spec.name: self.spec}, device=device, precision=precision)
         self.trained = self._opened().trained
 
     @classmethod
-    def from_checkpoint(cls, path: str | Path, network: str | Network | None = None) -> Segmenter:
+    def from_checkpoint(
+        cls,
+        path: str | Path,
+        network: str | Network | None = None,
+        *,
+        device: str | None = None,
+        precision: str = "float32",
+    ) -> Segmenter:
         """Take a network with weights of your own.
 
         Args:
             path: a .safetensors file, or what torch.save wrote; nothing in it is run.
             network: name in ``NETWORKS``, or a specification; None finds out from names and shapes.
+            device: as for :class:`Segmenter`.
+            precision: likewise.
 
         Returns:
             The network with what fits; ``report`` says what became of each tensor.
@@ -75,7 +93,9 @@ class Segmenter:
         """
         wanted = find(network) if isinstance(network, str) else network
         loaded = own_weights.load(path, wanted)
-        segmenter = _with(loaded.spec, None, loaded.module, loaded.trained)
+        if device is not None:
+            loaded.module.to(device_called(device))
+        segmenter = _with(loaded.spec, None, loaded.module, loaded.trained, device, precision)
         segmenter.report = loaded.report
         return segmenter
 
@@ -87,6 +107,11 @@ class Segmenter:
     @network.setter
     def network(self, module: nn.Module) -> None:
         self._engine.adopt(replace(self._opened(), module=module, fingerprint=fingerprint_of(module)))
+
+    @property
+    def precision(self) -> str:
+        """In which its passes compute, wherever PyTorch thinks half of it safe."""
+        return self._engine.precision
 
     @property
     def figure(self) -> Figure:
@@ -192,8 +217,8 @@ class Segmenter:
         """Pickle name and step if the network is as it was loaded, the network too if not."""
         opened = self._opened()
         if NETWORKS.get(self.spec.name) is self.spec and not opened.changed:
-            return type(self), (self.spec.name, self.step)
-        return _with, (self.spec, self.step, opened.module, self.trained)
+            return _named, (self.spec.name, self.step, *self._engine.place)
+        return _with, (self.spec, self.step, opened.module, self.trained, *self._engine.place)
 
     def _opened(self) -> Opened:
         return self._engine.open(self.spec.name, self.step)
@@ -218,10 +243,21 @@ def _spec_of(network: str | Network | nn.Module, classes: Classes | None, prepro
     return network_of(network, classes, preprocessing)
 
 
-def _with(spec: Network, step: int | None, module: nn.Module, trained: bool) -> Segmenter:
+def _named(network: str, step: int | None, device: str | None, precision: str) -> Segmenter:
+    return Segmenter(network, step, device=device, precision=precision)
+
+
+def _with(
+    spec: Network,
+    step: int | None,
+    module: nn.Module,
+    trained: bool,
+    device: str | None = None,
+    precision: str = "float32",
+) -> Segmenter:
     """Make a Segmenter with a network of its own again."""
     segmenter = Segmenter.__new__(Segmenter)
     segmenter.spec, segmenter.step, segmenter.classes, segmenter.trained = spec, step, spec.names, trained
-    segmenter._engine = LocalEngine({spec.name: spec})
+    segmenter._engine = LocalEngine({spec.name: spec}, device=device, precision=precision)
     segmenter._engine.adopt(Opened(spec, step, module, trained, fingerprint_of(module)))
     return segmenter

@@ -11,6 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from segdemo import ambient
 from segdemo.calls import Frame, Listener, Operation, named_modules, watched
 from segdemo.errors import InputError
 from segdemo.hooks import modules_of
@@ -153,7 +154,7 @@ def trace_network(network: nn.Module, batch: Tensor) -> Trace:
 def _undisturbed(network: nn.Module) -> Iterator[None]:
     """Leave modes and random numbers as they are, and run without gradients, but count changes of tensors."""
     training = [module for module in modules_of(network) if module.training]
-    with torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.inference_mode(False), torch.no_grad(), ambient.drawing():
         try:
             if training:
                 network.eval()

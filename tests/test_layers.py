@@ -17,7 +17,7 @@ CORE = (
     FREE
     | PICTURES
     | {"activations", "checkpoints", "outputs", "results", "opened", "engine", "predictions", "questions", "segmenter"}
-    | {"asking", "bench", "open_networks"}
+    | {"asking", "bench", "open_networks", "workers", "devices"}
     | {"calls", "trace", "levels", "boxes", "places", "figure", "traced", "private", "randomness", "enlarged"}
 )
 ABOVE = CORE | {"archives", "class_maps", "evaluation", "labelled", "masks", "pairing"}
@@ -37,7 +37,9 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "hooks": ({"errors"}, {"torch"}),
     "calls": ({"hooks", "leaves"}, {"torch"}),
     "activations": ({"calls", "errors", "hooks", "leaves"}, {"torch"}),
-    "trace": ({"calls", "errors", "hooks", "leaves"}, {"torch"}),
+    "workers": ({"ambient"}, {"torch"}),
+    "devices": ({"errors"}, {"torch"}),
+    "trace": ({"ambient", "calls", "errors", "hooks", "leaves"}, {"torch"}),
     "levels": (set(), set()),
     "boxes": ({"levels", "trace"}, set()),
     "places": ({"networks.network", "trace"}, set()),
@@ -53,7 +55,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "torchvision_segmentation": ({"networks", "weights"}, {"torch", "torchvision"}),
     "library_weights": ({"networks", "weights"}, {"torch"}),
     "own_weights": (
-        {"checkpoints", "errors", "library_weights", "networks", "sources", "torchvision_classifiers"}
+        {"ambient", "checkpoints", "errors", "library_weights", "networks", "sources", "torchvision_classifiers"}
         | {"torchvision_segmentation", "unet_lineage", "weights"},
         {"torch"},
     ),
@@ -71,17 +73,18 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "needs": ({"ambient", "errors", "opened"}, {"torch"}),
     "asking": ({"bench", "pictures"}, set()),
     "bench": (
-        {"ambient", "asking", "engine", "errors", "images", "networks", "opened", "pictures", "private"},
+        {"ambient", "asking", "devices", "engine", "errors", "images", "networks", "opened", "pictures", "private"},
         {"torch", "PIL"},
     ),
-    "open_networks": ({"ambient", "cache", "errors", "networks", "opened", "own_weights", "private"}, set()),
+    "open_networks": ({"ambient", "cache", "errors", "networks", "opened", "own_weights", "private"}, {"torch"}),
     "engine": (
-        {"ambient", "asking", "bench", "cache", "errors", "networks", "open_networks", "opened", "pictures", "private"},
+        {"ambient", "asking", "bench", "cache", "errors", "networks", "open_networks", "opened", "pictures", "private"}
+        | {"devices", "workers"},
         set(),
     ),
     "outputs": ({"errors", "leaves"}, {"torch"}),
     "predictions": (
-        {"ambient", "enlarged", "images", "networks", "notes", "outputs", "results", "summaries"},
+        {"ambient", "devices", "enlarged", "images", "networks", "notes", "outputs", "results", "summaries"},
         {"torch", "PIL"},
     ),
     "choosing": ({"ambient", "engine", "networks", "official", "questions", "sources"}, {"torch"}),
@@ -94,6 +97,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "segmenter": (
         {
             "checkpoints",
+            "devices",
             "engine",
             "errors",
             "figure",

@@ -93,9 +93,10 @@ def test_bfloat16_is_used_where_asked_for_and_float32_comes_back() -> None:
             seen.append(output.dtype)
             return output
 
-    for bfloat16 in (False, True):
-        result = Predictor(Dense(3, 2, 1), NETWORK, bfloat16=bfloat16).run(WIDE)
+    for precision in ("float32", "bfloat16"):
+        result = Predictor(Dense(3, 2, 1), NETWORK, precision=precision).run(WIDE)
         assert result.logits.dtype == np.float32
+        assert [note.code for note in result.notes] == ["half_precision"] * (precision == "bfloat16")
     with torch.autocast("cpu", torch.bfloat16):
         Predictor(Dense(3, 2, 1), NETWORK).run(WIDE)
     assert seen == [torch.float32, torch.bfloat16, torch.float32]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
 from segdemo.commands.files import UNTRAINED, print_table, segmenter_for
-from segdemo.commands.options import add_network, add_side, positive
+from segdemo.commands.options import add_device, add_network, add_side, positive
 from segdemo.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON: miou, iou by class, pixel_accuracy, pictures")
     add_side(parser)
+    add_device(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -59,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     from segdemo.evaluation import evaluate, evaluate_labelled
     from segdemo.predictions import Predictor
 
-    segmenter = segmenter_for(arguments.network, arguments.side)
+    segmenter = segmenter_for(arguments.network, arguments.side, None, arguments.device, arguments.precision)
+    precision = segmenter.precision
     spec = segmenter.spec
     classifies = spec.task == "classification"
     if classifies and arguments.map:
@@ -72,7 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
     mapping = read_map(arguments.map) if arguments.map else None
     if not classifies:
         _say_how_classes_are_read(segmenter, mapping)
-    predictor = Predictor(segmenter.network, spec, arguments.side)
+    if precision != "float32":
+        print(f"Computed in {precision}, wherever PyTorch thinks it safe", file=sys.stderr)
+    predictor = Predictor(segmenter.network, spec, arguments.side, precision=precision)
     with tqdm(unit="picture", file=sys.stderr) as bar:
 
         def progress(done: int, total: int) -> None:
@@ -86,6 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
             scores = evaluate(predictor, arguments.data, mapping, arguments.limit, progress, say)
     if arguments.json:
         content = _facts(scores, classifies=classifies)
+        content |= {} if precision == "float32" else {"precision": precision}
         print(json.dumps(content if segmenter.trained or classifies else content | {"trained": False}, indent=1))
     else:
         _print_table(scores, spec.title, classifies=classifies)

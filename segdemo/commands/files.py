@@ -33,13 +33,21 @@ _LONGEST_NAME = 255  # bytes, of a file on nearly every system
 _LONGEST_ENDING = 100  # bytes kept for what is hung on the name of a picture
 
 
-def segmenter_for(network: str | None, size: int | None, weights: str | None = None) -> Segmenter:
+def segmenter_for(
+    network: str | None,
+    size: int | None,
+    weights: str | None = None,
+    device: str | None = None,
+    precision: str = "float32",
+) -> Segmenter:
     """Load the network asked for, and refuse an input size that does not suit it before any picture is read.
 
     Args:
         network: its name; None takes the first, or the one that the weights are for.
         size: pixels; None takes the network's own.
         weights: file of a person's own weights, of which is said what became of them; None takes the embedded ones.
+        device: as for :class:`Segmenter`.
+        precision: likewise.
 
     Raises:
         InputError: no such network, its checkpoint is missing or altered, or the size does not suit it.
@@ -49,9 +57,9 @@ def segmenter_for(network: str | None, size: int | None, weights: str | None = N
     from segdemo.segmenter import Segmenter
 
     if weights is None:
-        segmenter = Segmenter(network or DEFAULT)
+        segmenter = Segmenter(network or DEFAULT, device=device, precision=precision)
     else:
-        segmenter = Segmenter.from_checkpoint(weights, network)
+        segmenter = Segmenter.from_checkpoint(weights, network, device=device, precision=precision)
         for line in _in_words(segmenter):
             say(f"segdemo: {line}", error=True)
     check_input_size(segmenter.spec.preprocessing, size)

@@ -91,7 +91,7 @@ class Course:
         self.rows: list[tuple[float, list[float]]] = []  # (seconds, share of each class in percent), frame by frame
         self.notes: list[str] = []
         self.size = (0, 0)
-        self._predictor = Predictor(bare(segmenter.network), segmenter.spec, size)
+        self._predictor = Predictor(bare(segmenter.network), segmenter.spec, size, precision=segmenter.precision)
 
     def frame(self, picture: Image.Image, seconds: float) -> Image.Image:
         """Segment a frame and take down its shares; returns it under its mask.

@@ -40,6 +40,17 @@ def add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", metavar="FILE.csv", help="a row for each picture, those that are broken included")
 
 
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Let a command say where networks compute, and how precisely."""
+    parser.add_argument("--device", metavar="auto|cpu|cuda|mps", help="where networks compute; default: cpu")
+    parser.add_argument(
+        "--precision",
+        metavar="float32|bfloat16|float16",
+        default="float32",
+        help="half precision, wherever PyTorch thinks it safe; every result says so. Default: float32",
+    )
+
+
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Let a command compute on a Ray cluster."""
     parser.add_argument(

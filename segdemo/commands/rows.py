@@ -29,6 +29,7 @@ def asked(segmenter: Segmenter, side: int | None, weights: str | None) -> dict[s
         "checkpoint": sha256_of(segmenter.spec, segmenter.step),
         "side": side,
         "weights": None if weights is None else [str(Path(weights).resolve()), state_of(Path(weights))],
+        **({} if segmenter.precision == "float32" else {"precision": segmenter.precision}),
     }
 
 

@@ -31,7 +31,16 @@ from segdemo.commands.files import (
 )
 from segdemo.commands.film import is_film, segment_film
 from segdemo.commands.journal import Journal, state_of
-from segdemo.commands.options import PICTURES, add_engine, add_network, add_out, add_report, add_side, add_weights
+from segdemo.commands.options import (
+    PICTURES,
+    add_device,
+    add_engine,
+    add_network,
+    add_out,
+    add_report,
+    add_side,
+    add_weights,
+)
 from segdemo.commands.rows import Row, asked, report
 from segdemo.encoded import readable, shown
 from segdemo.errors import InputError
@@ -63,12 +72,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_out(parser)
     add_report(parser)
     add_engine(parser)
+    add_device(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Segment pictures and folders of pictures; go on after one that cannot be used."""
     given = listed(arguments.pictures)
-    segmenter = segmenter_for(arguments.network, arguments.side, arguments.weights)
+    segmenter = segmenter_for(
+        arguments.network, arguments.side, arguments.weights, arguments.device, arguments.precision
+    )
     out = folder_for(arguments.out)
     named = list(zip(given, (out / name for name in names(given, out, ENDINGS)), strict=True))
     pictures = [(path, target) for path, target in named if not is_film(path)]
@@ -106,7 +118,8 @@ def _rows(
     if arguments.engine is None:
         make = partial(Segmenting, segmenter, arguments.side)
     else:
-        make = partial(segmenting, segmenter.spec.name, arguments.side, arguments.weights)
+        place = {"device": arguments.device, "precision": arguments.precision}
+        make = partial(segmenting, segmenter.spec.name, arguments.side, arguments.weights, **place)
     outcomes = outcomes_of(make, todo, arguments.engine)
     for (path, target), is_known in zip(pictures, known, strict=True):
         row = journal.done(path) if is_known else None
@@ -126,11 +139,13 @@ def _is_there(row: Row | None, target: str) -> bool:
     return row is not None and row["result"] == readable(target) and all(Path(one).is_file() for one in row["files"])
 
 
-def segmenting(network: str, side: int | None, weights: str | None) -> Segmenting:
+def segmenting(network: str, side: int | None, weights: str | None, **place: Any) -> Segmenting:
     """Make the work of the command, in whatever process."""
     from segdemo.segmenter import Segmenter
 
-    return Segmenting(Segmenter(network) if weights is None else Segmenter.from_checkpoint(weights, network), side)
+    if weights is None:
+        return Segmenting(Segmenter(network, **place), side)
+    return Segmenting(Segmenter.from_checkpoint(weights, network, **place), side)
 
 
 class Segmenting:
@@ -145,7 +160,9 @@ class Segmenting:
         from segdemo.opened import bare
         from segdemo.predictions import Predictor
 
-        self._predictor = Predictor(bare(segmenter.network), segmenter.spec, side, trained=segmenter.trained)
+        self._predictor = Predictor(
+            bare(segmenter.network), segmenter.spec, side, precision=segmenter.precision, trained=segmenter.trained
+        )
 
     def read(self, item: Item) -> tuple[Image.Image, list[str], tuple[Tensor, Placement]]:
         """Read a picture, and make of it what the network takes."""
@@ -155,7 +172,8 @@ class Segmenting:
     def run(self, read: tuple[Image.Image, list[str], tuple[Tensor, Placement]]) -> Any:
         """Run the network."""
         picture, notes, placed = read
-        return picture, notes, self._predictor.run(picture, placed)
+        result = self._predictor.run(picture, placed)
+        return picture, [*notes, *map(str, (note for note in result.notes if note.code == "half_precision"))], result
 
     def write(self, item: Item, made: tuple[Image.Image, list[str], Result]) -> Row:
         """Write the files of a picture, and return what is to be said of it."""

@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
+from segdemo import ambient
 from segdemo.activations import capture
 from segdemo.engine import Bench, Question
 from segdemo.errors import InputError
@@ -356,8 +357,7 @@ def control(network: nn.Module, batch: Tensor, layer: str, seed: int) -> nn.Modu
         twin = copy.deepcopy(network)
     except Exception:  # code of a stranger
         return None
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
+    with ambient.drawing(seed), torch.no_grad():
         for name in later:
             _randomise(twin.get_submodule(name))
     return twin

@@ -150,5 +150,5 @@ def checked(lab: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 @contextmanager
 def alone() -> Iterator[None]:
     """Keep what a lab does to PyTorch within the block."""
-    with ambient.plain(), torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+    with ambient.plain(), torch.inference_mode(False), torch.enable_grad(), ambient.drawing():
         yield

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from segdemo import ambient
 from segdemo.engine import Bench, Memory, Question
 from segdemo.errors import InputError
 from segdemo.labs.figures import drawn, seen_by, traced, with_pictures
@@ -265,12 +266,6 @@ def _laid(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(mask, 0.4 * picture + 0.6 * TINT, picture)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> AbstractContextManager[None]:
     """Compute in one thread as long as the block lasts: the same sums everywhere, the other cores left to others."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    return ambient.threads(1)

@@ -119,8 +119,7 @@ def network(name: str) -> Network:
             nearest=", ".join(near),
         )
     build = Build(library, inner)
-    with ambient.making(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with ambient.making(), ambient.drawing(seed=0):
         check_size(build, name)
         module = _built(build, name).eval()
     spec = network_of(module, title=f"{library} · {inner}")

@@ -37,7 +37,8 @@ def score(
     Raises:
         InputError: the archive cannot be used.
     """
-    return evaluate(Predictor(network, spec, side, bfloat16=bfloat16), archive, limit=limit, reading=reading)
+    precision = "bfloat16" if bfloat16 else "float32"
+    return evaluate(Predictor(network, spec, side, precision=precision), archive, limit=limit, reading=reading)
 
 
 def check(archive: str | Path, classes: Sequence[str], limit: int | None = None) -> Reading:

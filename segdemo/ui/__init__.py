@@ -13,7 +13,7 @@ if not (os.environ.get("GRADIO_SERVER_PORT") or "0").isdecimal():
 
 import gradio as gr
 
-from segdemo.engine import Engine, LocalEngine
+from segdemo.engine import Engine
 from segdemo.examples import EXAMPLES
 from segdemo.questions import OFFERED
 from segdemo.ui import api, folder, limits, queue, server, sessions, uploads
@@ -36,7 +36,7 @@ def build_app(engine: Engine | None = None, pictures: Sequence[str] = EXAMPLES) 
         engine: what answers its questions; None takes one of its own, in this process.
         pictures: names of the pictures that it offers.
     """
-    engine = LocalEngine(OFFERED, answers=limits.answers()) if engine is None else engine
+    engine = limits.engine(OFFERED) if engine is None else engine
     measured = MeasuredEngine(engine)
     wanted = WantedEngine(measured)  # as each request sees it
     folder.claim()

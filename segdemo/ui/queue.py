@@ -18,6 +18,7 @@ from gradio.server_messages import ProcessCompletedMessage
 
 from segdemo.errors import InputError
 from segdemo.ui import memory
+from segdemo.ui.limits import passes
 from segdemo.ui.messages import sentence_of
 from segdemo.ui.sessions import Visitors
 from segdemo.ui.wanted import asked_while
@@ -30,10 +31,11 @@ MOST_QUICK_OF_ADDRESS = 512
 UNREAD_SECONDS = 600  # an answer that nobody fetches is kept no longer
 MOST_UNREAD = 512  # answers of one address, fetched or not, after which the oldest is kept no longer
 LATEST = 16  # runs by whose ends the time that others wait is reckoned
-THREADS = 64  # more than all runs take; not 40, which Gradio would share with the page and its files
+RUNS_AT_ONCE = 3 + passes()
+THREADS = 60 + RUNS_AT_ONCE  # more than all runs take; not 40, which Gradio would share with the page and its files
 AT_ONCE = 8  # events of one kind
-# Of whatever starts a run. The engine works on one at a time; others are read, and drawn, meanwhile.
-RUNS: dict[str, Any] = {"concurrency_id": "segment", "concurrency_limit": 4}
+# Of whatever starts a run. The engine works on one at a time, or several; others are read, and drawn, meanwhile.
+RUNS: dict[str, Any] = {"concurrency_id": "segment", "concurrency_limit": RUNS_AT_ONCE}
 
 Pushed = tuple[bool, Any, Literal["success", "error", "queue_full", "validator_error"]]
 

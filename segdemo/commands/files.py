@@ -19,6 +19,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
+from segdemo import rendering
 from segdemo.encoded import shown, suffixes
 from segdemo.errors import InputError
 from segdemo.pairing import left_behind
@@ -241,11 +242,15 @@ def writing(folder: Path) -> Iterator[None]:
 
 def save(picture: Image.Image, path: str, facts: dict[str, Any]) -> None:
     """Write a PNG that carries what it is."""
+    text = {"Software": MADE_BY, "Comment": f"{facts['network']}, {'trained' if facts['trained'] else UNTRAINED}"}
     info = PngInfo()
-    info.add_text("Software", MADE_BY)
-    info.add_text("Comment", f"{facts['network']}, {'trained' if facts['trained'] else UNTRAINED}")
+    for name, said in text.items():
+        info.add_text(name, said)
     with new_file(path) as beside:
-        picture.save(beside, "PNG", pnginfo=info, compress_level=3)
+        if picture.mode == "RGB":
+            beside.write_bytes(rendering.encode_png(picture, photograph=True, text=text))
+        else:
+            picture.save(beside, "PNG", pnginfo=info, compress_level=3)
 
 
 def save_facts(facts: dict[str, Any], path: str) -> None:

@@ -39,7 +39,7 @@ def report(path: str | None, classes: Sequence[str]) -> Iterator[Callable[[Row],
     Args:
         path: of the file; None writes none.
         classes: names of the network's classes: a column each, with the share in percent, or the probability in [0, 1]
-            that a classifier gives.
+            that a classifier gives, or the IoU in [0, 1] that was reached.
     """
     if path is None:
         yield lambda row: None
@@ -50,7 +50,7 @@ def report(path: str | None, classes: Sequence[str]) -> Iterator[Callable[[Row],
 
         def add(row: Row) -> None:
             facts = row.get("facts", {})
-            values = facts.get("shares") or facts.get("probabilities") or {}
+            values = facts.get("shares") or facts.get("probabilities") or facts.get("iou") or {}
             lines.writerow(
                 [
                     row["picture"],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from segdemo.errors import InputError
@@ -16,7 +18,7 @@ PARTS = 4  # for each actor at least, as far as there are items: none is to wait
 Work = Callable[[Sequence[Any]], Iterable[Any]]
 
 
-def spread(make: Callable[[], Work], items: Iterable[Any], address: str, threads: int) -> Iterator[Any]:
+def spread(make: Callable[[], Work], items: Iterable[Any], address: str, threads: int) -> Generator[Any]:
     """Yield what comes of each item, in the order of the items.
 
     Args:
@@ -37,7 +39,7 @@ def spread(make: Callable[[], Work], items: Iterable[Any], address: str, threads
         cluster.leave()
 
 
-def _outcomes(cluster: Cluster, make: Callable[[], Work], items: list[Any], threads: int) -> Iterator[Any]:
+def _outcomes(cluster: Cluster, make: Callable[[], Work], items: list[Any], threads: int) -> Generator[Any]:
     if not items:
         return
     import ray.data
@@ -62,7 +64,7 @@ def _outcomes(cluster: Cluster, make: Callable[[], Work], items: list[Any], thre
     kind: Any = Actor  # Ray's types have functions only
     done = ray.data.from_items(parts, override_num_blocks=len(parts)).map(
         kind,
-        fn_constructor_args=(make, threads),
+        fn_constructor_args=(make, threads, os.getcwd()),
         compute=ray.data.ActorPoolStrategy(size=min(actors, len(parts))),
         num_cpus=processors,
     )
@@ -77,11 +79,14 @@ class Actor:
     Args:
         make: as for :func:`spread`.
         threads: likewise.
+        folder: in which the command was given: paths are from there.
     """
 
-    def __init__(self, make: Callable[[], Work], threads: int) -> None:
+    def __init__(self, make: Callable[[], Work], threads: int, folder: str) -> None:
         import torch
 
+        with suppress(OSError):  # where this machine has no such folder, paths from the root may still be the same
+            os.chdir(folder)
         torch.set_num_threads(threads)
         self._work = make()
 

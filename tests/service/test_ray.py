@@ -20,7 +20,8 @@ from PIL import Image
 from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError
 
-from segdemo import LocalEngine
+from segdemo import NETWORKS, LocalEngine
+from segdemo.__main__ import main
 from segdemo.engine import Cancelled, Progress, Question
 from segdemo.errors import InputError
 from segdemo.examples import example
@@ -32,7 +33,6 @@ from segdemo.service.cluster import Cluster, check_address
 from segdemo.service.replica import CALLS
 from segdemo.ui import build_app, launch
 from segdemo.ui.texts import TEXTS
-from tests.commands.conftest import segment
 from tests.service.questions import Dies, Steps, Waits, WhichProcess
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own are not ours to mend
@@ -212,25 +212,43 @@ def test_the_page_says_the_same_on_both_engines(client: Client) -> None:
     assert said == SAID.setdefault("said", said)
 
 
-def test_segment_on_the_cluster_writes_the_same_files(
-    cluster: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "pictures"
-    folder.mkdir()
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of small pictures with masks, one picture of them broken, named as from the folder it is in."""
+    archive = tmp_path / "archive"
     pixels = np.random.default_rng(0).integers(0, 256, (20, 6, 8, 3), np.uint8)
+    for part in ("images", "masks"):
+        (archive / part).mkdir(parents=True)
     for number, one in enumerate(pixels):
-        Image.fromarray(one).save(folder / f"{number:02}.png")
-    (folder / "11.png").write_bytes(b"no picture")
-    said = {}
+        Image.fromarray(one).save(archive / "images" / f"{number:02}.png")
+        Image.fromarray(one[..., 0] // 128).save(archive / "masks" / f"{number:02}.png")
+    (archive / "images" / "11.png").write_bytes(b"no picture")
+    monkeypatch.chdir(tmp_path)  # not where the cluster was started
+    return archive
+
+
+COMMANDS = {
+    "segment": ("segment", "archive/images", "--network", "selfie", "--side", "256", "--out", "out"),
+    "layers": ("layers", "--over", "archive/images", "--network", "unet_narrow", "--side", "32", "--out", "out"),
+    "evaluate": ("evaluate", "--data", "archive", "--network", "selfie", "--side", "256", "--json"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_on_the_cluster_says_and_writes_the_same(
+    command: str, cluster: None, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
     for engine in ((), ("--engine", "auto")):
-        out = tmp_path / f"out{len(engine)}"
-        words = ("--network", "selfie", "--out", out, "--report", tmp_path / "report.csv", *engine)
-        assert segment(folder, *words, side="256") == 2
-        table = (tmp_path / "report.csv").read_text("utf-8").replace(str(out), "")
-        written = {path.name: path.read_bytes() for path in out.iterdir()}
-        said[engine] = (capsys.readouterr().out.replace(str(out), ""), table, written)
-    assert said[()] == said["--engine", "auto"]
-    assert len(said[()][2]) == 3 * 19
+        assert main([*COMMANDS[command], "--report", "report.csv", *engine]) == 2
+        report = (tmp_path / "report.csv").read_bytes()
+        written = sorted(tmp_path.glob("out/*"))
+        said.append((capsys.readouterr().out, report, {path.name: path.read_bytes() for path in written}))
+        assert report.count(b"\n") == 21
+        assert report.count(b"cannot be read") == 1
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    assert said[0] == said[1]
+    assert len(said[0][2]) == {"segment": 3 * 19, "layers": len(NETWORKS["unet_narrow"].stages), "evaluate": 0}[command]
 
 
 def test_a_lost_replica_is_replaced_and_the_question_asked_once_more(engine: RayEngine, tmp_path: Path) -> None:

@@ -63,7 +63,6 @@ def cluster() -> Iterator[None]:
         torch.set_num_threads(1)  # as in the replicas
         yield
         torch.set_num_threads(threads)
-        serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
     _, left = psutil.wait_procs(of_ray(), 20)
     shutil.rmtree(folder, ignore_errors=True)

@@ -160,6 +160,7 @@ def names(pictures: list[Path], out: Path, endings: Sequence[str]) -> Iterator[s
     """
     inputs = {os.path.realpath(path) for path in pictures}
     used: set[str] = set()
+    numbers: dict[str, int] = {}  # the last of each stem: a million pictures may be called the same in as many folders
     for path in pictures:
         stem = _short(path.stem)
         if stem != path.stem:
@@ -167,11 +168,13 @@ def names(pictures: list[Path], out: Path, endings: Sequence[str]) -> Iterator[s
                 f"segdemo: {shown(path.name)}: the name is too long for results; they are called {shown(stem)}",
                 error=True,
             )
-        number, name = 1, stem
+        number = numbers.get(stem, 1)
+        name = stem if number == 1 else f"{stem}-{number}"
         while _same(name) in used or any(_taken(out / f"{name}{end}", inputs) for end in endings):
             number += 1
             name = f"{stem}-{number}"
         used.add(_same(name))
+        numbers[stem] = number
         yield name
 
 
@@ -260,10 +263,16 @@ def save_facts(facts: dict[str, Any], path: str) -> None:
 
 
 @contextmanager
-def new_file(path: str) -> Iterator[Path]:
-    """Give a name to write to, and put the file in its place once it is whole; a full disk leaves no half of one."""
+def new_file(path: str, *, alone: bool = False) -> Iterator[Path]:
+    """Give a name to write to, and put the file in its place once it is whole; a full disk leaves no half of one.
+
+    Args:
+        path: of the file.
+        alone: nobody else writes this file meanwhile: what a crash leaves of it has the same name the next time.
+    """
     target = Path(path)
-    beside = target.with_name(f".segdemo-{secrets.token_hex(8)}{target.suffix}")
+    token = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16] if alone else secrets.token_hex(8)
+    beside = target.with_name(f".segdemo-{token}{target.suffix}")
     try:
         yield beside
         beside.replace(target)

@@ -30,7 +30,7 @@ class Journal:
         first = json.dumps(about, sort_keys=True)
         self.goes_on = self._load(first)
         if self.goes_on:
-            _remove_halves(folder)
+            remove_halves(folder)
         with ExitStack() as stack:
             self._file = stack.enter_context(open(self._path, "ab" if self.goes_on else "wb"))
             self._read = stack.enter_context(open(self._path, "rb"))
@@ -92,8 +92,7 @@ def state_of(path: Path) -> list[int] | None:
     return [found.st_size, found.st_mtime_ns]
 
 
-def _remove_halves(folder: Path) -> None:
-    """Remove files that a crash left half written."""
-    for path in folder.glob(".segdemo-*"):
-        if path.name != NAME:
-            path.unlink(missing_ok=True)
+def remove_halves(folder: Path) -> None:
+    """Remove files that a crash left half written; journals stay."""
+    for path in folder.glob(f".segdemo-{'[0-9a-f]' * 16}*"):
+        path.unlink(missing_ok=True)

@@ -44,7 +44,8 @@ def report(path: str | None, classes: Sequence[str]) -> Iterator[Callable[[Row],
     if path is None:
         yield lambda row: None
         return
-    with writing(Path(path).parent), new_file(path) as beside, open(beside, "w", encoding="utf-8", newline="") as file:
+    whole = new_file(path, alone=True)
+    with writing(Path(path).parent), whole as beside, open(beside, "w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
         lines.writerow([*FIRST, *classes])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -14,6 +15,8 @@ from segdemo.service.cluster import Cluster
 
 PART = 32  # items handed to an actor at once, at most
 PARTS = 4  # for each actor at least, as far as there are items: none is to wait long for the last
+
+PATIENCE = 50  # times that processors are looked for, a fifth of a second apart
 
 Work = Callable[[Sequence[Any]], Iterable[Any]]
 
@@ -49,7 +52,7 @@ def _outcomes(cluster: Cluster, make: Callable[[], Work], items: list[Any], thre
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True
     processors = min(threads, cluster.processors)
-    actors = cluster.free // processors
+    actors = _free(cluster, processors) // processors
     if not actors:
         raise InputError(
             "engine_full",
@@ -71,6 +74,15 @@ def _outcomes(cluster: Cluster, make: Callable[[], Work], items: list[Any], thre
     parts.clear()
     for row in done.iter_rows():
         yield from pickle.loads(row["outcomes"])
+
+
+def _free(cluster: Cluster, needed: int) -> int:
+    """Return how many processors are free, where need be after a while: those of a killed command are so soon."""
+    for _ in range(PATIENCE):
+        if cluster.free >= needed:
+            break
+        time.sleep(0.2)
+    return cluster.free
 
 
 class Actor:

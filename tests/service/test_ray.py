@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import secrets
@@ -22,6 +23,7 @@ from ray.serve.exceptions import BackPressureError
 
 from segdemo import NETWORKS, LocalEngine
 from segdemo.__main__ import main
+from segdemo.commands.journal import NAME
 from segdemo.engine import Cancelled, Progress, Question
 from segdemo.errors import InputError
 from segdemo.examples import example
@@ -33,6 +35,7 @@ from segdemo.service.cluster import Cluster, check_address
 from segdemo.service.replica import CALLS
 from segdemo.ui import build_app, launch
 from segdemo.ui.texts import TEXTS
+from tests.commands.conftest import kill_in_the_middle
 from tests.service.questions import Dies, Steps, Waits, WhichProcess
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own are not ours to mend
@@ -54,7 +57,6 @@ def cluster() -> Iterator[None]:
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(16))  # else Ray writes one into the home folder
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         import ray
-        from ray import serve
 
         ray.init(
             num_cpus=4, object_store_memory=200 << 20, include_dashboard=False, log_to_driver=False, _temp_dir=folder
@@ -227,7 +229,6 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 COMMANDS = {
-    "segment": ("segment", "archive/images", "--network", "selfie", "--side", "256", "--out", "out"),
     "layers": ("layers", "--over", "archive/images", "--network", "unet_narrow", "--side", "32", "--out", "out"),
     "evaluate": ("evaluate", "--data", "archive", "--network", "selfie", "--side", "256", "--json"),
 }
@@ -247,7 +248,38 @@ def test_a_command_on_the_cluster_says_and_writes_the_same(
         assert report.count(b"cannot be read") == 1
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
     assert said[0] == said[1]
-    assert len(said[0][2]) == {"segment": 3 * 19, "layers": len(NETWORKS["unet_narrow"].stages), "evaluate": 0}[command]
+    assert len(said[0][2]) == {"layers": len(NETWORKS["unet_narrow"].stages), "evaluate": 0}[command]
+
+
+def test_segment_on_the_cluster_says_and_writes_the_same_though_killed_in_the_middle(
+    cluster: None,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import ray
+
+    many = Path("pictures-" + "x" * 60)
+    many.mkdir()
+    for path, copy in itertools.product((pictures / "images").iterdir(), range(3)):
+        (many / f"{path.stem}-{copy}.png").symlink_to(path)
+    words = ["segment", str(many), "--network", "selfie", "--side", "256", "--out", "out", "--report", "report.csv"]
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+    def made() -> tuple[str, bytes, dict[str, bytes]]:
+        assert main(words) == 2
+        report = Path("report.csv").read_bytes()
+        Path("report.csv").unlink()
+        return capsys.readouterr().out, report, {path.name: path.read_bytes() for path in Path("out").iterdir()}
+
+    plain = made()
+    shutil.rmtree("out")
+    words += ["--engine", ray.get_runtime_context().gcs_address]
+    kill_in_the_middle(words, 5)
+    assert Path("out", NAME).exists() and not Path("report.csv").exists()
+    assert made() == plain
+    assert len(plain[2]) == 3 * 3 * 19
 
 
 def test_a_lost_replica_is_replaced_and_the_question_asked_once_more(engine: RayEngine, tmp_path: Path) -> None:

@@ -158,7 +158,8 @@ def names(pictures: list[Path], out: Path, endings: Sequence[str]) -> Iterator[s
         out: the folder for results.
         endings: of the files written for each picture.
     """
-    inputs = {os.path.realpath(path) for path in pictures}
+    folder = os.path.realpath(out)
+    inputs = {found for path in pictures if os.path.dirname(found := os.path.realpath(path)) == folder}
     used: set[str] = set()
     numbers: dict[str, int] = {}  # the last of each stem: a million pictures may be called the same in as many folders
     for path in pictures:

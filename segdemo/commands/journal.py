@@ -58,12 +58,17 @@ class Journal:
 
     def done(self, path: Path) -> dict[str, Any] | None:
         """Return what was noted of a picture, None where that is nothing or the picture is another one by now."""
+        row = self.noted(path)
+        return row if row is not None and row.get("state") == state_of(path) else None
+
+    def noted(self, path: Path) -> dict[str, Any] | None:
+        """Return what was noted of a picture, whatever became of it since; None where that is nothing."""
         place = self._places.get(readable(str(path)))
         if place is None:
             return None
         self._read.seek(place)
         row: dict[str, Any] = json.loads(self._read.readline())["row"]
-        return row if row.get("state") == state_of(path) else None
+        return row
 
     def add(self, path: Path, row: dict[str, Any]) -> None:
         """Note that a picture is done; the row is whatever JSON can hold."""

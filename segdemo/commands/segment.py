@@ -70,8 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
     given = listed(arguments.pictures)
     segmenter = segmenter_for(arguments.network, arguments.side, arguments.weights)
     out = folder_for(arguments.out)
-    named = list(zip(given, (out / name for name in names(given, out, ENDINGS)), strict=True))
-    pictures = [(path, target) for path, target in named if not is_film(path)]
+    # Of a million pictures there is kept what their paths take as text, and no more.
+    named = [(str(path), str(out / name)) for path, name in zip(given, names(given, out, ENDINGS), strict=True)]
+    del given
+    pictures = [item for item in named if not is_film(Path(item[0]))]
+    films = [(Path(path), Path(target)) for path, target in named if is_film(Path(path))]
+    del named
     code = 0
     silent = len(pictures) < 2 or sys.stderr is None
     with writing(out):
@@ -88,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
                 table(row)
                 bar.update()
         journal.complete()
-    for path, target in (pair for pair in named if is_film(pair[0])):
+    for path, target in films:
         try:
             say(segment_film(segmenter, path, target, arguments.side))
         except InputError as error:
@@ -98,26 +102,26 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _rows(
-    pictures: Sequence[tuple[Path, Path]], journal: Journal, segmenter: Segmenter, arguments: argparse.Namespace
+    pictures: Sequence[Item], journal: Journal, segmenter: Segmenter, arguments: argparse.Namespace
 ) -> Iterator[Row]:
     """Yield what there is to say of each picture, in their order: what the journal knows, else what is done now."""
-    known = [_is_there(journal.done(path), str(target)) for path, target in pictures]
-    todo = ((str(path), str(target)) for (path, target), one in zip(pictures, known, strict=True) if not one)
+    known = [_is_there(journal.done(Path(path)), target) for path, target in pictures]
+    todo = (item for item, one in zip(pictures, known, strict=True) if not one)
     if arguments.engine is None:
         make = partial(Segmenting, segmenter, arguments.side)
     else:
         make = partial(segmenting, segmenter.spec.name, arguments.side, arguments.weights)
     outcomes = outcomes_of(make, todo, arguments.engine)
     for (path, target), is_known in zip(pictures, known, strict=True):
-        row = journal.done(path) if is_known else None
+        row = journal.noted(Path(path)) if is_known else None
         if row is None:
             outcome = next(outcomes)
             if isinstance(outcome, InputError):
-                row = {"picture": readable(str(path)), "error": about(path, outcome)}
+                row = {"picture": readable(path), "error": about(Path(path), outcome)}
             else:
                 row = outcome
-                with writing(target.parent):
-                    journal.add(path, row)
+                with writing(Path(target).parent):
+                    journal.add(Path(path), row)
         yield row
 
 

@@ -61,6 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_weights(parser)
     add_side(parser)
     add_out(parser)
+    parser.add_argument(
+        "--no-overlay",
+        action="store_true",
+        help="write no <name>-overlay.png, which takes most of the time that a large photograph takes",
+    )
     add_report(parser)
     add_engine(parser)
 
@@ -79,7 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
     code = 0
     silent = len(pictures) < 2 or sys.stderr is None
     with writing(out):
-        journal = Journal(out, asked(segmenter, arguments.side, arguments.weights))
+        decides = asked(segmenter, arguments.side, arguments.weights) | {"overlay": not arguments.no_overlay}
+        journal = Journal(out, decides)
     bar = tqdm(total=len(pictures), disable=silent, unit="picture", file=sys.stderr)
     with closing(journal):
         with bar, report(arguments.report, segmenter.classes) as table:
@@ -111,6 +117,7 @@ def _rows(
         make = partial(Segmenting, segmenter, arguments.side)
     else:
         make = partial(segmenting, segmenter.spec.name, arguments.side, arguments.weights)
+    make = partial(make, overlay=not arguments.no_overlay)
     outcomes = outcomes_of(make, todo, arguments.engine)
     for (path, target), is_known in zip(pictures, known, strict=True):
         row = journal.noted(Path(path)) if is_known else None
@@ -130,11 +137,12 @@ def _is_there(row: Row | None, target: str) -> bool:
     return row is not None and row["result"] == readable(target) and all(Path(one).is_file() for one in row["files"])
 
 
-def segmenting(network: str, side: int | None, weights: str | None) -> Segmenting:
+def segmenting(network: str, side: int | None, weights: str | None, *, overlay: bool) -> Segmenting:
     """Make the work of the command, in whatever process."""
     from segdemo.segmenter import Segmenter
 
-    return Segmenting(Segmenter(network) if weights is None else Segmenter.from_checkpoint(weights, network), side)
+    made = Segmenter(network) if weights is None else Segmenter.from_checkpoint(weights, network)
+    return Segmenting(made, side, overlay=overlay)
 
 
 class Segmenting:
@@ -143,12 +151,14 @@ class Segmenting:
     Args:
         segmenter: the network.
         side: input size in pixels; None takes the network's own.
+        overlay: whether the picture under its mask is written too.
     """
 
-    def __init__(self, segmenter: Segmenter, side: int | None) -> None:
+    def __init__(self, segmenter: Segmenter, side: int | None, *, overlay: bool = True) -> None:
         from segdemo.opened import bare
         from segdemo.predictions import Predictor
 
+        self._overlay = overlay
         self._predictor = Predictor(bare(segmenter.network), segmenter.spec, side, trained=segmenter.trained)
 
     def read(self, item: Item) -> tuple[Image.Image, list[str], tuple[Tensor, Placement]]:
@@ -183,11 +193,13 @@ class Segmenting:
         }
         if result.answer:
             return row | _classified(path, target, facts, result.answer)
-        files = [f"{target}{ending}" for ending in ENDINGS]
+        mask, overlay, told = (f"{target}{ending}" for ending in ENDINGS)
         with writing(Path(target).parent):
-            save(rendering.palette_mask(result.mask, colours), files[0], facts)
-            save(rendering.overlay(picture, result.mask, colours, hidden=hidden), files[1], facts)
-            save_facts(facts, files[2])
+            save(rendering.palette_mask(result.mask, colours), mask, facts)
+            if self._overlay:
+                save(rendering.overlay(picture, result.mask, colours, hidden=hidden), overlay, facts)
+            save_facts(facts, told)
+        files = [mask, overlay, told] if self._overlay else [mask, told]
         found = sorted((share for share in result.classes if share.percent), key=lambda share: -share.percent)
         shares = ", ".join(f"{share.name} {share.percent:.1f} %" for share in found)
         said = f"{shown(path)}: {shares} → {shown(target)}-mask.png" + ("" if result.trained else f" ({UNTRAINED})")

@@ -148,7 +148,7 @@ def open_picture(path: Path) -> tuple[Image.Image, list[str]]:
     return read.picture, [str(note) for note in read.notes]
 
 
-def names(pictures: list[Path], out: Path, endings: Sequence[str]) -> Iterator[str]:
+def names(pictures: list[Path], out: Path, endings: Sequence[str], films: Sequence[str] = ()) -> Iterator[str]:
     """Name the results of each picture after it, so that none overwrites another's, a picture, or anybody's file.
 
     A name too long for the endings of its results is cut, and told apart by a few letters of its digest.
@@ -157,6 +157,7 @@ def names(pictures: list[Path], out: Path, endings: Sequence[str]) -> Iterator[s
         pictures: their paths.
         out: the folder for results.
         endings: of the files written for each picture.
+        films: further endings, of files that carry no mark of ours: they only overwrite nothing that was given.
     """
     folder = os.path.realpath(out)
     inputs = {found for path in pictures if os.path.dirname(found := os.path.realpath(path)) == folder}
@@ -171,7 +172,11 @@ def names(pictures: list[Path], out: Path, endings: Sequence[str]) -> Iterator[s
             )
         number = numbers.get(stem, 1)
         name = stem if number == 1 else f"{stem}-{number}"
-        while _same(name) in used or any(_taken(out / f"{name}{end}", inputs) for end in endings):
+        while (
+            _same(name) in used
+            or any(_taken(out / f"{name}{end}", inputs) for end in endings)
+            or any(os.path.join(folder, f"{name}{end}") in inputs for end in films)
+        ):
             number += 1
             name = f"{stem}-{number}"
         used.add(_same(name))

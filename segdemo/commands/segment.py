@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from segdemo.commands.files import (
     segmenter_for,
     writing,
 )
-from segdemo.commands.film import is_film, segment_film
+from segdemo.commands.film import FILM, is_film, segment_film
 from segdemo.commands.journal import Journal, state_of
 from segdemo.commands.options import PICTURES, add_engine, add_network, add_out, add_report, add_side, add_weights
 from segdemo.commands.rows import Row, asked, report
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     segmenter = segmenter_for(arguments.network, arguments.side, arguments.weights)
     out = folder_for(arguments.out)
     # Of a million pictures there is kept what their paths take as text, and no more.
-    named = [(str(path), str(out / name)) for path, name in zip(given, names(given, out, ENDINGS), strict=True)]
+    named = [(str(path), str(out / name)) for path, name in zip(given, names(given, out, ENDINGS, [FILM]), strict=True)]
     del given
     pictures = [item for item in named if not is_film(Path(item[0]))]
     films = [(Path(path), Path(target)) for path, target in named if is_film(Path(path))]
@@ -97,14 +97,23 @@ def run(arguments: argparse.Namespace) -> int:
                 code = 2 if broken else code
                 table(row)
                 bar.update()
+            for path, target in films:
+                code = max(code, _film(segmenter, path, target, arguments, table))
         journal.complete()
-    for path, target in films:
-        try:
-            say(segment_film(segmenter, path, target, arguments.side))
-        except InputError as error:
-            say(f"segdemo: {about(path, error)}", error=True)
-            code = 2
     return code
+
+
+def _film(
+    segmenter: Segmenter, path: Path, target: Path, arguments: argparse.Namespace, table: Callable[[Row], object]
+) -> int:
+    """Segment a film, and report it; returns the exit status."""
+    try:
+        row = segment_film(segmenter, path, target, arguments.side)
+    except InputError as error:
+        row = {"picture": readable(str(path)), "error": about(path, error)}
+    say(row.get("said") or f"segdemo: {row['error']}", error="error" in row)
+    table(row)
+    return 2 if "error" in row else 0
 
 
 def _rows(

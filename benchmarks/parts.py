@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
-from benchmarks import browser, channel_grid, reasons
+from benchmarks import batch, browser, channel_grid, reasons
 from benchmarks.alone import in_its_own_process
 from benchmarks.methods import COMPARED, METHODS, Case, bare
 from benchmarks.report import Table
@@ -188,6 +190,38 @@ def why() -> Table:
     return table
 
 
+def many_pictures() -> Table:
+    """(j) What the command takes for a picture of 12 megapixels, beside the bare pass, and over Ray."""
+    table = Table(
+        "(j) Pictures by the million: photographs of 12 megapixels, against the bare forward pass",
+        "JPEG files of 4000 × 3000 pixels; time for one picture, of four in a row, 3 rounds in turns. The bare pass "
+        "has its batches ready and uses all processors, so that whatever is read and written beside it takes of its "
+        "time: to decode one of the files takes one thread {decode}. The last rows are of --no-overlay over "
+        f"{batch.CLUSTER} pictures, from the first quarter on. Aim: at least 0.9 of the bare rate.",
+        ("network", "method", "time a picture", "rate against bare"),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        pictures, out = Path(folder, "pictures"), Path(folder, "out")
+        for one in (pictures, out):
+            one.mkdir()
+        paths = batch.photographs(pictures, 4)
+        table.note = table.note.format(decode=f"{1000 * batch.reading_alone(paths):.0f} ms")
+        for network, size in (("selfie", None), ("unet", None), ("deeplabv3_mobilenet_v2", None), ("u2netp", 512)):
+            calls = batch.methods(network, size, paths, out)
+            seconds = take_turns(calls, 3, warm_up=1)
+            for name, taken in seconds.items():
+                each = milliseconds([one / len(paths) for one in taken])
+                rate = ratio_in_turns(seconds[batch.BARE], taken)
+                table.rows.append((f"{network}, {size or 'its own size'}", name, each, rate))
+        network, many = "deeplabv3_mobilenet_v2", paths * (batch.CLUSTER // len(paths))
+        plain = batch.each_later_picture(network, many, out, None)
+        with batch.cluster():
+            spread = batch.each_later_picture(network, many, out, "auto")
+        for name, taken in (("in this process", plain), ("--engine auto", spread)):
+            table.rows.append((network, name, f"{1000 * taken:.0f} ms", f"{plain / taken:.2f} × in this process"))
+    return table
+
+
 PARTS: dict[str, Callable[[], Table]] = {
     "a": against_bare,
     "b": against_peers,
@@ -197,4 +231,5 @@ PARTS: dict[str, Callable[[], Table]] = {
     "f": starts,
     "g": pointer,
     "h": why,
+    "j": many_pictures,
 }

@@ -24,7 +24,7 @@ from segdemo.images import load_picture
 from segdemo.masks import IGNORED, Layout, Mask, counts, decode, layout, turn
 from segdemo.pairing import find_pairs, shown
 
-__all__ = ["IGNORED", "Archive", "Reading", "to_stderr"]
+__all__ = ["IGNORED", "Archive", "Pair", "Reading", "to_stderr"]
 
 MAX_MEMORY = 400_000_000  # bytes while a picture is read, with its mask
 OTHERS = 2000  # pairs beside those asked for that a survey looks at, at most, where these leave something open
@@ -93,13 +93,13 @@ class Archive:
     """
 
     def __init__(self, path: str | Path, *, masked: bool = True) -> None:
-        self._name = Path(path).name or str(path)
-        with _opening(self._name):
+        self.name = Path(path).name or str(path)
+        with _opening(self.name):
             self._files = open_container(Path(path))
         self._places: dict[str, int] = {}
         self.pairs: list[Pair] = []
         try:
-            for image, mask in find_pairs(self._files.names, self._name, masked=masked):
+            for image, mask in find_pairs(self._files.names, self.name, masked=masked):
                 self.pairs.append((self._placed(image), "" if mask is None else self._placed(mask)))
         except BaseException:
             self._files.close()
@@ -133,7 +133,7 @@ class Archive:
         with _reading(image):
             return load_picture(data, name=image)
 
-    def survey(self, pairs: Sequence[Pair], classes: int) -> Reading:
+    def survey(self, pairs: Sequence[Pair], classes: int, broken: dict[Pair, InputError] | None = None) -> Reading:
         """Look through the masks of pairs, and find out how they are to be understood.
 
         Every mask is decoded, of every picture the head is read. Where these leave open what 255 means or how a mask
@@ -142,6 +142,7 @@ class Archive:
         Args:
             pairs: that will be read, some of ``self.pairs``.
             classes: how many class indices a mask may use, from 0.
+            broken: where given, takes the pairs that cannot be read, which are left out instead of being refused.
 
         Raises:
             InputError: a file cannot be read, a mask does not fit its picture, holds another class, or what it means
@@ -149,8 +150,14 @@ class Archive:
         """
         found = _Findings(np.zeros(256, np.int64))
         for pair in pairs:
-            values, mask, picture = self._looked_at(pair, classes)
-            found.add(pair, counts(values), mask, picture)
+            try:
+                values, mask, picture = self._looked_at(pair, classes)
+            except InputError as error:
+                if broken is None:
+                    raise
+                broken[pair] = error
+            else:
+                found.add(pair, counts(values), mask, picture)
         chosen = set(pairs)
         for pair in _spread([pair for pair in self.pairs if pair not in chosen], OTHERS):
             if not found.open:
@@ -160,7 +167,7 @@ class Archive:
                 found.add(pair, counts(values), mask, picture, used=False)
             except InputError:  # it will not be read
                 continue
-        return found.reading(classes, self._name)
+        return found.reading(classes, self.name)
 
     def read(self, pair: Pair, reading: Reading) -> tuple[Image.Image, NDArray[np.uint8]]:
         """Read a picture and its mask.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segdemo import labelled
-from segdemo.archives import IGNORED, Archive, Reading, to_stderr
+from segdemo.archives import IGNORED, Archive, Pair, Reading, to_stderr
 from segdemo.class_maps import ClassMap, index_table
 from segdemo.errors import InputError
 
@@ -64,6 +64,24 @@ class Scores:
     pictures: int
 
 
+def confusion(
+    truth: NDArray[np.integer] | int, predicted: NDArray[np.integer] | int, classes: int
+) -> NDArray[np.int64]:
+    """Count in one picture which class was taken for which, (K, K): row = true class, column = predicted.
+
+    Args:
+        truth: (H, W) class of each pixel, 255 where it is not to be scored; or the class of the whole picture.
+        predicted: the class of each pixel, or of the whole picture, likewise.
+        classes: K.
+    """
+    true, guessed = np.asarray(truth), np.asarray(predicted)
+    if true.ndim:
+        scored = true != IGNORED
+        true, guessed = true[scored], guessed[scored]
+    places = (true.astype(np.int64) * classes + guessed).ravel()
+    return np.bincount(places, minlength=classes * classes).reshape(classes, classes)
+
+
 class Evaluator:
     """Counts how often which class was taken for which, picture after picture.
 
@@ -83,13 +101,11 @@ class Evaluator:
             truth: (H, W) class of each pixel, 255 where it is not to be scored; or the class of the whole picture.
             predicted: the class of each pixel, or of the whole picture, likewise.
         """
-        count = len(self.classes)
-        true, guessed = np.asarray(truth), np.asarray(predicted)
-        if true.ndim:
-            scored = true != IGNORED
-            true, guessed = true[scored], guessed[scored]
-        places = (true.astype(np.int64) * count + guessed).ravel()
-        self.confusion += np.bincount(places, minlength=count * count).reshape(count, count)
+        self.take(confusion(truth, predicted, len(self.classes)))
+
+    def take(self, counts: NDArray[np.int64]) -> None:
+        """Take in what :func:`confusion` counted in one picture."""
+        self.confusion += counts
         self.pictures += 1
 
     def scores(self) -> Scores:
@@ -140,21 +156,67 @@ def evaluate(
     Raises:
         InputError: the archive, one of its files, or the map cannot be used; names the file or the class.
     """
-    mapping = mapping or ClassMap(segmenter.classes, {name: name for name in segmenter.classes})
-    table = index_table(segmenter.classes, mapping)
-    evaluator = Evaluator(mapping.classes)
     with Archive(archive) as file:
-        pairs = file.some_pairs(limit)
-        if reading is None:
-            reading = survey(file, pairs, len(mapping.classes))
-            for note in reading.notes(Path(archive).name):
-                say(note)
-        for pair in pairs:
-            picture, truth = file.read(pair, reading)
-            evaluator.add(truth, table[segmenter.run(picture).mask])
+        task = settled(segmenter.classes, file, mapping, limit, say, reading)
+        evaluator = Evaluator(task.classes)
+        for pair in task.pairs:
+            picture, truth = file.read(pair, task.reading)
+            evaluator.add(truth, task.table[segmenter.run(picture).mask])
             if progress:
-                progress(evaluator.pictures, len(pairs))
+                progress(evaluator.pictures, len(task.pairs))
     return evaluator.scores()
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be scored, and how the masks are understood.
+
+    Args:
+        pairs: names of pictures and masks.
+        reading: of the masks.
+        classes: the archive's.
+        table: index of the network's class → index of the archive's, uint16.
+        broken: pairs that cannot be read, where these were asked for; they are among ``pairs``.
+    """
+
+    pairs: list[Pair]
+    reading: Reading
+    classes: tuple[str, ...]
+    table: NDArray[np.uint16]
+    broken: Mapping[Pair, InputError]
+
+
+def settled(
+    classes: tuple[str, ...],
+    file: Archive,
+    mapping: ClassMap | None,
+    limit: int | None,
+    say: Callable[[str], object],
+    reading: Reading | None = None,
+    broken: dict[Pair, InputError] | None = None,
+) -> Task:
+    """Settle what is to be scored; takes what :func:`evaluate` takes.
+
+    Args:
+        classes: the network's.
+        file: the archive.
+        mapping: from the network's classes to the archive's.
+        limit: at most so many pictures.
+        say: told what a person may not expect.
+        reading: of the masks, where it is known.
+        broken: as for :meth:`Archive.survey`.
+
+    Raises:
+        InputError: as for :func:`evaluate`.
+    """
+    mapping = mapping or ClassMap(classes, {name: name for name in classes})
+    table = index_table(classes, mapping)
+    pairs = file.some_pairs(limit)
+    if reading is None:
+        reading = survey(file, pairs, len(mapping.classes), broken)
+        for note in reading.notes(file.name):
+            say(note)
+    return Task(pairs, reading, tuple(mapping.classes), table, broken or {})
 
 
 def evaluate_labelled(
@@ -183,13 +245,20 @@ def evaluate_labelled(
     return evaluator.scores()
 
 
-def survey(file: Archive, pairs: Sequence[tuple[str, str]], classes: int) -> Reading:
+def survey(
+    file: Archive,
+    pairs: Sequence[Pair],
+    classes: int,
+    broken: dict[Pair, InputError] | None = None,
+) -> Reading:
     """Find out how the masks of pairs are to be understood, and make sure that they have something to judge.
 
     Raises:
         InputError: a file cannot be used, what the masks mean cannot be told, or they leave every pixel out.
     """
-    reading = file.survey(pairs, classes)
+    reading = file.survey(pairs, classes, broken)
+    if broken and len(broken) == len(set(pairs)):
+        raise broken[pairs[0]]
     if not reading.scored:
         _refuse_nothing(len(pairs))
     return reading

@@ -25,6 +25,7 @@ from segdemo.notes import Note
 from segdemo.summaries import Preview, Summary
 
 BAND = 1 << 22  # logits worked on at a time: 16 MB
+ROWS = 64  # of a picture, for which is asked at once which classes can be the greatest
 
 
 class _Copies:
@@ -300,15 +301,19 @@ class Result:
         """The most probable class of each pixel, (H, W) uint8, 0 … K−1; uint16 above 256 classes."""
         mask = np.empty(self.size[::-1], dtype=np.uint8 if len(self.known) <= 256 else np.uint16)
         with alone_after_fork():
-            for rows, logits in self._bands():
-                mask[rows] = _greatest(logits).numpy()
+            for first, end, able in self._contests():
+                if len(able) == 1:
+                    mask[first:end] = able[0]
+                    continue
+                for rows, logits in self._bands(first, end, able):
+                    mask[rows] = _greatest(logits, able).numpy()
         mask.setflags(write=False)  # results are shared by way of the cache
         return mask
 
     @cached_property
     def classes(self) -> tuple[ClassShare, ...]:
         """All classes the network knows, in index order, with their share of the picture in percent."""
-        counts = np.bincount(self.mask.ravel(), minlength=len(self.names))
+        counts = pixels_by_class(self.mask, len(self.names))
         return tuple(
             ClassShare(index, one.name, one.colour, one.hidden, 100 * float(counts[index]) / self.mask.size)
             for index, one in enumerate(self.known)
@@ -414,7 +419,38 @@ class Result:
                 values[rows] = function(logits).numpy()
         return values
 
-    def _bands(self, first: int = 0, end: int | None = None) -> Iterator[tuple[slice, Tensor]]:
+    def _contests(self) -> Iterator[tuple[int, int, list[int]]]:
+        """Yield which classes may be the greatest in which rows of the picture: (first row, row after the last, those).
+
+        Between four neighbouring logits of a class lies nothing above the greatest of them or below the smallest. So
+        where a picture is much larger than the logits, most classes can be left out of the interpolation.
+        """
+        classes, height_in, width_in = self.logits.shape
+        width, height = self.size
+        everything = list(range(classes))
+        larger = width * height >= 4 * height_in * width_in
+        if classes == 1 or self.task == "detection grid" or not larger or not np.isfinite(self.logits).all():
+            yield 0, height, everything
+            return
+        able = _able(self._tensor()).numpy()
+        taken = height_in if self.extent is None else self.extent[1]
+        above = self._above(torch.arange(height, dtype=torch.float32, device="cpu"), taken)[0].numpy()
+        above = above.clip(max=able.shape[1] - 1)
+        first = 0
+        while first < height:
+            end = min(first + ROWS, height)
+            yield first, end, np.flatnonzero(able[:, above[first] : above[end - 1] + 1].any(1)).tolist()
+            first = end
+
+    def _above(self, rows: Tensor, taken: float) -> tuple[Tensor, Tensor]:
+        """Return for rows of the picture the row of logits above each, and how far it lies below that, in [0, 1]."""
+        source = ((rows + 0.5) * (taken / self.size[1]) - 0.5).clamp_(0, self.logits.shape[1] - 1)  # half-pixel centres
+        above = source.long()
+        return above, source - above
+
+    def _bands(
+        self, first: int = 0, end: int | None = None, kept: list[int] | None = None
+    ) -> Iterator[tuple[slice, Tensor]]:
         """Yield the logits at ``size``, bilinear, a band of rows at a time: (rows, (K, rows, width) float32).
 
         The outcome is that of one interpolation of the whole; a 40-megapixel picture would take gigabytes at once.
@@ -423,8 +459,9 @@ class Result:
         Args:
             first: row to begin with.
             end: row to end before, None for the picture's end.
+            kept: indices of the classes that are asked about, None for all.
         """
-        logits = self._tensor()
+        logits = self._tensor() if kept is None else torch.from_numpy(self.logits[kept])
         classes, height_in, width_in = logits.shape
         columns, rows_taken = self.extent or (width_in, height_in)
         width, height = self.size
@@ -440,10 +477,9 @@ class Result:
                 across = ((torch.arange(width) + 0.5) * (width_in / width)).long()
                 yield slice(top, top + len(rows)), logits[:, down][:, :, across]
                 continue
-            source = ((rows + 0.5) * (rows_taken / height) - 0.5).clamp_(0, height_in - 1)  # half-pixel centres
-            above = source.long()
+            above, share = self._above(rows, rows_taken)
             below = (above + 1).clamp_(max=height_in - 1)
-            mixed = torch.lerp(logits[:, above], logits[:, below], (source - above)[None, :, None])
+            mixed = torch.lerp(logits[:, above], logits[:, below], share[None, :, None])
             if self.extent is not None:
                 mixed = _columns(mixed, columns, width)
             elif width != width_in:
@@ -472,17 +508,48 @@ def _columns(logits: Tensor, columns: float, width: int) -> Tensor:
     return torch.lerp(logits[:, :, left], logits[:, :, (left + 1).clamp_(max=last)], source - left)
 
 
-def _greatest(logits: Tensor) -> Tensor:
-    """Return the index of the greatest logit of each pixel, the first of equals, (h, w) uint8, or int32 above 256.
+def _able(logits: Tensor) -> Tensor:
+    """Say for each class and row whether it may be the greatest anywhere between that row and the next.
+
+    Args:
+        logits: (K, h, w) float32, finite.
+
+    Returns:
+        (K, h − 1) bool; (K, 1) where there is but one row.
+    """
+    high, low = logits, logits
+    for axis in (1, 2):
+        if count := logits.shape[axis] - 1:
+            high = torch.maximum(high.narrow(axis, 0, count), high.narrow(axis, 1, count))
+            low = torch.minimum(low.narrow(axis, 0, count), low.narrow(axis, 1, count))
+    rounding = 1e-5 * max(map(abs, map(float, logits.aminmax())))  # of the last bits, which may lie beyond the four
+    return (high >= low.amax(0) - rounding).any(2)
+
+
+def pixels_by_class(mask: np.ndarray, classes: int) -> np.ndarray:
+    """Count the pixels of each class, (K,) whole numbers.
+
+    Args:
+        mask: (H, W) uint8 or uint16.
+        classes: how many there are.
+    """
+    if mask.dtype == np.uint8:  # several times faster than bincount, which makes 8 bytes of each
+        return np.array(Image.fromarray(mask).histogram()[:classes])
+    return np.bincount(mask.ravel(), minlength=classes)
+
+
+def _greatest(logits: Tensor, classes: list[int]) -> Tensor:
+    """Return the class with the greatest logit of each pixel, the first of equals, (h, w) uint8, or int32 above 256.
 
     Many times faster than ``argmax`` over the first dimension, along which memory jumps.
 
     Args:
         logits: (K, h, w) float32.
+        classes: index of each, ascending.
     """
     best = logits[0].clone()
-    index = torch.zeros_like(best, dtype=torch.uint8 if len(logits) <= 256 else torch.int32)
-    for number in range(1, len(logits)):
-        index.masked_fill_(logits[number] > best, number)
-        torch.maximum(best, logits[number], out=best)
+    index = torch.full_like(best, classes[0], dtype=torch.uint8 if classes[-1] < 256 else torch.int32)
+    for number, values in zip(classes[1:], logits[1:], strict=True):
+        index.masked_fill_(values > best, number)
+        torch.maximum(best, values, out=best)
     return index

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import matplotlib
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from segdemo import rendering
 from segdemo.rendering import INF_COLOUR, NAN_COLOUR, NEGATIVE_INF_COLOUR, Scale, is_flat, scale_for
@@ -264,6 +264,26 @@ def test_overlay_mixes_by_opacity_and_spares_hidden_classes() -> None:
 def test_overlay_of_a_tall_picture_is_mixed_everywhere() -> None:
     mixed = rendering.overlay(Image.new("RGB", (2, 600)), np.ones((600, 2), np.uint8), COLOURS, opacity=1.0)
     assert (pixels(mixed) == (255, 0, 0)).all()
+
+
+def test_every_value_of_a_picture_is_mixed_with_every_colour_as_the_formula_says() -> None:
+    values = np.tile(np.arange(256, dtype=np.uint8)[None, :, None], (3, 1, 3))
+    mask = np.repeat(np.arange(3, dtype=np.uint8)[:, None], 256, 1)
+    mixed = rendering.overlay(Image.fromarray(values), mask, COLOURS, opacity=0.55, hidden=frozenset({1}))
+    expected = values.astype(np.float64)
+    for row in (0, 2):
+        expected[row] = expected[row] * 0.45 + np.array(ImageColor.getrgb(COLOURS[row])) * 0.55
+    assert np.abs(np.asarray(mixed) - expected).max() <= 0.5 + 1e-4
+    assert (np.asarray(mixed)[1] == values[1]).all()
+
+
+def test_a_photograph_as_png_is_the_same_to_the_pixel_and_carries_its_text() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 5, 3), np.uint8)
+    file = rendering.encode_png(Image.fromarray(pixels), photograph=True, text={"Software": "segdemo"})
+    with Image.open(io.BytesIO(file)) as read:
+        assert (np.asarray(read) == pixels).all()
+        assert read.info["Software"] == "segdemo"
+    assert file.index(b"tEXt") < file.index(b"IDAT")  # before the pixels, where results are known by it
 
 
 def test_overlay_refuses_another_size_and_an_impossible_opacity() -> None:

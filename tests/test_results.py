@@ -169,3 +169,45 @@ def test_a_point_outside_the_picture_is_refused_with_its_size(point: tuple[int, 
         with pytest.raises(InputError, match="9 × 7") as refusal:
             ask(point)
         assert refusal.value.code == "point_outside"
+
+
+def every_class_compared(shown: Result) -> np.ndarray:
+    """The mask by the plain rule: all classes interpolated everywhere, the first of the greatest."""
+    mask = np.empty(shown.size[::-1], np.uint8)
+    for rows, logits in shown._bands():
+        mask[rows] = logits.argmax(0).numpy()
+    return mask
+
+
+@pytest.mark.parametrize("size", [(90, 201), (64, 64), (700, 5)])
+def test_a_mask_is_that_of_all_classes_though_few_are_interpolated(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(3).normal(0, 1, (21, 9, 7)).astype(np.float32)
+    values[:18] -= 9  # never the greatest,
+    values[5, 4, 3] = 20  # but one of them in one place
+    values[20] = values[19]  # a tie everywhere
+    shown = dataclasses.replace(result(values, size), known=declare([f"class {number}" for number in range(21)]))
+    asked, bands = set(), Result._bands
+    expected = every_class_compared(shown)
+
+    def noted(self: Result, first: int, end: int, kept: list[int]) -> object:
+        asked.update(kept)
+        return bands(self, first, end, kept)
+
+    monkeypatch.setattr(Result, "_bands", noted)
+    assert shown.mask.tolist() == expected.tolist()
+    assert asked == {5, 18, 19, 20}
+    assert 20 not in shown.mask
+    assert [share.percent for share in shown.classes] == [
+        100 * float((expected == number).mean()) for number in range(21)
+    ]
+
+
+def test_values_that_are_no_numbers_leave_no_class_out() -> None:
+    values = random_logits(4, 4)
+    values[1] -= 90
+    values[0, 2, 2], values[2, 0, 0] = np.nan, -np.inf
+    shown = result(values, (40, 40))
+    assert shown._contests().__next__() == (0, 40, [0, 1, 2])
+    assert shown.mask.shape == (40, 40)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol
@@ -28,7 +28,7 @@ class Work(Protocol):
         """Write what came of it, and return what is to be said; several may do so at once."""
 
 
-def outcomes_of(make: Callable[[], Work], items: Iterable[Any], engine: str | None) -> Iterator[Any]:
+def outcomes_of(make: Callable[[], Work], items: Iterable[Any], engine: str | None) -> Generator[Any]:
     """Yield what :func:`in_three_steps` does, worked out here or on a cluster.
 
     Args:
@@ -45,7 +45,7 @@ def outcomes_of(make: Callable[[], Work], items: Iterable[Any], engine: str | No
     return spread(partial(worker, make), items, engine, torch.get_num_threads())
 
 
-def in_three_steps(work: Work, items: Iterable[Any], writers: int = WRITERS) -> Iterator[Any]:
+def in_three_steps(work: Work, items: Iterable[Any], writers: int = WRITERS) -> Generator[Any]:
     """Yield what ``write`` returned of each item, or the InputError that ended it, in the order of the items.
 
     At most ``AHEAD + 1 + writers`` items are in work, however many there are. The network runs in the caller's thread,

@@ -19,6 +19,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
+from segdemo import rendering
 from segdemo.encoded import shown, suffixes
 from segdemo.errors import InputError
 from segdemo.pairing import left_behind
@@ -155,7 +156,7 @@ def open_picture(path: Path) -> tuple[Image.Image, list[str]]:
     return read.picture, [str(note) for note in read.notes]
 
 
-def names(pictures: list[Path], out: Path, endings: Sequence[str]) -> Iterator[str]:
+def names(pictures: list[Path], out: Path, endings: Sequence[str], films: Sequence[str] = ()) -> Iterator[str]:
     """Name the results of each picture after it, so that none overwrites another's, a picture, or anybody's file.
 
     A name too long for the endings of its results is cut, and told apart by a few letters of its digest.
@@ -164,9 +165,12 @@ def names(pictures: list[Path], out: Path, endings: Sequence[str]) -> Iterator[s
         pictures: their paths.
         out: the folder for results.
         endings: of the files written for each picture.
+        films: further endings, of files that carry no mark of ours: they only overwrite nothing that was given.
     """
-    inputs = {os.path.realpath(path) for path in pictures}
+    folder = os.path.realpath(out)
+    inputs = {found for path in pictures if os.path.dirname(found := os.path.realpath(path)) == folder}
     used: set[str] = set()
+    numbers: dict[str, int] = {}  # the last of each stem: a million pictures may be called the same in as many folders
     for path in pictures:
         stem = _short(path.stem)
         if stem != path.stem:
@@ -174,11 +178,17 @@ def names(pictures: list[Path], out: Path, endings: Sequence[str]) -> Iterator[s
                 f"segdemo: {shown(path.name)}: the name is too long for results; they are called {shown(stem)}",
                 error=True,
             )
-        number, name = 1, stem
-        while _same(name) in used or any(_taken(out / f"{name}{end}", inputs) for end in endings):
+        number = numbers.get(stem, 1)
+        name = stem if number == 1 else f"{stem}-{number}"
+        while (
+            _same(name) in used
+            or any(_taken(out / f"{name}{end}", inputs) for end in endings)
+            or any(os.path.join(folder, f"{name}{end}") in inputs for end in films)
+        ):
             number += 1
             name = f"{stem}-{number}"
         used.add(_same(name))
+        numbers[stem] = number
         yield name
 
 
@@ -249,11 +259,15 @@ def writing(folder: Path) -> Iterator[None]:
 
 def save(picture: Image.Image, path: str, facts: dict[str, Any]) -> None:
     """Write a PNG that carries what it is."""
+    text = {"Software": MADE_BY, "Comment": f"{facts['network']}, {'trained' if facts['trained'] else UNTRAINED}"}
     info = PngInfo()
-    info.add_text("Software", MADE_BY)
-    info.add_text("Comment", f"{facts['network']}, {'trained' if facts['trained'] else UNTRAINED}")
+    for name, said in text.items():
+        info.add_text(name, said)
     with new_file(path) as beside:
-        picture.save(beside, "PNG", pnginfo=info, compress_level=3)
+        if picture.mode == "RGB":
+            beside.write_bytes(rendering.encode_png(picture, photograph=True, text=text))
+        else:
+            picture.save(beside, "PNG", pnginfo=info, compress_level=3)
 
 
 def save_facts(facts: dict[str, Any], path: str) -> None:
@@ -263,10 +277,16 @@ def save_facts(facts: dict[str, Any], path: str) -> None:
 
 
 @contextmanager
-def new_file(path: str) -> Iterator[Path]:
-    """Give a name to write to, and put the file in its place once it is whole; a full disk leaves no half of one."""
+def new_file(path: str, *, alone: bool = False) -> Iterator[Path]:
+    """Give a name to write to, and put the file in its place once it is whole; a full disk leaves no half of one.
+
+    Args:
+        path: of the file.
+        alone: nobody else writes this file meanwhile: what a crash leaves of it has the same name the next time.
+    """
     target = Path(path)
-    beside = target.with_name(f".segdemo-{secrets.token_hex(8)}{target.suffix}")
+    token = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16] if alone else secrets.token_hex(8)
+    beside = target.with_name(f".segdemo-{token}{target.suffix}")
     try:
         yield beside
         beside.replace(target)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -16,7 +15,8 @@ from PIL import Image
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
 from segdemo import rendering
-from segdemo.commands.files import UNTRAINED, save_facts, say, writing
+from segdemo.commands.files import UNTRAINED, new_file, save_facts, say, writing
+from segdemo.commands.rows import Row
 from segdemo.encoded import check_size, readable, shown
 from segdemo.errors import InputError
 
@@ -37,8 +37,8 @@ def is_film(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def segment_film(segmenter: Segmenter, path: Path, target: Path, size: int | None) -> str:
-    """Segment a film, write its files, and say what was found.
+def segment_film(segmenter: Segmenter, path: Path, target: Path, size: int | None) -> Row:
+    """Segment a film, write its files, and return what there is to say of it.
 
     Args:
         segmenter: the network.
@@ -59,20 +59,24 @@ def segment_film(segmenter: Segmenter, path: Path, target: Path, size: int | Non
         )
     with writing(target.parent), _opened(path) as film:
         course = Course(segmenter, size)
-        partial = Path(f"{target}.part.mp4")
-        try:
-            with _library().open(str(partial), "w") as written:
-                _copy(film, written, course, path)
-            os.replace(partial, f"{target}{FILM}")
-        finally:
-            partial.unlink(missing_ok=True)
+        with new_file(f"{target}{FILM}", alone=True) as beside, _library().open(str(beside), "w") as written:
+            _copy(film, written, course, path)
         course.write_table(Path(f"{target}{TABLE}"))
         course.write_curves(Path(f"{target}{CURVES}"))
-        save_facts(_facts(path, course), f"{target}.json")
+        facts = _facts(path, course)
+        save_facts(facts, f"{target}.json")
     means = sorted(course.means().items(), key=lambda one: -one[1])
     found = ", ".join(f"{name} {share:.1f} %" for name, share in means if share)
     trained = "" if segmenter.trained else f" ({UNTRAINED})"
-    return f"{shown(str(path))}: {len(course.rows)} frames, {found} → {shown(str(target))}{FILM}{trained}"
+    said = f"{shown(str(path))}: {len(course.rows)} frames, {found} → {shown(str(target))}{FILM}{trained}"
+    notes = course.notes
+    return {
+        "picture": readable(str(path)),
+        "result": readable(str(target)),
+        "said": said,
+        "notes": notes,
+        "facts": facts,
+    }
 
 
 class Course:
@@ -106,6 +110,11 @@ class Course:
         self.size = picture.size
         hidden = frozenset(one.index for one in result.classes if one.hidden)
         return rendering.overlay(picture, result.mask, [one.colour for one in result.known], OPACITY, hidden)
+
+    def note(self, said: str, path: Path) -> None:
+        """Keep and say what should be known of the film."""
+        self.notes.append(said)
+        say(f"segdemo: {shown(str(path))}: {said}", error=True)
 
     def means(self) -> dict[str, float]:
         """Return the mean share of each class over all frames, in percent."""
@@ -156,6 +165,7 @@ def _copy(film: av.container.InputContainer, written: av.container.OutputContain
     library, source = _library(), film.streams.video[0]
     base = source.time_base or Fraction(1, 1000)
     stream: Any = None
+    last = -1
     frames = tqdm(_frames(film, course, path), total=source.frames or None, unit="frame", disable=None)
     for frame, pixels in frames:
         picture = Image.fromarray(pixels)
@@ -166,10 +176,14 @@ def _copy(film: av.container.InputContainer, written: av.container.OutputContain
             stream.width, stream.height = (side + side % 2 for side in picture.size)
             stream.pix_fmt = "yuv420p"
             stream.codec_context.time_base = base
-        overlaid = np.asarray(course.frame(picture, float((frame.pts or 0) * base)))
+        elif picture.size != course.size:
+            course.note(f"its frames change their size after frame {len(course.rows)}; the rest is left out", path)
+            break
+        last = last + 1 if frame.pts is None else max(frame.pts, last + 1)  # time goes on where films were joined
+        overlaid = np.asarray(course.frame(picture, float(last * base)))
         padded = np.pad(overlaid, [(0, side % 2) for side in overlaid.shape[:2]] + [(0, 0)], mode="edge")
         drawn = library.VideoFrame.from_ndarray(padded, format="rgb24")
-        drawn.pts, drawn.time_base = frame.pts, base
+        drawn.pts, drawn.time_base = last, base
         written.mux(stream.encode(drawn))
     if stream is None:
         raise InputError(
@@ -192,9 +206,7 @@ def _frames(
     except library.FFmpegError as error:
         if not course.rows:
             raise
-        note = f"broken off after frame {len(course.rows)}: {error.strerror}"
-        course.notes.append(note)
-        say(f"segdemo: {shown(str(path))}: {note}", error=True)
+        course.note(f"broken off after frame {len(course.rows)}: {error.strerror}", path)
 
 
 @contextmanager
@@ -212,6 +224,8 @@ def _opened(path: Path) -> Iterator[av.container.InputContainer]:
             if film.streams.audio:
                 say(f"segdemo: {shown(str(path))}: the sound is left out", error=True)
             yield film
+    except InputError:
+        raise
     except (library.FFmpegError, ValueError) as error:
         raise InputError(
             "film_unreadable",

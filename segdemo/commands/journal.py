@@ -30,7 +30,7 @@ class Journal:
         first = json.dumps(about, sort_keys=True)
         self.goes_on = self._load(first)
         if self.goes_on:
-            _remove_halves(folder)
+            remove_halves(folder)
         with ExitStack() as stack:
             self._file = stack.enter_context(open(self._path, "ab" if self.goes_on else "wb"))
             self._read = stack.enter_context(open(self._path, "rb"))
@@ -58,12 +58,17 @@ class Journal:
 
     def done(self, path: Path) -> dict[str, Any] | None:
         """Return what was noted of a picture, None where that is nothing or the picture is another one by now."""
+        row = self.noted(path)
+        return row if row is not None and row.get("state") == state_of(path) else None
+
+    def noted(self, path: Path) -> dict[str, Any] | None:
+        """Return what was noted of a picture, whatever became of it since; None where that is nothing."""
         place = self._places.get(readable(str(path)))
         if place is None:
             return None
         self._read.seek(place)
         row: dict[str, Any] = json.loads(self._read.readline())["row"]
-        return row if row.get("state") == state_of(path) else None
+        return row
 
     def add(self, path: Path, row: dict[str, Any]) -> None:
         """Note that a picture is done; the row is whatever JSON can hold."""
@@ -92,8 +97,7 @@ def state_of(path: Path) -> list[int] | None:
     return [found.st_size, found.st_mtime_ns]
 
 
-def _remove_halves(folder: Path) -> None:
-    """Remove files that a crash left half written."""
-    for path in folder.glob(".segdemo-*"):
-        if path.name != NAME:
-            path.unlink(missing_ok=True)
+def remove_halves(folder: Path) -> None:
+    """Remove files that a crash left half written; journals stay."""
+    for path in folder.glob(f".segdemo-{'[0-9a-f]' * 16}*"):
+        path.unlink(missing_ok=True)

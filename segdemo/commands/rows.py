@@ -40,18 +40,19 @@ def report(path: str | None, classes: Sequence[str]) -> Iterator[Callable[[Row],
     Args:
         path: of the file; None writes none.
         classes: names of the network's classes: a column each, with the share in percent, or the probability in [0, 1]
-            that a classifier gives.
+            that a classifier gives, or the IoU in [0, 1] that was reached.
     """
     if path is None:
         yield lambda row: None
         return
-    with writing(Path(path).parent), new_file(path) as beside, open(beside, "w", encoding="utf-8", newline="") as file:
+    whole = new_file(path, alone=True)
+    with writing(Path(path).parent), whole as beside, open(beside, "w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
         lines.writerow([*FIRST, *classes])
 
         def add(row: Row) -> None:
             facts = row.get("facts", {})
-            values = facts.get("shares") or facts.get("probabilities") or {}
+            values = facts.get("shares") or facts.get("probabilities") or facts.get("iou") or {}
             lines.writerow(
                 [
                     row["picture"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from segdemo.commands.files import (
     segmenter_for,
     writing,
 )
-from segdemo.commands.film import is_film, segment_film
+from segdemo.commands.film import FILM, is_film, segment_film
 from segdemo.commands.journal import Journal, state_of
 from segdemo.commands.options import (
     PICTURES,
@@ -70,6 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_weights(parser)
     add_side(parser)
     add_out(parser)
+    parser.add_argument(
+        "--no-overlay",
+        action="store_true",
+        help="write no <name>-overlay.png, which takes most of the time that a large photograph takes",
+    )
     add_report(parser)
     add_engine(parser)
     add_device(parser)
@@ -82,12 +87,17 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.network, arguments.side, arguments.weights, arguments.device, arguments.precision
     )
     out = folder_for(arguments.out)
-    named = list(zip(given, (out / name for name in names(given, out, ENDINGS)), strict=True))
-    pictures = [(path, target) for path, target in named if not is_film(path)]
+    # Of a million pictures there is kept what their paths take as text, and no more.
+    named = [(str(path), str(out / name)) for path, name in zip(given, names(given, out, ENDINGS, [FILM]), strict=True)]
+    del given
+    pictures = [item for item in named if not is_film(Path(item[0]))]
+    films = [(Path(path), Path(target)) for path, target in named if is_film(Path(path))]
+    del named
     code = 0
     silent = len(pictures) < 2 or sys.stderr is None
     with writing(out):
-        journal = Journal(out, asked(segmenter, arguments.side, arguments.weights))
+        decides = asked(segmenter, arguments.side, arguments.weights) | {"overlay": not arguments.no_overlay}
+        journal = Journal(out, decides)
     bar = tqdm(total=len(pictures), disable=silent, unit="picture", file=sys.stderr)
     with closing(journal):
         with bar, report(arguments.report, segmenter.classes) as table:
@@ -99,38 +109,48 @@ def run(arguments: argparse.Namespace) -> int:
                 code = 2 if broken else code
                 table(row)
                 bar.update()
+            for path, target in films:
+                code = max(code, _film(segmenter, path, target, arguments, table))
         journal.complete()
-    for path, target in (pair for pair in named if is_film(pair[0])):
-        try:
-            say(segment_film(segmenter, path, target, arguments.side))
-        except InputError as error:
-            say(f"segdemo: {about(path, error)}", error=True)
-            code = 2
     return code
 
 
+def _film(
+    segmenter: Segmenter, path: Path, target: Path, arguments: argparse.Namespace, table: Callable[[Row], object]
+) -> int:
+    """Segment a film, and report it; returns the exit status."""
+    try:
+        row = segment_film(segmenter, path, target, arguments.side)
+    except InputError as error:
+        row = {"picture": readable(str(path)), "error": about(path, error)}
+    say(row.get("said") or f"segdemo: {row['error']}", error="error" in row)
+    table(row)
+    return 2 if "error" in row else 0
+
+
 def _rows(
-    pictures: Sequence[tuple[Path, Path]], journal: Journal, segmenter: Segmenter, arguments: argparse.Namespace
+    pictures: Sequence[Item], journal: Journal, segmenter: Segmenter, arguments: argparse.Namespace
 ) -> Iterator[Row]:
     """Yield what there is to say of each picture, in their order: what the journal knows, else what is done now."""
-    known = [_is_there(journal.done(path), str(target)) for path, target in pictures]
-    todo = ((str(path), str(target)) for (path, target), one in zip(pictures, known, strict=True) if not one)
+    known = [_is_there(journal.done(Path(path)), target) for path, target in pictures]
+    todo = (item for item, one in zip(pictures, known, strict=True) if not one)
     if arguments.engine is None:
         make = partial(Segmenting, segmenter, arguments.side)
     else:
         place = {"device": arguments.device, "precision": arguments.precision}
         make = partial(segmenting, segmenter.spec.name, arguments.side, arguments.weights, **place)
+    make = partial(make, overlay=not arguments.no_overlay)
     outcomes = outcomes_of(make, todo, arguments.engine)
     for (path, target), is_known in zip(pictures, known, strict=True):
-        row = journal.done(path) if is_known else None
+        row = journal.noted(Path(path)) if is_known else None
         if row is None:
             outcome = next(outcomes)
             if isinstance(outcome, InputError):
-                row = {"picture": readable(str(path)), "error": about(path, outcome)}
+                row = {"picture": readable(path), "error": about(Path(path), outcome)}
             else:
                 row = outcome
-                with writing(target.parent):
-                    journal.add(path, row)
+                with writing(Path(target).parent):
+                    journal.add(Path(path), row)
         yield row
 
 
@@ -139,13 +159,13 @@ def _is_there(row: Row | None, target: str) -> bool:
     return row is not None and row["result"] == readable(target) and all(Path(one).is_file() for one in row["files"])
 
 
-def segmenting(network: str, side: int | None, weights: str | None, **place: Any) -> Segmenting:
+def segmenting(network: str, side: int | None, weights: str | None, *, overlay: bool, **place: Any) -> Segmenting:
     """Make the work of the command, in whatever process."""
     from segdemo.segmenter import Segmenter
 
     if weights is None:
-        return Segmenting(Segmenter(network, **place), side)
-    return Segmenting(Segmenter.from_checkpoint(weights, network, **place), side)
+        return Segmenting(Segmenter(network, **place), side, overlay=overlay)
+    return Segmenting(Segmenter.from_checkpoint(weights, network, **place), side, overlay=overlay)
 
 
 class Segmenting:
@@ -154,12 +174,14 @@ class Segmenting:
     Args:
         segmenter: the network.
         side: input size in pixels; None takes the network's own.
+        overlay: whether the picture under its mask is written too.
     """
 
-    def __init__(self, segmenter: Segmenter, side: int | None) -> None:
+    def __init__(self, segmenter: Segmenter, side: int | None, *, overlay: bool = True) -> None:
         from segdemo.opened import bare
         from segdemo.predictions import Predictor
 
+        self._overlay = overlay
         self._predictor = Predictor(
             bare(segmenter.network), segmenter.spec, side, precision=segmenter.precision, trained=segmenter.trained
         )
@@ -197,11 +219,13 @@ class Segmenting:
         }
         if result.answer:
             return row | _classified(path, target, facts, result.answer)
-        files = [f"{target}{ending}" for ending in ENDINGS]
+        mask, overlay, told = (f"{target}{ending}" for ending in ENDINGS)
         with writing(Path(target).parent):
-            save(rendering.palette_mask(result.mask, colours), files[0], facts)
-            save(rendering.overlay(picture, result.mask, colours, hidden=hidden), files[1], facts)
-            save_facts(facts, files[2])
+            save(rendering.palette_mask(result.mask, colours), mask, facts)
+            if self._overlay:
+                save(rendering.overlay(picture, result.mask, colours, hidden=hidden), overlay, facts)
+            save_facts(facts, told)
+        files = [mask, overlay, told] if self._overlay else [mask, told]
         found = sorted((share for share in result.classes if share.percent), key=lambda share: -share.percent)
         shares = ", ".join(f"{share.name} {share.percent:.1f} %" for share in found)
         said = f"{shown(path)}: {shares} → {shown(target)}-mask.png" + ("" if result.trained else f" ({UNTRAINED})")

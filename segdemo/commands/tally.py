@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from segdemo.commands.files import new_file
-from segdemo.commands.journal import NAME, state_of
+from segdemo.commands.journal import NAME, remove_halves, state_of
 from segdemo.encoded import readable
 
 if TYPE_CHECKING:
@@ -134,7 +134,10 @@ class Saved:
         for one in pictures[: saved.done]:
             digest = _after(digest, one)
         same = told["asked"] == json.loads(json.dumps(asked)) and digest == saved.digest
-        return saved if same else cls(path, asked)
+        if not same:
+            return cls(path, asked)
+        remove_halves(folder)
+        return saved
 
     def add(self, found: Mapping[str, Tally], top: int) -> None:
         """Take in one picture."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from segdemo.errors import InputError
@@ -13,10 +16,12 @@ from segdemo.service.cluster import Cluster
 PART = 32  # items handed to an actor at once, at most
 PARTS = 4  # for each actor at least, as far as there are items: none is to wait long for the last
 
+PATIENCE = 50  # times that processors are looked for, a fifth of a second apart
+
 Work = Callable[[Sequence[Any]], Iterable[Any]]
 
 
-def spread(make: Callable[[], Work], items: Iterable[Any], address: str, threads: int) -> Iterator[Any]:
+def spread(make: Callable[[], Work], items: Iterable[Any], address: str, threads: int) -> Generator[Any]:
     """Yield what comes of each item, in the order of the items.
 
     Args:
@@ -37,7 +42,7 @@ def spread(make: Callable[[], Work], items: Iterable[Any], address: str, threads
         cluster.leave()
 
 
-def _outcomes(cluster: Cluster, make: Callable[[], Work], items: list[Any], threads: int) -> Iterator[Any]:
+def _outcomes(cluster: Cluster, make: Callable[[], Work], items: list[Any], threads: int) -> Generator[Any]:
     if not items:
         return
     import ray.data
@@ -47,7 +52,7 @@ def _outcomes(cluster: Cluster, make: Callable[[], Work], items: list[Any], thre
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True
     processors = min(threads, cluster.processors)
-    actors = cluster.free // processors
+    actors = _free(cluster, processors) // processors
     if not actors:
         raise InputError(
             "engine_full",
@@ -62,7 +67,7 @@ def _outcomes(cluster: Cluster, make: Callable[[], Work], items: list[Any], thre
     kind: Any = Actor  # Ray's types have functions only
     done = ray.data.from_items(parts, override_num_blocks=len(parts)).map(
         kind,
-        fn_constructor_args=(make, threads),
+        fn_constructor_args=(make, threads, os.getcwd()),
         compute=ray.data.ActorPoolStrategy(size=min(actors, len(parts))),
         num_cpus=processors,
     )
@@ -71,17 +76,29 @@ def _outcomes(cluster: Cluster, make: Callable[[], Work], items: list[Any], thre
         yield from pickle.loads(row["outcomes"])
 
 
+def _free(cluster: Cluster, needed: int) -> int:
+    """Return how many processors are free, where need be after a while: those of a killed command are so soon."""
+    for _ in range(PATIENCE):
+        if cluster.free >= needed:
+            break
+        time.sleep(0.2)
+    return cluster.free
+
+
 class Actor:
     """Works on parts of a list.
 
     Args:
         make: as for :func:`spread`.
         threads: likewise.
+        folder: in which the command was given: paths are from there.
     """
 
-    def __init__(self, make: Callable[[], Work], threads: int) -> None:
+    def __init__(self, make: Callable[[], Work], threads: int, folder: str) -> None:
         import torch
 
+        with suppress(OSError):  # where this machine has no such folder, paths from the root may still be the same
+            os.chdir(folder)
         torch.set_num_threads(threads)
         self._work = make()
 

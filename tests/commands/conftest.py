@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -35,3 +40,19 @@ def segment(*words: object, side: str = SIDE) -> int:
 
 def layers(*words: object) -> int:
     return main(["layers", *map(str, words), "--side", SIDE])
+
+
+def kill_in_the_middle(words: Sequence[str], lines: int) -> None:
+    """Start a command, and kill it for good once it has said so many lines.
+
+    It cannot end before, for want of a reader, where it has more than 4096 bytes to say beyond them.
+    """
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    with open(read, encoding="utf-8", buffering=1) as said, open(write, "wb") as room:
+        command = subprocess.Popen([sys.executable, "-m", "segdemo", *words], stdout=room, stderr=subprocess.DEVNULL)
+        room.close()
+        for _ in range(lines):
+            assert said.readline()
+        command.kill()
+        command.wait(60)

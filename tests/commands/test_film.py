@@ -127,3 +127,49 @@ def test_without_pyav_a_film_is_a_sentence_that_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "av", None)
     assert main(["segment", str(tmp_path / "cat.mp4"), "--network", "unet_narrow", "--out", str(tmp_path)]) == 2
     assert 'pip install "segdemo[video]"' in capsys.readouterr().err
+
+
+def test_no_film_given_is_overwritten_and_each_is_a_row_of_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = frames_of((32, 32))
+    films = [write(tmp_path / name, frames) for name in ("cat.mkv", "cat.part.mkv", "cat-overlay.mkv")]
+    kept = [path.rename(path.with_suffix(".mp4")) for path in films]
+    before = [path.read_bytes() for path in kept]
+    (tmp_path / "sound.mp4").touch()
+    cut = write(tmp_path / "head.mkv", frames).read_bytes()
+    (tmp_path / "head.mkv").write_bytes(cut[:600])
+    given = [*map(str, kept), str(tmp_path / "sound.mp4"), str(tmp_path / "head.mkv")]
+    words = [*given, "--network", "unet_narrow", "--side", "32", "--report", str(tmp_path / "report.csv")]
+    assert main(["segment", *words, "--out", str(tmp_path)]) == 2
+    assert [path.read_bytes() for path in kept] == before
+    with (tmp_path / "report.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["picture"] for row in rows] == given
+    assert [bool(row["error"]) for row in rows] == [False, False, False, True, True]
+    assert (rows[0]["width"], Path(rows[0]["result"]).name) == ("32", "cat-2")
+    assert all(row["error"].count("Give") == 1 for row in rows[3:])  # one sentence, not one in another
+    assert not list(tmp_path.glob(".segdemo-*"))
+    capsys.readouterr()
+
+
+def test_films_that_were_joined_go_on_and_another_size_ends_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, size in (("a.ts", (32, 32)), ("b.ts", (64, 48))):
+        with av.open(str(tmp_path / name), "w") as film:
+            stream = film.add_stream("mpeg2video", rate=25)
+            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+            for pixels in frames_of(size)[:3]:
+                film.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+            film.mux(stream.encode())
+    one, other = ((tmp_path / name).read_bytes() for name in ("a.ts", "b.ts"))
+    (tmp_path / "twice.ts").write_bytes(one + one)
+    (tmp_path / "mixed.ts").write_bytes(one + other)
+    words = [str(tmp_path / "twice.ts"), str(tmp_path / "mixed.ts"), "--network", "unet_narrow", "--side", "32"]
+    assert main(["segment", *words, "--out", str(tmp_path / "out")]) == 0
+    assert "mixed.ts: its frames change their size after frame " in capsys.readouterr().err
+    twice, mixed = (read(tmp_path / "out" / f"{name}-overlay.mp4") for name in ("twice", "mixed"))
+    assert len(twice) == 6 and 2 <= len(mixed) <= 3  # a decoder may drop its last when the size changes
+    moments = [moment for moment, _ in twice]
+    assert moments == sorted(set(moments))

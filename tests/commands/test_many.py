@@ -181,3 +181,25 @@ def test_a_changed_picture_and_another_size_are_worked_out_anew(
     assert renewed == {"4-mask.png", "4-overlay.png", "5-mask.png", "5-overlay.png"}
     segment(pictures, "--out", out, side="105")
     assert all(path.stat().st_mtime_ns != stamps[path.name] for path in out.glob("*.png"))
+
+
+def test_a_known_picture_that_changes_while_the_command_goes_on_shifts_no_row(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, report = tmp_path / "out", tmp_path / "report.csv"
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "complete", Journal.close)
+        segment(pictures, "--out", out)
+    (out / "0-mask.png").unlink()  # so that there is something left to do
+    run = Predictor.run
+
+    def changes(self: Predictor, *given: Any) -> Any:
+        Image.new("RGB", (3, 3)).save(pictures / "5.png")
+        return run(self, *given)
+
+    monkeypatch.setattr(Predictor, "run", changes)
+    assert segment(pictures, "--out", out, "--report", report) == 2
+    with open(report, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(row["picture"]).stem for row in rows] == [str(number) for number in range(COUNT)]
+    assert [bool(row["error"]) for row in rows] == [number == 2 for number in range(COUNT)]

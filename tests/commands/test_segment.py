@@ -64,3 +64,8 @@ def test_classifier_writes_probabilities_and_no_mask(out: Path, capsys: pytest.C
     facts = json.loads((out / "digit.json").read_text("utf-8"))
     assert sum(facts["probabilities"].values()) == pytest.approx(1)
     assert "shares" not in facts
+
+
+def test_overlays_are_left_out_when_nobody_wants_them(cat: Path, out: Path) -> None:
+    assert segment(cat, "--out", out, "--no-overlay") == 0
+    assert sorted(path.name for path in out.iterdir()) == ["cat-mask.png", "cat.json"]

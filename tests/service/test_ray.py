@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import secrets
@@ -20,7 +21,9 @@ from PIL import Image
 from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError
 
-from segdemo import LocalEngine
+from segdemo import NETWORKS, LocalEngine
+from segdemo.__main__ import main
+from segdemo.commands.journal import NAME
 from segdemo.engine import Cancelled, Progress, Question
 from segdemo.errors import InputError
 from segdemo.examples import example
@@ -32,7 +35,7 @@ from segdemo.service.cluster import Cluster, check_address
 from segdemo.service.replica import CALLS
 from segdemo.ui import build_app, launch
 from segdemo.ui.texts import TEXTS
-from tests.commands.conftest import segment
+from tests.commands.conftest import kill_in_the_middle
 from tests.service.questions import Dies, Steps, Waits, WhichProcess
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own are not ours to mend
@@ -54,7 +57,6 @@ def cluster() -> Iterator[None]:
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(16))  # else Ray writes one into the home folder
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         import ray
-        from ray import serve
 
         ray.init(
             num_cpus=4, object_store_memory=200 << 20, include_dashboard=False, log_to_driver=False, _temp_dir=folder
@@ -63,7 +65,6 @@ def cluster() -> Iterator[None]:
         torch.set_num_threads(1)  # as in the replicas
         yield
         torch.set_num_threads(threads)
-        serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
     _, left = psutil.wait_procs(of_ray(), 20)
     shutil.rmtree(folder, ignore_errors=True)
@@ -212,25 +213,73 @@ def test_the_page_says_the_same_on_both_engines(client: Client) -> None:
     assert said == SAID.setdefault("said", said)
 
 
-def test_segment_on_the_cluster_writes_the_same_files(
-    cluster: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "pictures"
-    folder.mkdir()
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of small pictures with masks, one picture of them broken, named as from the folder it is in."""
+    archive = tmp_path / "archive"
     pixels = np.random.default_rng(0).integers(0, 256, (20, 6, 8, 3), np.uint8)
+    for part in ("images", "masks"):
+        (archive / part).mkdir(parents=True)
     for number, one in enumerate(pixels):
-        Image.fromarray(one).save(folder / f"{number:02}.png")
-    (folder / "11.png").write_bytes(b"no picture")
-    said = {}
+        Image.fromarray(one).save(archive / "images" / f"{number:02}.png")
+        Image.fromarray(one[..., 0] // 128).save(archive / "masks" / f"{number:02}.png")
+    (archive / "images" / "11.png").write_bytes(b"no picture")
+    monkeypatch.chdir(tmp_path)  # not where the cluster was started
+    return archive
+
+
+COMMANDS = {
+    "layers": ("layers", "--over", "archive/images", "--network", "unet_narrow", "--side", "32", "--out", "out"),
+    "evaluate": ("evaluate", "--data", "archive", "--network", "selfie", "--side", "256", "--json"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_on_the_cluster_says_and_writes_the_same(
+    command: str, cluster: None, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
     for engine in ((), ("--engine", "auto")):
-        out = tmp_path / f"out{len(engine)}"
-        words = ("--network", "selfie", "--out", out, "--report", tmp_path / "report.csv", *engine)
-        assert segment(folder, *words, side="256") == 2
-        table = (tmp_path / "report.csv").read_text("utf-8").replace(str(out), "")
-        written = {path.name: path.read_bytes() for path in out.iterdir()}
-        said[engine] = (capsys.readouterr().out.replace(str(out), ""), table, written)
-    assert said[()] == said["--engine", "auto"]
-    assert len(said[()][2]) == 3 * 19
+        assert main([*COMMANDS[command], "--report", "report.csv", *engine]) == 2
+        report = (tmp_path / "report.csv").read_bytes()
+        written = sorted(tmp_path.glob("out/*"))
+        said.append((capsys.readouterr().out, report, {path.name: path.read_bytes() for path in written}))
+        assert report.count(b"\n") == 21
+        assert report.count(b"cannot be read") == 1
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    assert said[0] == said[1]
+    assert len(said[0][2]) == {"layers": len(NETWORKS["unet_narrow"].stages), "evaluate": 0}[command]
+
+
+def test_segment_on_the_cluster_says_and_writes_the_same_though_killed_in_the_middle(
+    cluster: None,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import ray
+
+    many = Path("pictures-" + "x" * 60)
+    many.mkdir()
+    for path, copy in itertools.product((pictures / "images").iterdir(), range(3)):
+        (many / f"{path.stem}-{copy}.png").symlink_to(path)
+    words = ["segment", str(many), "--network", "selfie", "--side", "256", "--out", "out", "--report", "report.csv"]
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+    def made() -> tuple[str, bytes, dict[str, bytes]]:
+        assert main(words) == 2
+        report = Path("report.csv").read_bytes()
+        Path("report.csv").unlink()
+        return capsys.readouterr().out, report, {path.name: path.read_bytes() for path in Path("out").iterdir()}
+
+    plain = made()
+    shutil.rmtree("out")
+    words += ["--engine", ray.get_runtime_context().gcs_address]
+    kill_in_the_middle(words, 5)
+    assert Path("out", NAME).exists() and not Path("report.csv").exists()
+    assert made() == plain
+    assert len(plain[2]) == 3 * 3 * 19
 
 
 def test_a_lost_replica_is_replaced_and_the_question_asked_once_more(engine: RayEngine, tmp_path: Path) -> None:

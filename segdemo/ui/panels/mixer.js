@@ -9,7 +9,6 @@ import {takesQuestions} from '../static/tools.js';
 import {choice, newest, python, untrained, whenSeen} from '../static/why.js';
 
 const t = textsOf('mixer');
-const PAUSE = 20; // ms before the server is asked: what moves together is asked for together
 const KINDS = ['factor', 'mean', 'noise'];
 
 export function mount({element, props, server, watch}) {
@@ -34,6 +33,8 @@ export function mount({element, props, server, watch}) {
   const picture = (src, words) => make('figure', {}, make('div', {class: 'layered', role: 'img', 'aria-label': words}, make('img', {class: 'photo', src, alt: ''})),
     make('figcaption', {}, words));
 
+  const counted = () => offered.counted ? [make('p', {class: 'note'}, t('counted', {width: offered.counted[0], height: offered.counted[1]}))] : [];
+
   const drawBefore = () => {
     out.replaceChildren(...untrained(offered.untrained), make('div', {class: 'figures'}, picture(offered.mask, t('before'))), make('p', {class: 'note'}, t('ready')));
     out.dataset.percent = '0';
@@ -43,7 +44,7 @@ export function mount({element, props, server, watch}) {
       make('td', {class: 'number'}, shareText(before)), make('td', {}, '→'), make('td', {class: 'number'}, shareText(after))))));
     out.replaceChildren(...untrained(offered.untrained), make('div', {class: 'figures'}, picture(offered.mask, t('before')), picture(found.mask, t('after')),
       picture(found.changed, t('changed', {percent: found.percent.toFixed(1)}))), table,
-      make('p', {class: 'note'}, found.whole ?? t('again', {again: found.again[0], total: found.again[1]})), python(found.python));
+      make('p', {class: 'note'}, found.whole ?? t('again', {again: found.again[0], total: found.again[1]})), ...counted(), python(found.python));
     out.dataset.percent = found.percent.toFixed(3);
   };
   const mix = async () => {
@@ -68,7 +69,7 @@ export function mount({element, props, server, watch}) {
   };
   const moved = () => {
     turns.stop(); // what is on its way belongs to where the slider was
-    timer ||= setTimeout(() => { timer = 0; mix(); }, PAUSE); // also while a slider goes on moving
+    timer ||= setTimeout(() => { timer = 0; mix(); }); // what moves together is asked for together
   };
 
   const row = (setting, words) => {
@@ -160,6 +161,7 @@ export function mount({element, props, server, watch}) {
       fillRanks();
       drawBefore();
       point();
+      server.prepare({run}).catch(() => {}); // the first move tells what is wrong
     } catch (error) {
       if (needed()) out.replaceChildren(make('p', {class: 'note'}, ...lostNote(error, t('lost'), show)));
     }

@@ -72,6 +72,8 @@ class Mix(Question):
             and changed pixels are counted in these maps.
     """
 
+    memory = "nothing"  # a slider seldom comes back to where it was, and a few such answers would push out all others
+
     network: str
     picture: str
     changes: tuple[Change, ...]

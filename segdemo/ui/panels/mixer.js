@@ -45,7 +45,7 @@ export function mount({element, props, server, watch}) {
     out.replaceChildren(...untrained(offered.untrained), make('div', {class: 'figures'}, picture(offered.mask, t('before')), picture(found.mask, t('after')),
       picture(found.changed, t('changed', {percent: found.percent.toFixed(1)}))), table,
       make('p', {class: 'note'}, found.whole ?? t('again', {again: found.again[0], total: found.again[1]})), ...counted(), python(found.python));
-    out.dataset.percent = found.percent.toFixed(3);
+    Object.assign(out.dataset, {percent: found.percent.toFixed(3), seconds: found.seconds});
   };
   const mix = async () => {
     const needed = turns.begin();

@@ -2,7 +2,7 @@
 import {classText} from '../static/classes.js';
 import {make} from '../static/dom.js';
 import {lostNote} from '../static/files.js';
-import {figure, shareText} from '../static/numbers.js';
+import {figure, numbersIn, shareText} from '../static/numbers.js';
 import {ask} from '../static/server.js';
 import {textsOf} from '../static/texts.js';
 import {takesQuestions} from '../static/tools.js';
@@ -85,7 +85,11 @@ export function mount({element, props, server, watch}) {
     select.addEventListener('change', () => { setting.instead = select.value; moved(); });
     const only = make('input', {type: 'text', class: 'only', placeholder: t('all_channels'), 'aria-label': t('channels', {name: words})});
     only.addEventListener('input', () => {
-      setting.channels = only.value.split(/[^0-9]+/).filter(Boolean).map(Number);
+      const channels = numbersIn(only.value);
+      only.setAttribute('aria-invalid', String(channels === null));
+      only.title = channels === null ? t('channels_wrong') : '';
+      if (channels === null) return; // not typed to its end, or no numbers
+      setting.channels = channels;
       moved();
     });
     return make('div', {class: 'mix-row'}, make('span', {class: 'mix-name'}, words), slider, told, select, only);
@@ -152,6 +156,7 @@ export function mount({element, props, server, watch}) {
     settings = [];
     run = props.value && {...props.value};
     for (const node of [form, out, ranks, ranked]) node.replaceChildren();
+    out.removeAttribute('aria-busy');
     if (!run) return out.replaceChildren(make('p', {class: 'note'}, t('no_run')));
     try {
       const answer = await ask(server.sliders, {run});

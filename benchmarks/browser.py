@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,6 +55,26 @@ WATCH_MOVES = """() => {
       port2.postMessage(null);
     });
   }, { capture: true });
+}"""
+
+
+# From the input event of a slider to the frame after the pictures of its answer are there, and decoded.
+WATCH_SLIDER = """(slider) => {
+  const out = slider.closest('.why-card').querySelector('.why-body');
+  window.painted = new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error('no answer within 30 s of the move')), 30000);
+    let start = 0;
+    const observer = new MutationObserver(async () => {
+      if (!out.querySelector('table')) return;
+      observer.disconnect();
+      await Promise.all([...out.querySelectorAll('img')].map((picture) => picture.decode()));
+      requestAnimationFrame(() => requestAnimationFrame((now) => resolve([now - start, 1000 * out.dataset.seconds])));
+    });
+    slider.addEventListener('input', () => {
+      start = performance.now();
+      observer.observe(out, { childList: true, subtree: true });
+    }, { capture: true, once: true });
+  });
 }"""
 
 
@@ -195,4 +215,38 @@ def pointer_moves(networks: list[str], count: int) -> dict[str, list[float]]:
                 page.wait_for_timeout(25)
             seconds[network] = [duration / 1000 for duration in page.evaluate("() => window.moves")]
             page.context.close()
+    return seconds
+
+
+def mixer_moves(network: str, places: Sequence[str], count: int) -> dict[str, list[tuple[float, float]]]:
+    """Move sliders of stages in the tab Why; the first move of each, which keeps what comes before, does not count.
+
+    Args:
+        network: name in ``NETWORKS``.
+        places: labels of stages.
+        count: moves of each.
+
+    Returns:
+        Stage → for each move, the seconds from the slider's input event to its painted answer, and those of them that
+        the partial pass took.
+    """
+    seconds: dict[str, list[tuple[float, float]]] = {}
+    with app() as (address, _), chromium() as browser:
+        page = open_page(browser, f"{address}?network={network}&example=astronaut")
+        page.wait_for_function(SHEET_DRAWN)
+        page.get_by_role("tab").nth(1).click()
+        page.locator(".mix-row").first.wait_for(state="attached")
+        page.locator("details:has(> .mix-row)").evaluate("details => { details.open = true; }")
+        page.wait_for_timeout(3000)  # nothing else shall run
+        for place in places:
+            slider = page.locator(f".mix-row input[data-layer='{place}']").last
+            slider.scroll_into_view_if_needed()
+            moves = []
+            for number in range(count + 1):
+                slider.evaluate(WATCH_SLIDER)
+                slider.fill(str(50 + 5 * number))
+                moves.append([duration / 1000 for duration in page.evaluate("() => window.painted")])
+            seconds[place] = [(painted, passed) for painted, passed in moves[1:]]
+            slider.fill("100")
+        page.context.close()
     return seconds

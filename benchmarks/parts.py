@@ -18,6 +18,7 @@ from benchmarks.stopwatch import milliseconds, ratio, ratio_in_turns, take_turns
 from segdemo.summaries import summarise
 
 ROUNDS = 9
+WHY_ROUNDS = 5
 PROCESSES = 3  # fresh ones, for memory
 PEERS = (
     "bare forward",
@@ -176,17 +177,26 @@ def why() -> Table:
     """(h) What the tools of the tab Why cost."""
     table = Table(
         "(h) Why: autopsy, evidence, read-outs and moves of the mixer",
-        f"{SIZE}, {ROUNDS} rounds; every call asks about another pixel or another factor. What was kept of the layers "
-        "before a change is there from the first move on. From the question to the answer, its maps included. Aims: an "
-        "autopsy of DeepLabV3 at most 1.5 forward and backward passes; a move the partial pass and 150 ms to painted.",
+        f"{SIZE}, {WHY_ROUNDS} rounds; every call asks about another pixel or another factor. What was kept of the "
+        "layers before a change is there from the first move on. From the question to the answer, its maps included; "
+        "`to painted` is from the slider's input event in headless Chromium to the frame with the new mask, and what "
+        "of that the partial pass did not take. Aims: an autopsy of DeepLabV3 at most 1.5 forward and backward passes; "
+        "a move the partial pass and 150 ms to painted.",
         ("network", "method", "time", "bare pass", "against it"),
     )
     for network in ("deeplabv3_mobilenet_v2", "u2netp"):
         calls = reasons.methods(Case(network), network)
-        seconds = take_turns({name: call for name, (_, call) in calls.items()}, ROUNDS)
+        seconds = take_turns({name: call for name, (_, call) in calls.items()}, WHY_ROUNDS, warm_up=1)
         for name, taken in seconds.items():
             base = calls[name][0]
             table.rows.append((network, name, milliseconds(taken), base, ratio_in_turns(taken, seconds[base])))
+        moves = browser.mixer_moves(network, reasons.places(network), WHY_ROUNDS)
+        for place, pairs in moves.items():
+            painted, beyond = [whole for whole, _ in pairs], [whole - passed for whole, passed in pairs]
+            name, base = f"mixer: a move at {place}", reasons.FORWARD
+            row = (network, f"{name}, to painted", milliseconds(painted), base, ratio(painted, seconds[base]))
+            table.rows.append(row)
+            table.rows.append((network, f"{name}, to painted beyond the partial pass", milliseconds(beyond), "–", "–"))
     return table
 
 

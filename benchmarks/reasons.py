@@ -13,9 +13,16 @@ from segdemo.explain.autopsy import PixelAutopsy
 from segdemo.explain.evidence import ClassEvidence
 from segdemo.explain.mixer import Change, Mix
 from segdemo.explain.readout import LinearReadout
+from segdemo.networks import NETWORKS
 from segdemo.questions import Run
 
 FORWARD, BOTH = "bare forward", "bare forward and backward"
+
+
+def places(name: str) -> tuple[str, str, str]:
+    """Return the labels of an early, a middle and a late stage of a network."""
+    stages = [stage.label for stage in NETWORKS[name].stages]
+    return stages[0], stages[len(stages) // 2], stages[-2]
 
 
 def methods(case: Case, name: str) -> dict[str, tuple[str, Callable[[], object]]]:
@@ -28,7 +35,6 @@ def methods(case: Case, name: str) -> dict[str, tuple[str, Callable[[], object]]
     engine, side, number = LocalEngine({name: case.segmenter.spec}), case.side, count()
     picture = engine.keep(case.picture)
     engine.answer(Run(name, picture, side))
-    stages = [stage.label for stage in case.segmenter.spec.stages]
     module = engine.open(name).module
 
     def forward() -> object:
@@ -45,20 +51,20 @@ def methods(case: Case, name: str) -> dict[str, tuple[str, Callable[[], object]]
         return 20 + place % 400, 20 + place // 400
 
     def move(stage: str) -> Callable[[], object]:
-        return lambda: engine.answer(Mix(name, picture, (Change(stage, factor=1 + next(number) / 1000),), side))
+        return lambda: engine.answer(Mix(name, picture, (Change(stage, factor=0.5 + next(number) / 1000),), side))
 
     def evidence() -> object:
-        asked = ClassEvidence(name, picture, stages[len(stages) // 2], where="pixel", point=another(), size=side)
+        asked = ClassEvidence(name, picture, middle, where="pixel", point=another(), size=side)
         return engine.answer(asked)
 
-    middle, late = stages[len(stages) // 2], stages[-2]
+    early, middle, late = places(name)
     return {
         FORWARD: (FORWARD, forward),
         BOTH: (BOTH, both),
         "pixel autopsy": (BOTH, lambda: engine.answer(PixelAutopsy(name, picture, another(), side))),
         "class evidence with its control": (BOTH, evidence),
         "linear read-outs": (FORWARD, lambda: engine.answer(LinearReadout(name, picture, another(), side))),
-        f"mixer: a move at {stages[0]}": (FORWARD, move(stages[0])),
+        f"mixer: a move at {early}": (FORWARD, move(early)),
         f"mixer: a move at {middle}": (FORWARD, move(middle)),
         f"mixer: a move at {late}": (FORWARD, move(late)),
     }

@@ -1,10 +1,11 @@
-"""Renew the pictures in docs/ from the real page: `make screenshots`."""
+"""Renew the pictures in docs/ from the real page: `make screenshots`, or `python -m scripts.screenshots page.png`."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from playwright.sync_api import Page, expect, sync_playwright
 from torch import nn
 
+from scripts import screenshots_why
 from segdemo.exploring import page_of
 from segdemo.ui import build_app, launch
 
@@ -96,8 +98,8 @@ def foreign() -> dict[str, tuple[nn.Module, list[str] | None]]:
     }
 
 
-def main() -> None:
-    """Start the page and take every shot."""
+def main(wanted: list[str]) -> None:
+    """Start the page and take the shots named, or all of them when none is."""
     DOCS.mkdir(exist_ok=True)
     demo = build_app()
     _, address, _ = launch(demo, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
@@ -106,10 +108,15 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page(locale="en-GB")
         for name, (view, width, height, part) in SHOTS.items():
+            if wanted and name not in wanted:
+                continue
             take(page, address + view, (width, height), part, DOCS / name)
             print(DOCS / name)
+        screenshots_why.take(browser, address, DOCS, wanted or list(screenshots_why.NAMES), PATIENCE)
         demo.close()
         for name, (network, classes) in foreign().items():
+            if wanted and f"explore-{name}.png" not in wanted:
+                continue
             demo = page_of(network, classes)
             _, address, _ = launch(demo, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
             file = DOCS / f"explore-{name}.png"
@@ -120,4 +127,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

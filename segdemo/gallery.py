@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from segdemo.archives import Archive, Reading, to_stderr
+from segdemo.class_maps import ClassMap, index_table
 from segdemo.evaluation import survey
 from segdemo.images import load_picture
 
@@ -53,11 +54,14 @@ class Gallery:
         entries: in the order in which they are gone through.
         masked: whether any has ground truth.
         source: path of the archive or folder that they come from, "" where there is none.
+        mapping: how the classes of the network that they were opened for become those of the ground truth; None where
+            they are the same.
     """
 
     entries: tuple[Entry, ...] = ()
     masked: bool = False
     source: str = ""
+    mapping: ClassMap | None = None
 
 
 def gallery_of(files: Mapping[str, Path], *, masked: bool) -> Gallery:
@@ -75,6 +79,7 @@ def gallery_in(
     classes: Sequence[str],
     *,
     masked: bool = True,
+    mapping: ClassMap | None = None,
     limit: int | None = None,
     say: Callable[[str], Any] = to_stderr,
 ) -> Gallery:
@@ -82,14 +87,18 @@ def gallery_in(
 
     Args:
         data: path of a zip file, or of a folder, with ``images`` and ``masks``.
-        classes: that the masks tell apart, in index order.
+        classes: of the network, in index order; the masks have the same unless there is a map.
         masked: False where there are no masks.
+        mapping: needed when the masks have other classes than the network.
         limit: take only this many pictures, spread evenly.
         say: called with a sentence wherever masks are understood in a way that a person may not expect.
 
     Raises:
-        InputError: the archive or one of its masks cannot be used.
+        InputError: the archive or one of its masks cannot be used; the map speaks of a class that is not there.
     """
+    if mapping is not None:
+        index_table(classes, mapping)
+        classes = mapping.classes
     archive = Archive(data, masked=masked)
     pairs = archive.some_pairs(limit)
     reading = survey(archive, pairs, len(classes)) if masked else None
@@ -100,7 +109,7 @@ def gallery_in(
         return None if reading is None else _InArchive(archive, pair, reading, tuple(classes))
 
     entries = tuple(Entry(pair[0], partial(archive.picture, pair[0]), truth_of(pair)) for pair in pairs)
-    return Gallery(entries, masked, str(data))
+    return Gallery(entries, masked, str(data), mapping)
 
 
 @dataclass(frozen=True, eq=False)

@@ -141,6 +141,17 @@ def colour_thumbnails(
     return tiles
 
 
+def within(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Return a size in the same proportions that is no longer than that, and no larger than it was.
+
+    Args:
+        size: (width, height), pixels.
+        longest: side, pixels.
+    """
+    scale = min(1.0, longest / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
 def channel_grid(tiles: Pixels, columns: int = 8, gap: int = 0) -> Image.Image:
     """Lay tiles out in rows, from left to right and from top to bottom.
 

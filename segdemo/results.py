@@ -289,7 +289,12 @@ class Result:
         Args:
             size: (width, height), pixels.
         """
-        return self if size == self.size else replace(self, size=size)
+        if size == self.size:
+            return self
+        known: Result | None = self.__dict__.get("_latest")  # with the maps that were worked out in it
+        if known is None or known.size != size:
+            known = self.__dict__["_latest"] = replace(self, size=size)
+        return known
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segdemo.class_maps import index_table
 from segdemo.encoded import shown
 from segdemo.engine import Bench, Question
 from segdemo.errors import InputError
 from segdemo.evaluation import Evaluator
 from segdemo.masks import IGNORED, Layout, Mask, counts, decode, layout, turn
+from segdemo.networks.classes import ClassInfo, declare
 from segdemo.pairing import SUFFIXES
 from segdemo.questions import Run
 from segdemo.results import Result
@@ -64,12 +66,16 @@ class Agreed:
 
     Args:
         mask: the ground truth, (H, W) uint8, 255 where nothing is to be scored; None where there is none, or where it
-            tells other classes apart than the network.
+            tells other classes apart than the network, and no map from them is known.
+        given: what the network says, (H, W), in the classes of the ground truth.
+        classes: of the ground truth, in index order.
         iou: of each class, in index order; None of one that is in neither.
         mean: of ``iou`` over the classes that have one; None where nothing is to be scored.
     """
 
     mask: NDArray[np.uint8] | None = None
+    given: NDArray[np.unsignedinteger[Any]] | None = None
+    classes: tuple[ClassInfo, ...] = ()
     iou: tuple[float | None, ...] = ()
     mean: float | None = None
 
@@ -93,16 +99,33 @@ class Agreement(Question):
     def answer(self, bench: Bench) -> Agreed:
         """Compare; of a picture without ground truth nothing is said."""
         truth: Truth | None = bench.truths.get(self.picture)
-        if truth is None or truth.classes != bench.spec.names:
+        mapped = None if truth is None else _mapped(bench, truth.classes)
+        if truth is None or mapped is None:
             return Agreed()
+        table, classes = mapped
         result: Result = bench.answer(Run(self.network, self.picture, self.size, self.step))
-        mask = truth.read()
+        mask, given = truth.read(), table[result.mask]
         if not (mask != IGNORED).any():
-            return Agreed(mask, (None,) * len(truth.classes))
+            return Agreed(mask, given, classes, (None,) * len(classes))
         evaluator = Evaluator(truth.classes)
-        evaluator.add(mask, result.mask)
+        evaluator.add(mask, given)
         scores = evaluator.scores()
-        return Agreed(mask, tuple(scores.iou.values()), scores.miou)
+        return Agreed(mask, given, classes, tuple(scores.iou.values()), scores.miou)
+
+
+def _mapped(
+    bench: Bench, names: tuple[str, ...]
+) -> tuple[NDArray[np.unsignedinteger[Any]], tuple[ClassInfo, ...]] | None:
+    """Return a table from a network's classes to those of a ground truth, and these; None where no map is known."""
+    spec, mapping = bench.spec, getattr(bench.gallery, "mapping", None)
+    if names == spec.names:
+        return np.arange(len(names), dtype=np.uint16), spec.classes
+    if mapping is None or names != mapping.classes:
+        return None
+    try:
+        return index_table(spec.names, mapping), declare(names, names[:1])
+    except InputError:  # it was made for another network
+        return None
 
 
 def truths_for(

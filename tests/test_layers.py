@@ -120,7 +120,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"torch", "PIL", "numpy", "torchvision", "timm"},
     ),
     "truth": (
-        {"encoded", "engine", "errors", "evaluation", "masks", "pairing", "questions", "results"},
+        {"class_maps", "encoded", "engine", "errors", "evaluation", "masks", "networks", "pairing", "questions"}
+        | {"results"},
         {"numpy"},
     ),
     "exploring": (CORE | {"gallery", "sources", "truth", "ui"}, {"torch"}),
@@ -132,7 +133,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "class_maps": ({"errors", "masks"}, {"numpy"}),
     "evaluation": ({"archives", "class_maps", "errors", "labelled"}, {"PIL", "numpy"}),
     "labelled": ({"containers", "errors", "images", "masks", "pairing"}, {"PIL", "numpy", "sklearn"}),
-    "gallery": ({"archives", "evaluation", "images"}, {"PIL", "numpy"}),
+    "gallery": ({"archives", "class_maps", "evaluation", "images"}, {"PIL", "numpy"}),
     "explain": (ABOVE | {"explain", "gallery", "truth"}, {"torch", "PIL", "numpy"}),
     "labs": (CORE | {"labs"}, {"torch", "PIL", "numpy"}),
     "training": (

@@ -83,19 +83,26 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _page(arguments: argparse.Namespace) -> int:
     """Open the page on the pictures; returns when it is stopped."""
+    from segdemo.class_maps import read_map
     from segdemo.errors import InputError
     from segdemo.exploring import page_of
     from segdemo.gallery import gallery_in
     from segdemo.networks import DEFAULT, find
     from segdemo.ui import launch
 
-    if arguments.map or arguments.json:
+    if arguments.json:
         raise InputError(
             "worst_page",
-            "--page shows masks of the network's own classes, so it takes neither --map nor --json. Leave these out.",
+            "--page shows the pictures and prints nothing, so it does not go with --json. Leave out one of them.",
         )
     name = arguments.network or DEFAULT
-    gallery = gallery_in(arguments.data, find(name).names, masked=not arguments.no_masks, limit=arguments.limit)
+    gallery = gallery_in(
+        arguments.data,
+        find(name).names,
+        masked=not arguments.no_masks,
+        mapping=read_map(arguments.map) if arguments.map else None,
+        limit=arguments.limit,
+    )
     page = page_of(name, size=arguments.side, gallery=gallery)
     launch(page, server_port=arguments.port)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -249,8 +250,12 @@ class Checks(Protocol):
         """Stop here if nobody waits."""
 
 
+class Enough(Exception):
+    """The gradients that were wanted are there."""
+
+
 @contextmanager
-def recorded(module: torch.nn.Module, layers: list[str], bench: Checks) -> Iterator[Record]:
+def recorded(module: torch.nn.Module, layers: list[str], bench: Checks, *, enough: bool = False) -> Iterator[Record]:
     """Record copies of what layers put out, and the gradients by what they put out, in-place layers or not.
 
     Args:
@@ -258,10 +263,16 @@ def recorded(module: torch.nn.Module, layers: list[str], bench: Checks) -> Itera
         layers: names as of stages: ``"relu:2"`` is the second call, ``"up1.cat"`` an operation, ``"head:1[0]"`` one
             tensor of several; without a number the first call counts.
         bench: asked before each module whether to go on.
+        enough: end the way back with :class:`Enough` as soon as it has come to all of them.
     """
     record = Record()
     latest: list[Tensor] = []
     keys = keys_of(module, layers)
+
+    def came_back(layer: str, gradient: Tensor) -> None:
+        record.gradients[layer] = gradient.detach()
+        if enough and record.gradients.keys() >= set(layers):
+            raise Enough
 
     def keep(tensor: Tensor) -> Tensor:
         latest[:] = [tensor]
@@ -273,7 +284,7 @@ def recorded(module: torch.nn.Module, layers: list[str], bench: Checks) -> Itera
             return
         record.values[layer] = seen[spoken]
         if tensor.requires_grad:  # the hook hears of the values of now, also if a later layer overwrites them
-            tensor.register_hook(lambda gradient: record.gradients.update({layer: gradient.detach()}))
+            tensor.register_hook(partial(came_back, layer))
 
     with capture(module, [key.name for key in keys], reduce=keep, before=bench.check, after=after) as seen:
         yield record
@@ -402,7 +413,7 @@ def _stage(asked: PixelAutopsy, bench: Bench, record: Record, reach: StageReach)
     maps = as_maps(value)
     gradient = record.gradients.get(reach.layer)
     pushes = maps * as_maps(as_laid_out(bench, gradient)) if gradient is not None else torch.zeros_like(maps)
-    sums = pushes.double().sum((1, 2))
+    sums = pushes.sum((1, 2), dtype=torch.float64)
     order = torch.argsort(sums, descending=True, stable=True).tolist()
 
     def push(channel: int) -> Push:

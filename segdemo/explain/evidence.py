@@ -101,7 +101,7 @@ class ClassEvidence(Question):
     def _map(self, bench: Bench, module: nn.Module, index: int, target: np.ndarray) -> np.ndarray:
         """Run one network forward and back."""
         batch = bench.batch.clone().requires_grad_()
-        with recorded(module, [self.layer], bench) as record:
+        with recorded(module, [self.layer], bench, enough=True) as record:
             logits = _enlarged(
                 *maps_on_picture(with_gradient(module, batch, bench.spec.title), batch, bench.placement, bench.spec),
                 bench,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from segdemo.class_maps import ClassMap
 from segdemo.engine import Bench, Question
 from segdemo.errors import InputError
 from segdemo.explain.worst import Scored, Worst, activity_of, classes_in, refuse_classifier, telling_of
@@ -24,11 +25,13 @@ class GalleryFacts:
         names: of the pictures.
         masked: whether any has ground truth.
         source: path of the archive or folder that they come from, "" where there is none.
+        mapping: from the network's classes to those of the ground truth; None where they are the same.
     """
 
     names: tuple[str, ...]
     masked: bool
     source: str
+    mapping: ClassMap | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Pictures(Question):
     def answer(self, bench: Bench) -> GalleryFacts:
         """Name them."""
         gallery: Gallery = bench.gallery or Gallery()
-        return GalleryFacts(tuple(entry.name for entry in gallery.entries), gallery.masked, gallery.source)
+        names = tuple(entry.name for entry in gallery.entries)
+        return GalleryFacts(names, gallery.masked, gallery.source, gallery.mapping)
 
 
 @dataclass(frozen=True)

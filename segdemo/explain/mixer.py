@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from segdemo import activations
@@ -20,9 +21,10 @@ from segdemo.explain.changes import mixing as mixing
 from segdemo.explain.changes import skips_of as skips_of
 from segdemo.explain.changes import touched_by
 from segdemo.explain.evidence import cells_of
-from segdemo.explain.replay import Replay, Resumed, replayed, resumed, trace_of
+from segdemo.explain.replay import Placed, Replay, Resumed, exact_copy, replayed, resumed, trace_of
 from segdemo.predictions import Prediction, maps_on_picture, predict, reading_of
 from segdemo.questions import Run
+from segdemo.rendering import within
 from segdemo.results import Result
 
 
@@ -66,13 +68,18 @@ class Mix(Question):
         changes: what is changed; of a layer that several name, one after the other.
         size: input size in pixels; None takes the network's own.
         step: of the training, for networks with snapshots; None is its end.
+        longest: side of the maps that is worked out, pixels; None, and what is more, is the picture's own size. Shares
+            and changed pixels are counted in these maps.
     """
+
+    memory = "nothing"  # a slider seldom comes back to where it was, and a few such answers would push out all others
 
     network: str
     picture: str
     changes: tuple[Change, ...]
     size: int | None = None
     step: int | None = None
+    longest: int | None = None
 
     def answer(self, bench: Bench) -> Mixed:
         """Run the changed network.
@@ -94,11 +101,55 @@ class Mix(Question):
             with mixing(bench, self.changes), _checked(bench):
                 prediction = self._predict(bench)
         after = prediction.result(bench.spec, trained=bench.opened.trained, step=self.step)
+        if self.longest is not None:
+            size = within(before.size, self.longest)
+            before, after = before.at(size), after.at(size)
         return Mixed(after, before, after.mask != before.mask, plan.layers, plan.why)
 
     def _predict(self, bench: Bench) -> Prediction:
-        rule = bench.spec.preprocessing
-        return predict(bench.module, rule, bench.picture, self.size, reading=reading_of(bench.spec))
+        batch, placement = bench.answer(Placed(self.network, self.picture, self.size, self.step))
+        rule, placed = bench.spec.preprocessing, (exact_copy(batch), placement)
+        return predict(bench.module, rule, bench.picture, self.size, reading=reading_of(bench.spec), placed=placed)
+
+
+@dataclass(frozen=True)
+class Reduced(Question):
+    """Ask for a picture no larger than it is shown, to draw many masks over it.
+
+    Args:
+        picture: fingerprint of a picture that the engine keeps.
+        longest: side, pixels.
+    """
+
+    hollow = True
+
+    picture: str
+    longest: int
+
+    def answer(self, bench: Bench) -> Image.Image:
+        """Return it, PIL, RGB; not to be changed."""
+        return bench.picture.resize(within(bench.picture.size, self.longest))
+
+
+@dataclass(frozen=True)
+class Prepared(Question):
+    """Ask for what every first move of a slider takes, before anybody moves one.
+
+    Args:
+        network: its name.
+        picture: fingerprint of a picture that the engine keeps.
+        size: input size in pixels; None takes the network's own.
+        step: of the training, for networks with snapshots; None is its end.
+    """
+
+    network: str
+    picture: str
+    size: int | None = None
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> bool:
+        """Follow what feeds what; say whether it could be followed."""
+        return trace_of(bench) is not None
 
 
 def _plan(bench: Bench, picture: str, changes: tuple[Change, ...]) -> Resumed:

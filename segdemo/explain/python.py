@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from segdemo.class_maps import ClassMap
 from segdemo.engine import Question
 from segdemo.networks import NETWORKS
 from segdemo.questions import OFFERED, Run
@@ -98,23 +99,27 @@ def _written(value: Any, called: Mapping[str, str]) -> str:
     return f"{type(value).__name__}({', '.join(parts)})"
 
 
-def worst_python(run: Run, data: str, *, masked: bool) -> str:
+def worst_python(run: Run, data: str, *, masked: bool, mapping: ClassMap | None = None) -> str:
     """Write the lines that sort the pictures of an archive or a folder, the worst first.
 
     Args:
         run: decides network and input size.
         data: path of the archive or folder.
         masked: whether there are masks.
+        mapping: from the network's classes to theirs, None where they are the same.
     """
     own = [] if run.network in OFFERED else [run.network]
     names = {"LocalEngine", *(["Segmenter"] if own else [])}
     lines = [
         f"from segdemo import {', '.join(sorted(names))}",
         "from segdemo.explain.worst import worst_first",
+        *(["from segdemo.class_maps import ClassMap"] if mapping else []),
         *([] if run.network in NETWORKS else ["from segdemo.questions import OFFERED"]),
         "",
         *_engine([run.network], own),
-        f"answer = worst_first(engine, {run.network!r}, {data!r}, masked={masked}, size={run.size})",
+        *([f"mapping = ClassMap({mapping.classes!r}, {dict(mapping.targets)!r})"] if mapping else []),
+        f"answer = worst_first(engine, {run.network!r}, {data!r}, masked={masked}, size={run.size}"
+        f"{', mapping=mapping' if mapping else ''})",
         "print(answer)",
     ]
     return "\n".join(lines) + "\n"

@@ -23,6 +23,8 @@ from segdemo.engine import Bench, Question
 from segdemo.errors import InputError
 from segdemo.explain.cut import Cut, Touched, cut_of
 from segdemo.hooks import foreign_hooks, hooked, runs_eagerly
+from segdemo.images import Placement
+from segdemo.images import place as placed_in
 from segdemo.leaves import parse
 from segdemo.predictions import predict, reading_of
 from segdemo.questions import Run, traced_at
@@ -50,6 +52,29 @@ class PassTrace(Question):
     def answer(self, bench: Bench) -> Trace:
         """Trace the network."""
         return traced_at(bench, self.shape)
+
+
+@dataclass(frozen=True)
+class Placed(Question):
+    """Ask for a picture as a network takes it: of a large one that takes longer than what is left of many a pass.
+
+    Args:
+        network: its name.
+        picture: fingerprint of a picture that the engine keeps.
+        size: input size in pixels.
+        step: of the training, for networks with snapshots; None is its end.
+    """
+
+    memory = "states"
+
+    network: str
+    picture: str
+    size: int
+    step: int | None = None
+
+    def answer(self, bench: Bench) -> tuple[Tensor, Placement]:
+        """Place it; whoever runs a network on it takes a copy, into which that may write."""
+        return bench.batch, bench.placement
 
 
 @dataclass(frozen=True)
@@ -384,7 +409,7 @@ def _values(trace: Trace, place: int) -> int:
 
 
 def _shape(bench: Bench) -> tuple[int, int, int, int]:
-    width, height = bench.placement.padded
+    width, height = placed_in(bench.picture.size, bench.spec.preprocessing, bench.size).padded
     return 1, bench.spec.preprocessing.channels, height, width
 
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
-import {describe, exactly, figure, figures, npy, oddsText, percent, probabilityText, secondsText, shareText}
+import {describe, exactly, figure, figures, npy, numbersIn, oddsText, percent, probabilityText, secondsText, shareText}
   from '../../build/javascript/static/numbers.js';
 import {expected} from './expected.js';
 
@@ -58,4 +58,10 @@ test("its values begin at a multiple of 64, however long the shape is written", 
     const bytes = new Uint8Array(await npy(new Float32Array(0), rows, 1).arrayBuffer());
     assert.equal(bytes.length % 64, 0, `${rows} rows`);
   }
+});
+
+test('channels are read from a list of numbers and of runs of them, and nothing else', () => {
+  assert.deepEqual(numbersIn('3, 5-7，6 、12'), [3, 5, 6, 7, 12]);
+  assert.deepEqual(numbersIn('  '), []);
+  for (const wrong of ['all', '3-', '-3', '7-5', '1.5', '3 x', '0-99999', '1234567']) assert.equal(numbersIn(wrong), null, wrong);
 });

@@ -136,7 +136,8 @@ export function mount({element, props, server, watch}) {
     const needed = turns.begin();
     const run = props.value;
     found = null;
-    if (!run) { photo = null; drawView(); return say(t('no_run')); }
+    say(t(run ? 'working' : 'no_run')); // what stood here was of another pixel, or another run
+    if (!run) { photo = null; return drawView(); }
     try {
       photo = (await ask(server.picture, {run})).photo;
       if (!needed()) return;
@@ -147,7 +148,6 @@ export function mount({element, props, server, watch}) {
       const point = pointer.pinnedIn(run.picture);
       drawView();
       if (!point) return say(t('no_pin'));
-      say(t('working'));
       const answer = await ask(server.autopsy, {run, point});
       if (!needed()) return; // another pixel, or another run, since
       found = answer;

@@ -109,6 +109,7 @@ export function mount({element, props, server, watch}) {
     offered = null;
     form.replaceChildren();
     area.show(null);
+    out.replaceChildren(); // what stood there was of another run
     if (!run) return say(t('no_run'));
     try {
       const found = await ask(server.choices, {run});

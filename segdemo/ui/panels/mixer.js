@@ -2,14 +2,13 @@
 import {classText} from '../static/classes.js';
 import {make} from '../static/dom.js';
 import {lostNote} from '../static/files.js';
-import {figure, shareText} from '../static/numbers.js';
+import {figure, numbersIn, shareText} from '../static/numbers.js';
 import {ask} from '../static/server.js';
 import {textsOf} from '../static/texts.js';
 import {takesQuestions} from '../static/tools.js';
 import {choice, newest, python, untrained, whenSeen} from '../static/why.js';
 
 const t = textsOf('mixer');
-const PAUSE = 20; // ms before the server is asked: what moves together is asked for together
 const KINDS = ['factor', 'mean', 'noise'];
 
 export function mount({element, props, server, watch}) {
@@ -34,6 +33,8 @@ export function mount({element, props, server, watch}) {
   const picture = (src, words) => make('figure', {}, make('div', {class: 'layered', role: 'img', 'aria-label': words}, make('img', {class: 'photo', src, alt: ''})),
     make('figcaption', {}, words));
 
+  const counted = () => offered.counted ? [make('p', {class: 'note'}, t('counted', {width: offered.counted[0], height: offered.counted[1]}))] : [];
+
   const drawBefore = () => {
     out.replaceChildren(...untrained(offered.untrained), make('div', {class: 'figures'}, picture(offered.mask, t('before'))), make('p', {class: 'note'}, t('ready')));
     out.dataset.percent = '0';
@@ -43,8 +44,8 @@ export function mount({element, props, server, watch}) {
       make('td', {class: 'number'}, shareText(before)), make('td', {}, '→'), make('td', {class: 'number'}, shareText(after))))));
     out.replaceChildren(...untrained(offered.untrained), make('div', {class: 'figures'}, picture(offered.mask, t('before')), picture(found.mask, t('after')),
       picture(found.changed, t('changed', {percent: found.percent.toFixed(1)}))), table,
-      make('p', {class: 'note'}, found.whole ?? t('again', {again: found.again[0], total: found.again[1]})), python(found.python));
-    out.dataset.percent = found.percent.toFixed(3);
+      make('p', {class: 'note'}, found.whole ?? t('again', {again: found.again[0], total: found.again[1]})), ...counted(), python(found.python));
+    Object.assign(out.dataset, {percent: found.percent.toFixed(3), seconds: found.seconds});
   };
   const mix = async () => {
     const needed = turns.begin();
@@ -68,7 +69,7 @@ export function mount({element, props, server, watch}) {
   };
   const moved = () => {
     turns.stop(); // what is on its way belongs to where the slider was
-    timer ||= setTimeout(() => { timer = 0; mix(); }, PAUSE); // also while a slider goes on moving
+    timer ||= setTimeout(() => { timer = 0; mix(); }); // what moves together is asked for together
   };
 
   const row = (setting, words) => {
@@ -84,7 +85,11 @@ export function mount({element, props, server, watch}) {
     select.addEventListener('change', () => { setting.instead = select.value; moved(); });
     const only = make('input', {type: 'text', class: 'only', placeholder: t('all_channels'), 'aria-label': t('channels', {name: words})});
     only.addEventListener('input', () => {
-      setting.channels = only.value.split(/[^0-9]+/).filter(Boolean).map(Number);
+      const channels = numbersIn(only.value);
+      only.setAttribute('aria-invalid', String(channels === null));
+      only.title = channels === null ? t('channels_wrong') : '';
+      if (channels === null) return; // not typed to its end, or no numbers
+      setting.channels = channels;
       moved();
     });
     return make('div', {class: 'mix-row'}, make('span', {class: 'mix-name'}, words), slider, told, select, only);
@@ -151,6 +156,7 @@ export function mount({element, props, server, watch}) {
     settings = [];
     run = props.value && {...props.value};
     for (const node of [form, out, ranks, ranked]) node.replaceChildren();
+    out.removeAttribute('aria-busy');
     if (!run) return out.replaceChildren(make('p', {class: 'note'}, t('no_run')));
     try {
       const answer = await ask(server.sliders, {run});
@@ -160,6 +166,7 @@ export function mount({element, props, server, watch}) {
       fillRanks();
       drawBefore();
       point();
+      server.prepare({run}).catch(() => {}); // the first move tells what is wrong
     } catch (error) {
       if (needed()) out.replaceChildren(make('p', {class: 'note'}, ...lostNote(error, t('lost'), show)));
     }

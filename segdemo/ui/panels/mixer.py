@@ -12,7 +12,7 @@ from PIL import Image
 from segdemo import rendering
 from segdemo.engine import Engine
 from segdemo.errors import InputError
-from segdemo.explain.mixer import Ablation, Change, Kind, Mix, Mixed
+from segdemo.explain.mixer import Ablation, Change, Kind, Mix, Mixed, Prepared, Reduced
 from segdemo.explain.python import as_python
 from segdemo.questions import Drawing, Run, facts_of
 from segdemo.results import Result
@@ -43,11 +43,18 @@ class MixerPanel(gr.HTML):
         @answering
         def mix(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
             run = asked_run(asked)
-            question = Mix(run.network, run.picture, asked_changes(asked.get("changes")), run.size, run.step)
+            small = engine.answer(Reduced(run.picture, SIDE))
+            longest = None if small.size == engine.picture(run.picture).picture.size else SIDE
+            changes = asked_changes(asked.get("changes"))
+            question = Mix(run.network, run.picture, changes, run.size, run.step, longest)
             mixed: Mixed = engine.answer(question)
-            picture = engine.picture(run.picture).picture
             whole = None if mixed.whole is None else sentence_of(mixed.whole, request)
-            return payload(mixed, picture) | {"whole": whole, "python": as_python(question)}
+            return payload(mixed, small) | {"whole": whole, "python": as_python(question)}
+
+        @answering
+        def prepare(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
+            run = asked_run(asked)
+            return {"followed": engine.answer(Prepared(run.network, run.picture, run.size, run.step))}
 
         @answering
         def rank(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
@@ -58,7 +65,7 @@ class MixerPanel(gr.HTML):
             css_template=css("why"),
             js_on_load=loader("mixer"),
             apply_default_css=False,
-            server_functions=[sliders, mix, rank],
+            server_functions=[sliders, prepare, mix, rank],
             **settings,
         )
 
@@ -81,14 +88,15 @@ def sliders_payload(engine: Engine, run: Run) -> dict[str, Any]:
     labels = {stage.label for stage in facts.stages}
     figure = engine.answer(Drawing(run.network))
     there = sorted((one for one in result.classes if one.percent > 0), key=lambda one: (one.hidden, -one.percent))
-    picture = engine.picture(run.picture).picture
+    small = engine.answer(Reduced(run.picture, SIDE))
     return plain(
         {
             "skips": [(source, stage.label) for stage in figure.stages for source in stage.skips if source in labels],
             "stages": [{"label": stage.label, "channels": _channels(result, stage.label)} for stage in facts.stages],
             "classes": [one.name for one in there],
-            "photo": photograph(picture, SIDE),
-            "mask": drawn(result, picture),
+            "photo": photograph(small, SIDE),
+            "mask": drawn(result.at(small.size), small),
+            "counted": small.size if small.size != result.size else None,
             "untrained": not result.trained,
         }
     )
@@ -99,26 +107,20 @@ def _channels(result: Result, label: str) -> int:
     return summary.shape[0] if summary is not None and summary.shape else 0
 
 
-def drawn(result: Result, picture: Image.Image) -> str:
-    """Draw a mask over its picture, background left out, as an address that holds it."""
-    scale = min(1.0, SIDE / max(picture.size))
-    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    small = picture.resize(size)
+def drawn(result: Result, small: Image.Image) -> str:
+    """Draw a mask over its picture of the same size, background left out, as an address that holds it."""
     hidden = frozenset(one.index for one in result.classes if one.hidden)
     colours = [one.colour for one in result.classes]
-    return photograph(rendering.overlay(small, result.at(size).mask, colours, 0.6, hidden), SIDE)
+    return photograph(rendering.overlay(small, result.mask, colours, 0.6, hidden), SIDE)
 
 
-def payload(mixed: Mixed, picture: Image.Image) -> dict[str, Any]:
-    """Gather what the script shows of a changed run."""
-    height, width = mixed.changed.shape
-    thinned = -(-max(width, height) // SIDE)
-    grey = picture.resize((-(-width // thinned), -(-height // thinned))).convert("L").convert("RGB")
-    pixels = np.array(grey) // 2 + 96
-    pixels[mixed.changed[::thinned, ::thinned]] = (214, 40, 120)
+def payload(mixed: Mixed, small: Image.Image) -> dict[str, Any]:
+    """Gather what the script shows of a changed run, over the picture in the size of its maps."""
+    pixels = np.array(small.convert("L").convert("RGB")) // 2 + 96
+    pixels[mixed.changed] = (214, 40, 120)
     return plain(
         {
-            "mask": drawn(mixed.result, picture),
+            "mask": drawn(mixed.result, small),
             "changed": photograph(Image.fromarray(pixels.astype(np.uint8)), SIDE),
             "percent": mixed.percent,
             "shares": [share for share in mixed.shares if share[1] > 0 or share[2] > 0],

@@ -13,7 +13,6 @@ from segdemo import rendering
 from segdemo.engine import Engine
 from segdemo.explain.python import as_python
 from segdemo.questions import Run
-from segdemo.results import Result
 from segdemo.truth import Agreed, Agreement
 from segdemo.ui.javascript import loader
 from segdemo.ui.messages import answering
@@ -65,14 +64,13 @@ def payload(engine: Engine, run: Run) -> dict[str, Any]:
     """
     question = Agreement(run.network, run.picture, run.size, run.step)
     agreed: Agreed = engine.answer(question)
-    if agreed.mask is None:
+    if agreed.mask is None or agreed.given is None:
         return {"labels": None}
-    result: Result = engine.answer(run)
     picture = engine.picture(run.picture).picture
     width, height = size = shown_size(picture.size)
     sides = zip((height, width), agreed.mask.shape, strict=True)
     rows, columns = (((np.arange(shown) + 0.5) * whole / shown).astype(int) for shown, whole in sides)
-    maps = [one[np.ix_(rows, columns)].astype(np.uint8) for one in (agreed.mask, result.mask)]
+    maps = [one[np.ix_(rows, columns)].astype(np.uint8) for one in (agreed.mask, agreed.given)]
     labels = np.stack([*maps, np.zeros((height, width), np.uint8)], -1)
     return plain(
         {
@@ -81,7 +79,7 @@ def payload(engine: Engine, run: Run) -> dict[str, Any]:
             "size": picture.size,
             "classes": [
                 {"name": one.name, "colour": one.colour, "hidden": one.hidden, "iou": iou}
-                for one, iou in zip(result.classes, agreed.iou, strict=True)
+                for one, iou in zip(agreed.classes, agreed.iou, strict=True)
             ],
             "mean": agreed.mean,
             "colours": COLOURS,

@@ -32,7 +32,7 @@ class WorstPanel(gr.HTML):
     def __init__(self, engine: Engine, **settings: Any) -> None:
         @answering
         def pictures(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
-            return plain(asdict(engine.answer(Pictures())))
+            return plain({"names": engine.answer(Pictures()).names})
 
         @answering
         def judge(asked: dict[str, Any], request: gr.Request) -> dict[str, Any]:
@@ -82,5 +82,5 @@ def ranking_payload(engine: Engine, run: Run) -> dict[str, Any]:
     """Say, once all are judged, which channels tell failing pictures from good ones."""
     found: Worst = engine.answer(WorstFirst(run.network, run.size, run.step))
     facts: GalleryFacts = engine.answer(Pictures())
-    code = worst_python(run, facts.source or "folder", masked=found.masked)
+    code = worst_python(run, facts.source or "folder", masked=found.masked, mapping=facts.mapping)
     return plain({"masked": found.masked, "telling": [asdict(one) for one in found.telling], "python": code})

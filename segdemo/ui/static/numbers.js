@@ -74,3 +74,14 @@ export const npy = (values, height, width) => {
   const start = Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length & 255, header.length >> 8);
   return new Blob([start, header, values.buffer], {type: 'application/octet-stream'});
 };
+
+const LONGEST_RUN = 4096; // of "first-last"
+
+// The whole numbers of a list such as "3, 5-7"; none for an empty one, null for what is no such list.
+export const numbersIn = (text) => {
+  const parts = text.split(/[\s,;，、；]+/).filter(Boolean).map((part) => /^(\d{1,6})(?:[-–](\d{1,6}))?$/.exec(part));
+  if (parts.includes(null)) return null;
+  const runs = parts.map(([, first, last = first]) => [Number(first), Number(last)]);
+  if (runs.some(([first, last]) => last < first || last - first > LONGEST_RUN)) return null;
+  return [...new Set(runs.flatMap(([first, last]) => Array.from({length: last - first + 1}, (_, index) => first + index)))];
+};

@@ -74,8 +74,11 @@ def note_text(note: Note, request: gr.Request | None) -> str:
 
 
 def warn(error: InputError, request: gr.Request | None) -> None:
-    """Say on the page what is wrong with something that it can do without, and go on."""
-    gr.Warning(_shown(sentence_of(error, request)).message)
+    """Say on the page what is wrong with something that it can do without, and go on.
+
+    It stands there until it is closed: a page may take longer to come than a message that goes by itself lasts.
+    """
+    gr.Warning(_shown(sentence_of(error, request)).message, duration=None)
 
 
 def error_of(error: InputError, request: gr.Request | None) -> gr.Error:

@@ -22,6 +22,14 @@ from segdemo.questions import Catalogue, Layers
 from tests.browser.visitor import PATIENCE, Visitor
 from tests.conftest import checkpoints_without
 
+# What Playwright switches off too, as a second such flag takes the place of its own; and the pages that Chromium draws
+# below its address bar, in a process for each window, which nobody sees here.
+UNUSED = (
+    "AvoidUnnecessaryBeforeUnloadCheckSync,DestroyProfileOnBrowserClose,HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,"
+    "LensOverlay,MediaRouter,PaintHolding,ThirdPartyStoragePartitioning,AvoidCorsURLLoaderRestartOnRedirect,"
+    "TcpPortRandomizationWin,OptimizationHints,NetworkTimeServiceQuerying,AimEnabled,PreconnectToSearch,"
+    "WebUIOmniboxPopup,WebUIOmniboxAimPopup"
+)
 FLAGS = [
     "--no-sandbox",  # Chromium refuses to start as root with it
     "--disable-gpu",
@@ -29,6 +37,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--disable-features={UNUSED}",
     "--use-fake-device-for-media-stream",  # a camera that shows a moving circle, and no question whether it may be used
     "--use-fake-ui-for-media-stream",
 ]

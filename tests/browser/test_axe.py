@@ -40,7 +40,7 @@ def visitor(request: pytest.FixtureRequest, new_page: Callable[..., Page], app_u
     return visitor
 
 
-def test_nothing_is_found_while_looking_inside_choosing_and_in_the_table_of_networks(visitor: Visitor) -> None:
+def test_nothing_is_found_while_looking_inside_while_choosing_and_in_the_other_tabs(visitor: Visitor) -> None:
     page = visitor.page
     assert not found(page)
     tabs = page.locator(".panes [role=tab]")
@@ -52,10 +52,7 @@ def test_nothing_is_found_while_looking_inside_choosing_and_in_the_table_of_netw
     expect(page.locator("#examples button").last).to_be_visible()
     assert not found(page)
     page.keyboard.press("Escape")
-
-
-def test_nothing_is_found_in_the_other_tabs(visitor: Visitor) -> None:
-    page = visitor.page
+    expect(page.locator("#inputs")).to_be_hidden()
     for name, title, content in (
         ("why", "page.why", "table"),
         ("labs", "page.labs", "figure"),

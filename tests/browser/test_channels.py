@@ -169,12 +169,11 @@ def test_dead_channels_are_marked_and_the_numbers_are_those_of_the_layer(visitor
     expect(visitor.grid.locator(".head")).to_contain_text(f"{summary.maximum:.4g}")
 
 
-@pytest.mark.parametrize("channel", [96, 999_999])
 def test_a_channel_of_the_address_that_does_not_exist_is_said_and_the_sheet_can_still_be_used(
-    visitor: Visitor, channel: int
+    visitor: Visitor,
 ) -> None:
-    visitor.open(side=257, stage=STAGE, channel=channel)
-    expect(visitor.toast).to_contain_text(f"no channel {channel}; its channels are 0 to 95.")
+    visitor.open(side=257, stage=STAGE, channel=96)
+    expect(visitor.toast).to_contain_text("no channel 96; its channels are 0 to 95.")
     expect(visitor.grid.locator(".large")).to_be_hidden()
     expect(visitor.grid.locator(".tile")).to_have_count(64)
     visitor.expect_in_address("channel", None)

@@ -107,21 +107,3 @@ def test_an_address_brings_back_a_module_that_is_no_stage_and_a_channel_on_a_lat
     visitor.open(side=257, stage="blocks.12.expand", channel=channel)
     expect(visitor.grid.locator(".head")).to_contain_text("blocks.12.expand")
     expect(visitor.tile(channel)).to_have_attribute("aria-selected", "true")
-
-
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
-        ({"network": "resnet"}, "There is no network called “resnet”"),
-        ({"stage": "Encoder 9"}, "has no stage or layer called 'Encoder 9'"),
-        ({"side": "12"}, "The working size of DeepLabv3 · MobileNetV2 has to be one of"),
-        ({"example": "dog"}, "There is no example called 'dog'"),
-    ],
-)
-def test_what_the_address_names_wrongly_is_said_and_is_as_on_a_first_visit(
-    visitor: Visitor, wrong: dict[str, str], words: str
-) -> None:
-    visitor.open(**{"side": "257", **wrong})
-    expect(visitor.status).to_contain_text(f"{DEEPLAB} at {513 if 'side' in wrong else 257} px")
-    expect(visitor.grid.locator(".head")).to_contain_text("Stem")
-    expect(visitor.toast).to_contain_text(words)

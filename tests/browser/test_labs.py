@@ -16,7 +16,7 @@ LAB = "#lab-panel .lab"
 
 
 def open_lab(visitor: Visitor, **view: object) -> None:
-    visitor.visit(**{"side": 257, **view})
+    visitor.visit(**{"network": "lenet", "example": "digit", **view})
     expect(visitor.page.locator(f"{LAB}[data-ready]")).to_be_visible()
 
 

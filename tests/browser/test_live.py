@@ -42,7 +42,7 @@ def wait_for_frames(card: Locator) -> None:
 def test_a_camera_and_a_film_are_segmented_frame_by_frame_until_they_are_stopped(
     visitor: Visitor, film: Path, language: str
 ) -> None:
-    visitor.open(lang=language)
+    visitor.open(side=257, lang=language)
     visitor.tab({"en": "Live", "zh": "实时"}[language])
     page, card = visitor.page, visitor.page.locator(".live-card")
     expect(card.locator("option")).not_to_have_count(0)

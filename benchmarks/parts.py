@@ -12,6 +12,7 @@ from benchmarks import browser, channel_grid, reasons
 from benchmarks.alone import in_its_own_process
 from benchmarks.methods import COMPARED, METHODS, Case, bare
 from benchmarks.report import Table
+from benchmarks.serving import serving
 from benchmarks.stopwatch import milliseconds, ratio, ratio_in_turns, take_turns
 from segdemo.summaries import summarise
 
@@ -197,4 +198,5 @@ PARTS: dict[str, Callable[[], Table]] = {
     "f": starts,
     "g": pointer,
     "h": why,
+    "i": serving,
 }

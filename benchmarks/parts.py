@@ -10,6 +10,7 @@ from statistics import median
 
 from benchmarks import browser, channel_grid, reasons
 from benchmarks.alone import in_its_own_process
+from benchmarks.live import live
 from benchmarks.methods import COMPARED, METHODS, Case, bare
 from benchmarks.report import Table
 from benchmarks.serving import serving
@@ -199,4 +200,5 @@ PARTS: dict[str, Callable[[], Table]] = {
     "g": pointer,
     "h": why,
     "i": serving,
+    "k": live,
 }

@@ -18,7 +18,7 @@ from PIL import Image, ImageChops
 
 from benchmarks.methods import SIDES, Case, bare
 from benchmarks.report import Table
-from benchmarks.stopwatch import times
+from benchmarks.stopwatch import times, usual_seconds
 from segdemo import LocalEngine
 from segdemo.engine import Engine
 from segdemo.questions import OFFERED, Run
@@ -73,7 +73,7 @@ def serving() -> Table:
         for engine in engines.values():
             visit(engine, WARM_UP, [next(pictures) for _ in range(WARM_UP)])  # opens networks, and does not count
         for _, (name, engine), visitors in product(range(ROUNDS), engines.items(), VISITORS):
-            base = seconds_of_pass(case)
+            base = usual_seconds(bare(case), PASSES)
             seconds, whole = visit(engine, visitors, [next(pictures) for _ in range(ANSWERS)])
             kept = taken.setdefault((name, visitors), Taken())
             kept.seconds += seconds
@@ -103,16 +103,6 @@ def visit(engine: Engine, visitors: int, pictures: list[Image.Image]) -> tuple[l
         asked = [threads.submit(one) for _ in range(visitors)]
         seconds = [value for visitor in asked for value in visitor.result()]
     return seconds, time.perf_counter() - started
-
-
-def seconds_of_pass(case: Case) -> float:
-    """Return the median of a few bare passes."""
-    call, seconds = bare(case), []
-    for _ in range(PASSES):
-        started = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
 
 
 def unlike_pictures(picture: Image.Image) -> Iterator[Image.Image]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from segdemo.commands.options import add_engine
+from segdemo.commands.options import add_engine, positive
 
 HELP = "start the page"
 DESCRIPTION = "Start the page and print its address."
@@ -14,6 +14,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe what ``segdemo app`` takes."""
     parser.description = DESCRIPTION
     add_engine(parser)
+    parser.add_argument(
+        "--replicas",
+        type=positive,
+        metavar="N",
+        help="on a cluster, how many replicas the first page starts, and waits for; default: one for each processor "
+        "that the cluster has by then",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,5 +33,5 @@ def run(arguments: argparse.Namespace) -> int:
     from segdemo.service import RayEngine
     from segdemo.ui import build_app
 
-    launch(build_app(RayEngine(arguments.engine)))
+    launch(build_app(RayEngine(arguments.engine, replicas=arguments.replicas)))
     return 0

@@ -20,7 +20,7 @@ from segdemo.networks import NETWORKS
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 60.0  # seconds
+PATIENCE = 180.0  # seconds; a busy machine takes a minute to import PyTorch
 SEGMENTED = "() => { const body = document.querySelector('#segmentation .body'); return body && !body.hidden; }"
 SHEET_DRAWN = "() => document.querySelector('#channels [data-ready]:not([data-ready^=empty])')"
 # From the browser's own time of the click to the second frame after the grid says that it is drawn.
@@ -79,11 +79,11 @@ WATCH_SLIDER = """(slider) => {
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Start a headless Chromium for as long as the block lasts."""
+def chromium(flags: Sequence[str] = ()) -> Iterator[Browser]:
+    """Start a headless Chromium, with flags besides its usual ones, for as long as the block lasts."""
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu", *flags])
         yield browser
         browser.close()
 

@@ -34,6 +34,7 @@ from segdemo.examples import PHOTOGRAPHS
 
 API = "gradio_api"
 OUTCOMES = ("right", "wrong", "lost", "refused")
+TELL = 60  # seconds between two lines on how it goes
 REST = 0.5  # seconds before a client that was refused asks the next question
 
 
@@ -59,6 +60,12 @@ class Book:
         """Say whether any answer was wrong or lost."""
         return any(counts["wrong"] or counts["lost"] for counts in self.outcomes.values())
 
+    def counts(self) -> str:
+        """Say how many requests came to which end."""
+        with self._lock:
+            total: Counter[str] = sum(self.outcomes.values(), Counter())
+        return ", ".join(f"{total[outcome]} {outcome}" for outcome in OUTCOMES)
+
     def table(self) -> report.Table:
         """Count, and give the times of right answers in seconds."""
         rows = []
@@ -78,6 +85,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--clients", type=int, default=32, help="asking at once (default: 32)")
     parser.add_argument("--pages", type=int, default=8, help="open in Chromium at once (default: 8)")
     parser.add_argument("--minutes", type=float, default=20, help="ask nothing new after that long (default: 20)")
+    parser.add_argument("--rest", type=float, default=0, help="seconds that a page stands between two visits")
     parser.add_argument("--patience", type=float, default=300, help="seconds after which an answer counts as lost")
     options = parser.parse_args(words)
     print(report.machine(), flush=True)
@@ -127,12 +135,12 @@ def _load(
                     time.sleep(REST)
 
     with app() as (address, _), ThreadPoolExecutor(options.clients + 1) as threads:
-        watching = threads.submit(_watch, over)
+        watching = threads.submit(_watch, over, book)
         clients = [threads.submit(client, number) for number in range(options.clients)]
         try:
             everyone = lambda: all(one.done() for one in clients)  # noqa: E731
             if options.pages:
-                asyncio.run(visit(address, views, options.pages, book.add, everyone, options.patience))
+                asyncio.run(visit(address, views, options.pages, book.add, everyone, options.patience, options.rest))
             for one in clients:
                 one.result()
         finally:
@@ -194,11 +202,14 @@ def _judge(event: str, data: Any, question: Question, right: Alone) -> tuple[str
     return ("right", "") if same else ("wrong", f"segment by {question.network}, {question.picture.name}")
 
 
-def _watch(over: threading.Event) -> list[tuple[float, float]]:
-    """Read the memory of the server, which this process started, every half second: (seconds, MB)."""
+def _watch(over: threading.Event, book: Book) -> list[tuple[float, float]]:
+    """Read the memory of the server, which this process started, every half second: (seconds, MB).
+
+    Now and then it is printed, with what has become of the requests: of a run that is cut off, that much is known.
+    """
     (server,) = [one for one in psutil.Process().children() if "app.py" in one.cmdline()]
     taken: list[tuple[float, float]] = []
-    started = time.monotonic()
+    started = told = time.monotonic()
     while True:
         ended = over.wait(0.5)
         try:
@@ -206,18 +217,25 @@ def _watch(over: threading.Event) -> list[tuple[float, float]]:
         except psutil.Error:
             return taken
         taken.append((time.monotonic() - started, used / 1e6))
+        if time.monotonic() - told >= TELL:
+            told = time.monotonic()
+            print(f"{told - started:.0f} s: {book.counts()}; {used / 1e6:.0f} MB", flush=True)
         if ended:
             return taken
 
 
 def _over_time(memory: list[tuple[float, float]]) -> str:
-    """Write the server's memory in a dozen moments, and its peak."""
+    """Write the server's memory in a dozen moments, its peak, and what came to it once it was warm."""
     if not memory:
         return "Memory: not read"
     few = memory[:: max(1, len(memory) // 12)]
     course = ", ".join(f"{used:.0f} MB at {seconds:.0f} s" for seconds, used in few)
+    used = [megabytes for _, megabytes in memory]
+    quarter = len(used) // 4
+    warm, late = (statistics.median(part or used) for part in (used[quarter : 2 * quarter], used[3 * quarter :]))
     return (
-        f"Memory of the server: {course}; {memory[-1][1]:.0f} MB at the end, {max(u for _, u in memory):.0f} at most."
+        f"Memory of the server: {course}; {used[-1]:.0f} MB at the end, {max(used):.0f} at most. Median of the second "
+        f"quarter {warm:.0f} MB, of the last {late:.0f} MB: {100 * (late / warm - 1):+.1f} %."
     )
 
 

@@ -28,7 +28,13 @@ def percent(share: float) -> str:
 
 
 async def visit(
-    address: str, views: dict[View, Alone], count: int, report: Report, done: Callable[[], bool], patience: float
+    address: str,
+    views: dict[View, Alone],
+    count: int,
+    report: Report,
+    done: Callable[[], bool],
+    patience: float,
+    rest: float = 0,
 ) -> None:
     """Keep pages open, one view after the other in each, until the rest is done; each visits once at least.
 
@@ -39,11 +45,12 @@ async def visit(
         report: told of every visit.
         done: says whether the clients have all their answers.
         patience: seconds to wait for a view.
+        rest: seconds for which a page stands before it is visited again.
     """
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        await asyncio.gather(*(_one(browser, address, views, n, report, done, patience) for n in range(count)))
+        await asyncio.gather(*(_one(browser, address, views, n, report, done, patience, rest) for n in range(count)))
         await browser.close()
 
 
@@ -55,15 +62,18 @@ async def _one(
     report: Report,
     done: Callable[[], bool],
     patience: float,
+    rest: float,
 ) -> None:
     chance = random.Random(number)
-    context = await browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
-    page = await context.new_page()
-    page.set_default_timeout(1000 * patience)
+    page: Page | None = None
     while True:
         (name, network, side), alone = chance.choice(list(views.items()))
         started = time.monotonic()
         try:
+            if page is None:
+                context = await browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+                page = await context.new_page()
+                page.set_default_timeout(1000 * patience)
             await page.goto(f"{address}?example={name}&network={network}&side={side}")
             await page.wait_for_function(SEGMENTED)
             seconds = time.monotonic() - started
@@ -71,9 +81,12 @@ async def _one(
             report("page", "wrong" if found else "right", seconds, found)
         except PlaywrightError as error:
             report("page", "lost", time.monotonic() - started, f"{name}, {network}: {str(error).splitlines()[0]}")
+            page = None  # what has crashed shows nothing any more
+        rested = time.monotonic() + rest
+        while time.monotonic() < rested and not done():
+            await asyncio.sleep(0.5)
         if done():
-            break
-    await context.close()
+            return
 
 
 async def _read(page: Page, alone: Alone, chance: random.Random) -> str:

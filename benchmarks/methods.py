@@ -36,11 +36,21 @@ class Case:
         network: name in ``NETWORKS``.
         small: take a small working size, to warm up with little memory.
         plain: run in PyTorch's default memory format, as most people do, not with channels last as segdemo does.
+        side: working size; None takes what all parts take.
+        shape: width and height of the picture.
     """
 
-    def __init__(self, network: str, *, small: bool = False, plain: bool = False) -> None:
-        self.side = SMALL.get(network, SMALL_SIDE) if small else SIDES.get(network, SIDE)
-        self.picture = Image.open(example("astronaut")).convert("RGB").resize((512, 512))
+    def __init__(
+        self,
+        network: str,
+        *,
+        small: bool = False,
+        plain: bool = False,
+        side: int | None = None,
+        shape: tuple[int, int] = (512, 512),
+    ) -> None:
+        self.side = side or (SMALL.get(network, SMALL_SIDE) if small else SIDES.get(network, SIDE))
+        self.picture = Image.open(example("astronaut")).convert("RGB").resize(shape)
         self.segmenter = Segmenter(network)
         self.network = self.segmenter.network
         if plain:

@@ -12,8 +12,10 @@ from statistics import median
 
 from benchmarks import batch, browser, channel_grid, reasons
 from benchmarks.alone import in_its_own_process
+from benchmarks.live import live
 from benchmarks.methods import COMPARED, METHODS, Case, bare
 from benchmarks.report import Table
+from benchmarks.serving import serving
 from benchmarks.stopwatch import milliseconds, ratio, ratio_in_turns, take_turns
 from segdemo.summaries import summarise
 
@@ -241,5 +243,7 @@ PARTS: dict[str, Callable[[], Table]] = {
     "f": starts,
     "g": pointer,
     "h": why,
+    "i": serving,
     "j": many_pictures,
+    "k": live,
 }

@@ -30,6 +30,11 @@ def take_turns(methods: Mapping[str, Callable[[], object]], repeats: int, warm_u
     return seconds
 
 
+def usual_seconds(method: Callable[[], object], repeats: int) -> float:
+    """Return the median of a few calls."""
+    return median(take_turns({"": method}, repeats, warm_up=1)[""])
+
+
 def milliseconds(seconds: list[float]) -> str:
     """Write a median, with the range in which all rounds lie: ``"123 ms (120 to 131)"``."""
     middle, low, high = (1000 * value for value in (median(seconds), min(seconds), max(seconds)))

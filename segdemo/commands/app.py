@@ -18,6 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_engine(parser)
     add_device(parser)
     parser.add_argument("--passes", type=positive, metavar="N", help="passes at once; default: one for four processors")
+    parser.add_argument(
+        "--replicas",
+        type=positive,
+        metavar="N",
+        help="on a cluster, how many replicas the first page starts, and waits for; default: one for each processor "
+        "that the cluster has by then",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,5 +51,5 @@ def run(arguments: argparse.Namespace) -> int:
     from segdemo.service import RayEngine
     from segdemo.ui import build_app
 
-    launch(build_app(RayEngine(arguments.engine)))
+    launch(build_app(RayEngine(arguments.engine, replicas=arguments.replicas)))
     return 0

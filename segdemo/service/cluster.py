@@ -66,7 +66,8 @@ class Cluster:
             raise InputError(
                 "engine_unreachable",
                 "No Ray cluster answers at {address}: {reason}. One is needed that this machine is part of. Start it "
-                "with `ray start --head`, or join it with `ray start --address=HOST:PORT`.",
+                "with `ray start --head`, or join it with `ray start --address=HOST:PORT`. If it asks for a token, set "
+                "RAY_AUTH_MODE=token.",
                 address=address,
                 reason=(str(error).strip().splitlines() or [type(error).__name__])[0].rstrip("."),
             ) from error

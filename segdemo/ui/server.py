@@ -97,6 +97,7 @@ def launch(page: GuardedBlocks, **settings: Any) -> Any:
         "max_threads": page.max_threads,
         "state_session_capacity": sessions.MOST,
         "_app": GatedApp(**_settings()["app_kwargs"]),
+        "_frontend": False,  # or Gradio asks for the page itself, and ends where it has to wait for 3 s
     }
     if metrics.are_served():
         page.metrics.route(alone["_app"])

@@ -174,6 +174,16 @@ def test_a_taken_port_and_an_address_of_another_machine_are_sentences() -> None:
         server.check_place("192.0.2.1", 7860)
 
 
+def test_it_starts_where_many_visitors_come_before_gradio_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gradio.networking.url_ok", lambda url: False)  # no answer within its 3 seconds
+    page = build_app()
+    try:
+        _, address, _ = launch(page, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+        assert httpx.get(f"{address}healthz").json()["status"] == "ok"
+    finally:
+        page.close()
+
+
 @pytest.mark.parametrize("command", [["app.py"], ["-m", "segdemo", "app"]])
 @pytest.mark.parametrize("word", ["abc", "taken"])
 def test_a_port_that_cannot_be_used_ends_the_program_with_a_sentence(command: list[str], word: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
+from PIL import Image
 
 from segdemo.engine import LocalEngine
 from segdemo.examples import example
@@ -18,17 +20,50 @@ from segdemo.questions import Run
 from segdemo.ui import build_app, launch
 from tests.conftest import awaited
 
+Visited = tuple[set[str], dict[str, dict[str, Any]], dict[str, str]]
+
+
+def written(picture: bytes) -> str:
+    """Write a picture's file as assistants hand it over."""
+    return "data:image/png;base64," + base64.b64encode(picture).decode()
+
+
+def blank(width: int, height: int) -> bytes:
+    """A file of few bytes with many pixels."""
+    encoded = io.BytesIO()
+    Image.new("1", (width, height)).save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+LARGE = written(blank(8000, 6000))
 NETWORKS = (("unet_narrow", 64), ("unet", None))  # with their input sizes
 
 
-async def visit(address: str) -> tuple[set[str], dict[str, dict[str, Any]]]:
-    """List the tools, and ask each about the digit; returns their names, and what each that was called said."""
+# What an assistant may get wrong, by a word of the sentence that it is told.
+WRONG: dict[str, tuple[str, dict[str, Any]]] = {
+    "no network called": ("segment", {"network": "nosuch"}),
+    "whole number": ("segment", {"side": -5}),
+    "cannot be read as a picture": ("layers", {"picture": "data:image/png;base64,AAAA"}),
+    "addresses are not fetched": ("segment", {"picture": "https://example.com/cat.png"}),
+    "“x” has to be": ("autopsy", {}),
+    "no pixel": ("autopsy", {"x": 5000, "y": 1}),
+    "no class in common": ("compare", {"network": "lenet", "other": "unet"}),
+    "40 million": ("segment", {"picture": LARGE}),
+}
+
+
+async def visit(address: str) -> Visited:
+    """List the tools, ask each about the digit, and ask what is wrong.
+
+    Returns:
+        Their names; what each that was called said; and what was said to each that is wrong.
+    """
     calls: dict[str, dict[str, Any]] = {
         "segment": {"network": "lenet"},
         "autopsy": {"network": "lenet", "x": 20, "y": 12},
         "compare": {"network": "unet_narrow", "other": "unet", "side": 64},
     }
-    picture = "data:image/png;base64," + base64.b64encode(example("digit").read_bytes()).decode()
+    picture = written(example("digit").read_bytes())
     async with (
         streamable_http_client(f"{address}gradio_api/mcp/") as (reading, writing, _),
         ClientSession(reading, writing) as session,
@@ -39,11 +74,16 @@ async def visit(address: str) -> tuple[set[str], dict[str, dict[str, Any]]]:
         for name, values in calls.items():
             answer = await session.call_tool(name, {"picture": picture, "side": 0, **values})
             answers[name] = ast.literal_eval(answer.content[0].text)  # type: ignore[union-attr]
-    return tools, answers
+        refusals = {}
+        for word, (name, values) in WRONG.items():
+            answer = await session.call_tool(name, {"picture": picture, "network": "lenet", "side": 0, **values})
+            assert answer.isError
+            refusals[word] = answer.content[0].text  # type: ignore[union-attr]
+    return tools, answers, refusals
 
 
 @pytest.fixture(scope="module")
-def visited() -> Iterator[tuple[set[str], dict[str, dict[str, Any]]]]:
+def visited() -> Iterator[Visited]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEGDEMO_MCP", "1")
         page = build_app()
@@ -54,14 +94,14 @@ def visited() -> Iterator[tuple[set[str], dict[str, dict[str, Any]]]]:
             page.close()
 
 
-def test_the_tools_are_listed_and_answer(visited: tuple[set[str], dict[str, dict[str, Any]]]) -> None:
-    tools, answers = visited
+def test_the_tools_are_listed_and_answer(visited: Visited) -> None:
+    tools, answers, _ = visited
     assert tools == {"segment", "layers", "autopsy", "compare"}
     probability = answers["segment"]["probability"]
     assert max(probability, key=probability.get) == "5"
 
 
-def test_they_say_why_and_where_two_networks_disagree(visited: tuple[set[str], dict[str, dict[str, Any]]]) -> None:
+def test_they_say_why_and_where_two_networks_disagree(visited: Visited) -> None:
     why, apart = visited[1]["autopsy"], visited[1]["compare"]
     first, second = why["classes"][:2]
     assert first["name"] == "5"
@@ -74,3 +114,9 @@ def test_they_say_why_and_where_two_networks_disagree(visited: tuple[set[str], d
     named = [np.array(result.names)[result.mask] for result in (narrow, wide)]
     assert apart["disagreement_percent"] == pytest.approx(100 * (named[0] != named[1]).mean(), abs=1e-3)
     assert next(stage["stage"] for stage in apart["stages"]) == "Encoder 1"
+
+
+def test_what_is_asked_wrongly_is_refused_in_a_sentence(visited: Visited) -> None:
+    for word, sentence in visited[2].items():
+        assert word in sentence
+        assert sentence.endswith(".")

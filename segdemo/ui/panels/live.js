@@ -10,6 +10,8 @@ const t = textsOf('live');
 const SIDE = 320; // pixels of the longest side of what is sent
 const LONGEST = 60000; // characters of a frame
 const QUALITIES = [0.85, 0.6, 0.35];
+// What a browser calls the reasons that a visitor can do something about.
+const TROUBLES = {NotAllowedError: 'camera_refused', NotFoundError: 'camera_missing', NotReadableError: 'camera_taken'};
 const RECENT = 12; // answers by which the rate is reckoned
 
 // How many frames a second came of late, by the moments at which they did, in ms.
@@ -30,8 +32,8 @@ export function mount({element, server}) {
   const networks = choice(t('network'), [], '');
   const sizes = choice(t('size'), [], '');
   const stages = choice(t('stage'), [], '');
-  const camera = make('button', {type: 'button', class: 'go'}, t('camera'));
-  const film = make('button', {type: 'button'}, t('film'));
+  const camera = make('button', {type: 'button', class: 'go', disabled: true}, t('camera'));
+  const film = make('button', {type: 'button', disabled: true}, t('film'));
   const stop = make('button', {type: 'button', disabled: true}, t('stop'));
   const file = make('input', {type: 'file', accept: 'video/*', hidden: true, 'aria-label': t('film')});
   card.append(make('div', {class: 'controls'}, networks.node, sizes.node, stages.node, camera, film, stop, file), told,
@@ -44,6 +46,11 @@ export function mount({element, server}) {
   let stream = null;
   let source = null;
 
+  const tell = (words, trouble = false) => {
+    if (told.textContent === words) return; // else it would be read aloud with every frame
+    told.textContent = words;
+    told.className = trouble ? 'told banner' : 'told';
+  };
   const options = (select, entries, value) =>
     select.replaceChildren(...entries.map(([key, words]) => make('option', {value: key, selected: key === value}, words)));
   const chosen = () => offered.find(({name}) => name === networks.select.value);
@@ -56,9 +63,10 @@ export function mount({element, server}) {
   networks.select.addEventListener('change', settle);
   for (const {select} of [sizes, stages]) select.addEventListener('change', () => { channels = null; });
 
-  const end = (words) => {
+  const close = (lent) => { for (const track of lent?.getTracks() ?? []) track.stop(); };
+  const end = (words, trouble = false) => {
     course++;
-    for (const track of stream?.getTracks() ?? []) track.stop();
+    close(stream);
     stream = null;
     video.pause();
     video.srcObject = null;
@@ -66,8 +74,9 @@ export function mount({element, server}) {
     if (source) URL.revokeObjectURL(source);
     source = null;
     stop.disabled = true;
-    told.textContent = words;
+    tell(words, trouble);
   };
+  const stopped = () => { if (!stop.disabled) end(t('stopped')); };
 
   const frame = () => {
     const scale = Math.min(1, SIDE / Math.max(video.videoWidth, video.videoHeight));
@@ -94,8 +103,7 @@ export function mount({element, server}) {
     shares.replaceChildren(...found.classes.map(({name, colour, percent}) => make('li', {},
       ...(colour ? [make('span', {class: 'swatch', style: `background: ${colour}`})] : []), `${classText(name)} ${shareText(percent)}`)));
     if (!found.classes.length) shares.replaceChildren(make('li', {}, t('nothing')));
-    told.className = found.trained ? 'told' : 'told banner';
-    told.textContent = found.trained ? '' : t('untrained');
+    tell(found.trained ? '' : t('untrained'), !found.trained);
     tiles.hidden = !found.tiles;
     tilesTold.textContent = '';
     if (!found.tiles) return;
@@ -106,18 +114,20 @@ export function mount({element, server}) {
 
   // Asks about one frame after the other, always the newest.
   const go = async () => {
-    const mine = ++course;
-    const moments = [];
-    let dropped = 0;
-    let passed = -1;
-    const count = () => {
+    const mine = course;
+    let moments = [];
+    let view = '';
+    let first = null; // how many frames the source had shown before the first that counts
+    let latest = 0;
+    const count = (_, {presentedFrames}) => {
       if (mine !== course) return;
-      dropped++;
-      video.requestVideoFrameCallback?.(count);
+      first ??= presentedFrames - 1;
+      latest = presentedFrames;
+      video.requestVideoFrameCallback(count);
     };
     video.requestVideoFrameCallback?.(count);
-    stop.disabled = false;
-    told.textContent = '';
+    let passed = -1;
+    let drawn = 0;
     while (mine === course) {
       await new Promise(requestAnimationFrame);
       if (mine !== course) return;
@@ -125,70 +135,88 @@ export function mount({element, server}) {
       passed = video.currentTime;
       const stage = stages.select.value || null;
       const asked = {frame: frame(), network: networks.select.value, size: Number(sizes.select.value), stage, channels};
+      const current = () => [networks, sizes, stages].map(({select}) => select.value).join('\n');
+      if (view !== current()) moments = []; // a rate is of one network, size and stage
+      view = current();
       const started = performance.now();
+      let found;
       try {
-        const found = await ask(server.frame, asked);
+        found = await ask(server.frame, asked);
         if (mine !== course) return;
-        if (stage === (stages.select.value || null) && asked.network === networks.select.value) await draw(found, stage);
-        moments.push(performance.now());
-        if (moments.length > RECENT) moments.shift();
-        card.dataset.frames = Number(card.dataset.frames ?? 0) + 1;
-        const facts = {rate: rateOf(moments).toFixed(1), milliseconds: Math.round(performance.now() - started), pass: Math.round(1000 * found.seconds)};
-        rate.textContent = `${t('rate', facts)} · ${t('dropped', {count: Math.max(0, dropped - Number(card.dataset.frames))})}`;
+        if (view !== current()) continue; // something else has been chosen meanwhile
+        await draw(found, stage);
+        if (mine !== course) return;
       } catch (error) {
-        if (mine !== course) return;
-        end(error instanceof Refused ? error.message : t('lost'));
+        if (mine === course) end(error instanceof Refused ? error.message : t('lost'), true);
+        return;
       }
+      moments.push(performance.now());
+      if (moments.length > RECENT) moments.shift();
+      drawn++;
+      const dropped = first === null ? 0 : Math.max(0, latest - first - drawn);
+      Object.assign(card.dataset, {frames: drawn, dropped});
+      const facts = {rate: rateOf(moments).toFixed(1), milliseconds: Math.round(moments.at(-1) - started), pass: Math.round(1000 * found.seconds)};
+      rate.textContent = `${t('rate', facts)} · ${t('dropped', {count: dropped})}`;
     }
   };
 
+  // Prepares a source and goes on with it, unless something else was begun or stopped meanwhile.
   const begin = async (prepare, trouble) => {
-    end('');
+    end(t('starting'));
     const mine = course;
-    card.dataset.frames = 0;
+    stop.disabled = false;
+    Object.assign(card.dataset, {frames: 0, dropped: 0});
+    rate.textContent = '';
     try {
-      await prepare();
+      await prepare(() => mine === course);
+      if (mine !== course) return;
       await video.play();
     } catch (error) {
-      if (mine === course) end(trouble(error));
+      if (mine === course) end(trouble(error), true);
       return;
     }
-    if (mine === course) go();
+    if (mine !== course) return;
+    if (video.videoWidth) go();
+    else end(trouble(new Error()), true); // a film of sound alone
   };
+  const refusal = ({name, message}) => t(TROUBLES[name] ?? 'no_camera', {reason: message || name});
   camera.addEventListener('click', () => {
-    if (!navigator.mediaDevices) return end(t('unsafe'));
-    begin(async () => {
-      stream = await navigator.mediaDevices.getUserMedia({video: {width: {ideal: 640}}, audio: false});
-      video.srcObject = stream;
-    }, (error) => t('no_camera', {reason: error.message || error.name}));
+    if (!navigator.mediaDevices) return end(t('unsafe'), true);
+    begin(async (isWanted) => {
+      const lent = await navigator.mediaDevices.getUserMedia({video: {width: {ideal: 640}}, audio: false});
+      if (!isWanted()) return close(lent); // while the browser asked, the visitor went away or chose a film
+      stream = lent;
+      for (const track of lent.getTracks()) track.addEventListener('ended', () => { if (stream === lent) end(t('camera_gone'), true); });
+      video.srcObject = lent;
+    }, refusal);
   });
   film.addEventListener('click', () => file.click());
   file.addEventListener('change', () => {
     const [taken] = file.files;
     file.value = '';
     if (!taken) return;
-    begin(async () => {
+    begin(() => {
       source = URL.createObjectURL(taken);
       video.src = source;
     }, () => t('no_film'));
   });
-  stop.addEventListener('click', () => end(t('stopped')));
-  document.addEventListener('visibilitychange', () => { if (document.hidden && stream) end(t('stopped')); });
+  video.addEventListener('error', () => { if (source && !stop.disabled) end(t('no_film'), true); });
+  stop.addEventListener('click', stopped);
+  document.addEventListener('visibilitychange', () => { if (document.hidden && !source) stopped(); });
 
   new IntersectionObserver(async (entries) => {
-    if (!entries.at(-1).isIntersecting) {
-      if (stop.disabled === false) end(t('stopped')); // the camera is not left on where nobody looks
-      return;
-    }
+    if (!entries.at(-1).isIntersecting) return stopped(); // the camera is not left on where nobody looks
     if (offered.length) return;
     try {
       const found = await ask(server.networks, {});
       offered = found.networks;
       const first = offered.some(({name}) => name === found.first) ? found.first : offered[0]?.name;
       options(networks.select, offered.map(({name, title}) => [name, title]), first);
-      if (offered.length) settle();
+      if (!offered.length) return;
+      settle();
+      camera.disabled = film.disabled = false;
     } catch (error) {
-      told.textContent = error instanceof Refused ? error.message : t('lost');
+      tell(error instanceof Refused ? error.message : t('lost'), true);
     }
   }).observe(card);
 }

@@ -107,7 +107,7 @@ class Mix(Question):
         return Mixed(after, before, after.mask != before.mask, plan.layers, plan.why)
 
     def _predict(self, bench: Bench) -> Prediction:
-        batch, placement = bench.answer(Placed(self.network, self.picture, self.size, self.step))
+        batch, placement = bench.answer(Placed(self.network, self.picture, bench.size, self.step))
         rule, placed = bench.spec.preprocessing, (exact_copy(batch), placement)
         return predict(bench.module, rule, bench.picture, self.size, reading=reading_of(bench.spec), placed=placed)
 

@@ -13,7 +13,8 @@ from segdemo import Cancelled, replace
 from segdemo.engine import LocalEngine, Progress
 from segdemo.errors import InputError
 from segdemo.examples import example
-from segdemo.explain.mixer import Ablation, Change, Mix, Mixed, changed, skips_of
+from segdemo.explain.mixer import Ablation, Change, Mix, Mixed, Reduced, changed, skips_of
+from segdemo.explain.replay import Placed
 from segdemo.images import to_batch
 from segdemo.networks import NETWORKS
 from tests.explain.conftest import SIZE
@@ -44,6 +45,33 @@ def test_a_skip_connection_is_turned_down_without_the_way_beside_it(engine: Loca
     assert logits(engine, red, Change("Entrance", "Sum", 2.0)) == [4.0, -0.4]
     assert logits(engine, red, Change("Entrance", factor=0.5)) == [1.5, -0.1]  # both ways
     assert logits(engine, red, Change("Double", factor=0.0)) == [1.0, -0.2]
+
+
+def test_maps_of_a_smaller_size_are_those_of_the_result_in_that_size(engine: LocalEngine, cat: str) -> None:
+    change = Change("Encoder 4", "Decoder 4", 0.0)
+    whole: Mixed = engine.answer(Mix(NETWORK, cat, (change,), 96))
+    small: Mixed = engine.answer(Mix(NETWORK, cat, (change,), 96, longest=100))
+    assert small.result.size == (100, 67) == engine.answer(Reduced(cat, 100)).size  # of 451 × 300
+    np.testing.assert_array_equal(small.result.logits, whole.result.logits)
+    before, after = whole.before.at((100, 67)).mask, whole.result.at((100, 67)).mask
+    np.testing.assert_array_equal(small.changed, before != after)
+    large: Mixed = engine.answer(Mix(NETWORK, cat, (change,), 96, longest=4000))
+    np.testing.assert_array_equal(large.changed, whole.changed)
+
+
+def test_a_network_that_writes_into_its_batch_finds_the_picture_there_again(engine: LocalEngine, red: str) -> None:
+    batch = engine.answer(Placed("skipping", red, SIZE))[0]
+
+    def halve(module: torch.nn.Module, given: tuple[torch.Tensor]) -> None:
+        given[0].mul_(0.5)
+
+    hook = engine.open("skipping").module.register_forward_pre_hook(halve)
+    try:
+        for _ in range(2):
+            engine.answer(Mix("skipping", red, (Change("Double", factor=0.0),), SIZE))
+    finally:
+        hook.remove()
+    assert batch[0, :, 0, 0].tolist() == pytest.approx([1.0, 0.2, 0.0])
 
 
 def test_single_channels_are_switched_off(engine: LocalEngine, red: str) -> None:

@@ -14,10 +14,9 @@ from segdemo.engine import LocalEngine, Progress
 from segdemo.errors import InputError
 from segdemo.examples import example
 from segdemo.explain.mixer import Ablation, Change, Mix, Mixed, Reduced, changed, skips_of
-from segdemo.explain.replay import Placed
 from segdemo.images import to_batch
 from segdemo.networks import NETWORKS
-from tests.explain.conftest import SIZE
+from tests.explain.conftest import LINEAR, SIZE, Linear, network
 
 NETWORK = "unet_mobilenet_v2"
 
@@ -59,19 +58,24 @@ def test_maps_of_a_smaller_size_are_those_of_the_result_in_that_size(engine: Loc
     np.testing.assert_array_equal(large.changed, whole.changed)
 
 
-def test_a_network_that_writes_into_its_batch_finds_the_picture_there_again(engine: LocalEngine, red: str) -> None:
-    batch = engine.answer(Placed("skipping", red, SIZE))[0]
+class Writing(Linear):
+    """The linear network, which halves its batch before, and adds red and green of that to its logits."""
 
-    def halve(module: torch.nn.Module, given: tuple[torch.Tensor]) -> None:
-        given[0].mul_(0.5)
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return logits (B, 2, H, W)."""
+        return super().forward(batch.mul_(0.5)) + batch[:, :2]
 
-    hook = engine.open("skipping").module.register_forward_pre_hook(halve)
+
+def test_a_network_that_writes_into_its_batch_finds_the_picture_there_at_every_move() -> None:
+    engine = LocalEngine({"writing": network("writing", Writing, LINEAR.stages)})
     try:
-        for _ in range(2):
-            engine.answer(Mix("skipping", red, (Change("Double", factor=0.0),), SIZE))
+        picture = engine.keep(Image.new("RGB", (SIZE, SIZE), (255, 51, 0)))
+        moves = [Mix("writing", picture, (Change("Second", factor=factor),), SIZE) for factor in (0.5, 1.5, 2.0)]
+        found = [engine.answer(move).result.logits[:, 4, 4].tolist() for move in moves]
     finally:
-        hook.remove()
-    assert batch[0, :, 0, 0].tolist() == pytest.approx([1.0, 0.2, 0.0])
+        engine.close()
+    once, added = np.array([1.6, 0.7]), np.array([0.5, 0.1])  # of half the red and half the green
+    assert found == [pytest.approx((factor * once + added).tolist(), abs=1e-6) for factor in (0.5, 1.5, 2.0)]
 
 
 def test_single_channels_are_switched_off(engine: LocalEngine, red: str) -> None:

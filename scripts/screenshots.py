@@ -18,7 +18,7 @@ from segdemo.exploring import page_of
 from segdemo.ui import build_app, launch
 
 DOCS = Path(__file__).parents[1] / "docs"
-PATIENCE = 60_000  # milliseconds
+PATIENCE = 180_000  # milliseconds
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -13,10 +13,10 @@ from segdemo import Cancelled, replace
 from segdemo.engine import LocalEngine, Progress
 from segdemo.errors import InputError
 from segdemo.examples import example
-from segdemo.explain.mixer import Ablation, Change, Mix, Mixed, changed, skips_of
+from segdemo.explain.mixer import Ablation, Change, Mix, Mixed, Reduced, changed, skips_of
 from segdemo.images import to_batch
 from segdemo.networks import NETWORKS
-from tests.explain.conftest import SIZE
+from tests.explain.conftest import LINEAR, SIZE, Linear, network
 
 NETWORK = "unet_mobilenet_v2"
 
@@ -44,6 +44,38 @@ def test_a_skip_connection_is_turned_down_without_the_way_beside_it(engine: Loca
     assert logits(engine, red, Change("Entrance", "Sum", 2.0)) == [4.0, -0.4]
     assert logits(engine, red, Change("Entrance", factor=0.5)) == [1.5, -0.1]  # both ways
     assert logits(engine, red, Change("Double", factor=0.0)) == [1.0, -0.2]
+
+
+def test_maps_of_a_smaller_size_are_those_of_the_result_in_that_size(engine: LocalEngine, cat: str) -> None:
+    change = Change("Encoder 4", "Decoder 4", 0.0)
+    whole: Mixed = engine.answer(Mix(NETWORK, cat, (change,), 96))
+    small: Mixed = engine.answer(Mix(NETWORK, cat, (change,), 96, longest=100))
+    assert small.result.size == (100, 67) == engine.answer(Reduced(cat, 100)).size  # of 451 × 300
+    np.testing.assert_array_equal(small.result.logits, whole.result.logits)
+    before, after = whole.before.at((100, 67)).mask, whole.result.at((100, 67)).mask
+    np.testing.assert_array_equal(small.changed, before != after)
+    large: Mixed = engine.answer(Mix(NETWORK, cat, (change,), 96, longest=4000))
+    np.testing.assert_array_equal(large.changed, whole.changed)
+
+
+class Writing(Linear):
+    """The linear network, which halves its batch before, and adds red and green of that to its logits."""
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return logits (B, 2, H, W)."""
+        return super().forward(batch.mul_(0.5)) + batch[:, :2]
+
+
+def test_a_network_that_writes_into_its_batch_finds_the_picture_there_at_every_move() -> None:
+    engine = LocalEngine({"writing": network("writing", Writing, LINEAR.stages)})
+    try:
+        picture = engine.keep(Image.new("RGB", (SIZE, SIZE), (255, 51, 0)))
+        moves = [Mix("writing", picture, (Change("Second", factor=factor),), SIZE) for factor in (0.5, 1.5, 2.0)]
+        found = [engine.answer(move).result.logits[:, 4, 4].tolist() for move in moves]
+    finally:
+        engine.close()
+    once, added = np.array([1.6, 0.7]), np.array([0.5, 0.1])  # of half the red and half the green
+    assert found == [pytest.approx((factor * once + added).tolist(), abs=1e-6) for factor in (0.5, 1.5, 2.0)]
 
 
 def test_single_channels_are_switched_off(engine: LocalEngine, red: str) -> None:

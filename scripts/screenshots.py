@@ -32,7 +32,6 @@ SHOTS = {
     "classroom.png": ("?example=chelsea&stage=Blocks 6-9&point=180,120&view=mask&__theme=dark", 1280, 720, None),
     "network.png": ("?network=u2netp&example=astronaut&stage=En_2&__theme=dark", 1600, 1000, "#figure"),
     "channels.png": ("?example=motorcycle&stage=Blocks 1-2&channel=10", 1600, 1000, "#channels"),
-    "why.png": ("?network=unet_mobilenet_v2&example=astronaut&point=220,120", 1440, 1000, "#why"),
     "labs.png": ("?lab=layers&example=chelsea", 1440, 1000, "#labs"),
     "chinese.png": ("?network=unet_narrow&example=coffee&step=152&stage=Encoder 2&lang=zh", 1440, 1000, None),
 }
@@ -59,9 +58,7 @@ def take(page: Page, address: str, size: tuple[int, int], part: str | None, file
     if "point=" in address:
         expect(page.locator("#segmentation .likeliest")).to_be_visible(timeout=PATIENCE)
         expect(page.locator("#channels .there:visible").first).to_be_visible(timeout=PATIENCE)
-    if part == "#why":
-        page.get_by_role("tab").nth(1).click()
-    if part in ("#why", "#labs"):
+    if part == "#labs":
         expect(page.locator(f"{part} .html-container:visible").first).to_be_visible(timeout=PATIENCE)
         page.wait_for_timeout(8000)  # what the tab asks for is drawn part by part
         part = None

@@ -31,6 +31,7 @@ def ports(engine: LocalEngine) -> Iterator[list[int]]:
         launch(page, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
     yield [page.server_port for page in pages]
     for page in pages:
+        page.server.force_exit = True  # streams that nobody reads any more would be waited for
         page.close()
 
 

@@ -83,7 +83,7 @@ def test_a_visitor_stays_with_one_page_and_the_next_gets_the_other(
             visitor.tab("Live")
             expect(visitor.page.locator(".live-card option")).not_to_have_count(0)
             cookies = visitor.page.context.cookies()
-            kept += [cookie["value"] for cookie in cookies if cookie["name"] == "segdemo_page"]  # type: ignore[typeddict-item]
+            kept += [cookie["value"] for cookie in cookies if cookie["name"] == "segdemo_page"]
         for visitor in visitors:
             visitor.page.close()  # before the proxy is gone
         assert sorted(kept) == ["page1", "page2"]

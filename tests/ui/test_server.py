@@ -230,7 +230,7 @@ def test_a_signal_stops_the_page_at_whatever_moment_it_comes(monkeypatch: pytest
     alarmed = signal.signal(signal.SIGALRM, too_long)
     try:
         stopped = server.told_to_stop()
-        monkeypatch.setattr(server.time, "sleep", signalled)
+        monkeypatch.setattr("time.sleep", signalled)
         monkeypatch.setattr(threading.Condition, "wait", signalled)  # the thread holds the lock of what it waits for
         signal.setitimer(signal.ITIMER_REAL, 20)
         server.wait_for(stopped)

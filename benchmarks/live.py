@@ -72,9 +72,9 @@ def live() -> Table:
                     kept.dropped.append(dropped)
                     kept.shares.append(shown * base)
     for name, one in taken.items():
-        shown = f"{statistics.median(one.shown):.1f} ({min(one.shown):.1f} to {max(one.shown):.1f})"
+        rate = f"{statistics.median(one.shown):.1f} ({min(one.shown):.1f} to {max(one.shown):.1f})"
         share = times(statistics.median(one.shares))
-        table.rows.append((name, f"{one.side} px", shown, f"{statistics.median(one.dropped):.1f}", share))
+        table.rows.append((name, f"{one.side} px", rate, f"{statistics.median(one.dropped):.1f}", share))
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -88,7 +89,7 @@ def visit(engine: Engine, visitors: int, pictures: list[Image.Image]) -> tuple[l
     todo = list(pictures)
 
     def one() -> list[float]:
-        seconds = []
+        seconds: list[float] = []
         while True:
             try:
                 picture = todo.pop()
@@ -135,7 +136,7 @@ def ray_engine() -> Iterator[Engine]:
         object_store_memory=STORE,
         include_dashboard=False,
         log_to_driver=False,
-        logging_level="error",
+        logging_level=logging.ERROR,
         _temp_dir=folder,
     )
     try:

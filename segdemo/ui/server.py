@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -106,14 +107,27 @@ def launch(page: GuardedBlocks, **settings: Any) -> Any:
         return page.launch(**settings)
     memory.bound()
     metrics.log_runs()
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    stopped = told_to_stop()
     started = page.launch(**{**settings, "prevent_thread_lock": True})
-    while not stopped.wait(0.2):  # in pieces, so that signals come through on every system
-        pass
+    wait_for(stopped)
     _end(page)
     return started
+
+
+def told_to_stop() -> list[int]:
+    """Take down from now on the signals that stop the page; returns the list in which they come to stand."""
+    stopped: list[
+        int
+    ] = []  # no Event: the thread that a signal interrupts may hold its lock, and would wait for itself
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: stopped.append(number))
+    return stopped
+
+
+def wait_for(stopped: list[int]) -> None:
+    """Wait until there has been a signal."""
+    while not stopped:
+        time.sleep(0.2)  # in pieces, so that signals come through on every system
 
 
 def mount(app: FastAPI, path: str = "/segdemo", page: GuardedBlocks | None = None, **settings: Any) -> FastAPI:

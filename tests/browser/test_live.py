@@ -38,6 +38,31 @@ def wait_for_frames(card: Locator) -> None:
     card.page.wait_for_function(FRAMES, arg=handle)
 
 
+# As a browser tells that a camera was unplugged; and that it may not, or cannot, be used.
+UNPLUG = """() => {
+  const [track] = document.querySelector('.live-card video').srcObject.getTracks();
+  track.stop();
+  track.dispatchEvent(new Event('ended'));
+}"""
+REFUSE = "(name) => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('No.', name)); }"
+
+
+def test_a_camera_that_is_lost_or_refused_is_told_in_a_sentence(visitor: Visitor) -> None:
+    visitor.open()
+    visitor.tab("Live")
+    page, card = visitor.page, visitor.page.locator(".live-card")
+    start = card.get_by_role("button", name="Start the camera")
+    start.click()
+    wait_for_frames(card)
+    page.evaluate(UNPLUG)
+    expect(card).to_contain_text("The camera is gone")
+    expect(card.get_by_role("button", name="Stop")).to_be_disabled()
+    for name, sentence in (("NotAllowedError", "was refused"), ("NotFoundError", "There is no camera"), ("x", "No.")):
+        page.evaluate(REFUSE, name)
+        start.click()
+        expect(card).to_contain_text(sentence)
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_camera_and_a_film_are_segmented_frame_by_frame_until_they_are_stopped(
     visitor: Visitor, film: Path, language: str

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,29 @@ socket.getaddrinfo = local_lookup
 from segdemo.ui import build_app, serve
 sys.exit(serve(build_app()))
 """
+
+
+def test_a_signal_stops_the_page_at_whatever_moment_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def signalled(*_: Any) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.raise_signal(signal.SIGTERM)
+
+    def too_long(*_: Any) -> None:
+        raise TimeoutError
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    alarmed = signal.signal(signal.SIGALRM, too_long)
+    try:
+        stopped = server.told_to_stop()
+        monkeypatch.setattr("time.sleep", signalled)
+        monkeypatch.setattr(threading.Condition, "wait", signalled)  # the thread holds the lock of what it waits for
+        signal.setitimer(signal.ITIMER_REAL, 20)
+        server.wait_for(stopped)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, alarmed)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
 import tempfile
@@ -92,7 +93,7 @@ def cluster() -> Iterator[None]:
     import ray
 
     with tempfile.TemporaryDirectory(prefix="r", ignore_cleanup_errors=True) as folder:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="error", _temp_dir=folder)
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, _temp_dir=folder)
         try:
             yield
         finally:

@@ -229,8 +229,8 @@ def many_pictures() -> Table:
         plain = batch.each_later_picture(network, many, out, None)
         with batch.cluster():
             spread = batch.each_later_picture(network, many, out, "auto")
-        for name, taken in (("in this process", plain), ("--engine auto", spread)):
-            table.rows.append((network, name, f"{1000 * taken:.0f} ms", f"{plain / taken:.2f} × in this process"))
+        for name, one in (("in this process", plain), ("--engine auto", spread)):
+            table.rows.append((network, name, f"{1000 * one:.0f} ms", f"{plain / one:.2f} × in this process"))
     return table
 
 

@@ -200,7 +200,7 @@ def encode_png(picture: Image.Image, *, photograph: bool = False, text: Mapping[
     colour_type = {"RGB": 2, "L": 0}[picture.mode]
     header = struct.pack(">IIBBBBB", *picture.size, 8, colour_type, 0, 0, 0)
     notes = [(b"tEXt", f"{name}\0{said}".encode("latin-1")) for name, said in (text or {}).items()]
-    chunks = ((b"IHDR", header), *notes, (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
+    chunks = ((b"IHDR", header), *notes, (b"IDAT", zlib.compress(rows.data, 1)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
     )

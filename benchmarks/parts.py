@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-from benchmarks import browser, channel_grid, reasons
+from benchmarks import browser, channel_grid, passes, reasons
 from benchmarks.alone import in_its_own_process
 from benchmarks.methods import COMPARED, METHODS, Case, bare
 from benchmarks.report import Table
@@ -188,6 +188,23 @@ def why() -> Table:
     return table
 
 
+def passes_at_once() -> Table:
+    """(p) Two passes at once against one, each with its share of the threads."""
+    table = Table(
+        "(p) Two passes at once against one at a time",
+        f"Each visitor asks for {passes.RUNS} runs one after the other, at the network's own size, {ROUNDS} rounds; "
+        "nothing is remembered. Below 1 ×, two at once are faster.",
+        ("visitors", "passes", "time", "against one at a time"),
+    )
+    for pair in passes.PAIRS:
+        for networks in (pair, pair[:1]):
+            seconds = take_turns(passes.methods(networks), ROUNDS)
+            for name, taken in seconds.items():
+                against = ratio_in_turns(taken, seconds["1 at once"])
+                table.rows.append((", ".join(networks), name, milliseconds(taken), against))
+    return table
+
+
 PARTS: dict[str, Callable[[], Table]] = {
     "a": against_bare,
     "b": against_peers,
@@ -197,4 +214,5 @@ PARTS: dict[str, Callable[[], Table]] = {
     "f": starts,
     "g": pointer,
     "h": why,
+    "p": passes_at_once,
 }

@@ -68,7 +68,7 @@ class Spaces:
 @pytest.fixture
 def spaces(monkeypatch: pytest.MonkeyPatch) -> Iterator[Spaces]:
     stub = Spaces()
-    monkeypatch.setitem(sys.modules, "spaces", stub)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "spaces", stub)
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     yield stub
     stub.end()
@@ -115,7 +115,7 @@ def test_what_runs_a_network_on_a_picture_is_answered_in_the_forked_process_and_
 
 
 def test_elsewhere_there_is_no_such_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "spaces", None)  # type: ignore[arg-type]  # it would not be found
+    monkeypatch.setitem(sys.modules, "spaces", None)  # it would not be found
     for word in ("", "false", "0"):
         monkeypatch.setenv("SPACES_ZERO_GPU", word)
         assert zero.engine() is None

@@ -2,9 +2,10 @@
 
 import sys
 
-from segdemo.ui import build_app, serve
+from segdemo.service import zero
+from segdemo.ui import build_app, limits, serve
 
-demo = build_app()
+demo = build_app(zero.engine(answers=limits.answers()))  # on ZeroGPU; of its own elsewhere
 
 if __name__ == "__main__":
     sys.exit(serve(demo))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from benchmarks import batch, browser, channel_grid, reasons
+from benchmarks import batch, browser, channel_grid, passes, reasons
 from benchmarks.alone import in_its_own_process
 from benchmarks.live import live
 from benchmarks.methods import COMPARED, METHODS, Case, bare
@@ -234,6 +234,23 @@ def many_pictures() -> Table:
     return table
 
 
+def passes_at_once() -> Table:
+    """(p) Two passes at once against one, each with its share of the threads."""
+    table = Table(
+        "(p) Two passes at once against one at a time",
+        f"Each visitor asks for {passes.RUNS} runs one after the other, at the network's own size, {ROUNDS} rounds; "
+        "nothing is remembered. Below 1 ×, two at once are faster.",
+        ("visitors", "passes", "time", "against one at a time"),
+    )
+    for pair in passes.PAIRS:
+        for networks in (pair, pair[:1]):
+            seconds = take_turns(passes.methods(networks), ROUNDS)
+            for name, taken in seconds.items():
+                against = ratio_in_turns(taken, seconds["1 at once"])
+                table.rows.append((", ".join(networks), name, milliseconds(taken), against))
+    return table
+
+
 PARTS: dict[str, Callable[[], Table]] = {
     "a": against_bare,
     "b": against_peers,
@@ -246,4 +263,5 @@ PARTS: dict[str, Callable[[], Table]] = {
     "i": serving,
     "j": many_pictures,
     "k": live,
+    "p": passes_at_once,
 }

@@ -161,7 +161,9 @@ def device_of(network: nn.Module) -> torch.device:
 
 def _check_fork(network: nn.Module) -> None:
     """Refuse to run a network in a forked child that was torn from its parent at a bad moment."""
-    if os.getpid() != _BORN and (_torn or device_of(network).type != "cpu"):
+    kind = device_of(network).type
+    stayed = torch.cuda._is_in_bad_fork() if kind == "cuda" else kind != "cpu"  # a GPU that only the child has is fine
+    if os.getpid() != _BORN and (_torn or stayed):
         raise InputError(
             "forked",
             "This process was forked while a network was running in its parent, or a network of its parent is not on "

@@ -254,19 +254,14 @@ class LocalEngine:
         try:
             if not job.should_continue():
                 raise Cancelled
-            answer = self.recall_or_work(question, job)
+            return self.recall_or_work(question, job)
         except TakesMore:
-            raise  # it is not over yet
-        except BaseException:
-            self._forget_job(job)
+            job = Job()  # it is not over yet
             raise
-        self._forget_job(job)
-        return answer
-
-    def _forget_job(self, job: Job) -> None:
-        with self._lock:
-            for key in [key for key, other in self._jobs.items() if other is job]:
-                del self._jobs[key]
+        finally:
+            with self._lock:
+                for key in [key for key, other in self._jobs.items() if other is job]:
+                    del self._jobs[key]
 
     def recall_or_work(self, question: Question, job: Job) -> Any:
         """Return what is remembered of a question, else work it out and remember it."""
@@ -274,14 +269,17 @@ class LocalEngine:
         if answer is None:
             if job.place and (more := self.opened_networks.taken_by(question) - job.taken - {None}):
                 raise TakesMore(more)
-            with ExitStack() as stack:
-                answer = freeze(question.answer(Bench(self, question, job, stack)))
+            answer = freeze(self._worked_out(question, job))
             if not self.opened_networks.is_changed(question, job.place):
                 with self._lock:
                     if forgotten == self._forgotten:
                         self._memories[question.memory].put(question, answer, size_of(answer))
             self._forget_about(name for name in private_names(question) if not self.private.has(name))  # it left since
         return answer
+
+    def _worked_out(self, question: Question, job: Job) -> Any:
+        with ExitStack() as stack:
+            return question.answer(Bench(self, question, job, stack))
 
     def recall(self, question: Question, place: int = 0) -> Any:
         """Return what is remembered of a question, or None; the place is that of who works on it."""

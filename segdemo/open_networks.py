@@ -153,6 +153,12 @@ class OpenNetworks:
                 taken.add(key)
         return frozenset(taken if keys else {None})
 
+    def go_by_name(self, question: Any) -> bool:
+        """Say whether a question is about networks, and each of them is the same wherever one of its name is opened."""
+        keys = {key for key in _networks_in(question) if key[0] is not None}
+        here_alone = any(key in self._adopted or is_private(key[0]) for key in keys)
+        return bool(keys) and not here_alone and not self.is_changed(question)
+
     def close(self) -> None:
         """Close all that were opened; those that were adopted, or that visitors brought, stay."""
         with self._opening:  # what is being opened would come back

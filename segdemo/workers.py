@@ -47,7 +47,7 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         share = max(1, torch.get_num_threads() // count)
-        own: Any = {"initializer": ambient.set_threads, "initargs": (share,)} if count > 1 else {}
+        own: dict[str, Any] = {"initializer": ambient.set_threads, "initargs": (share,)} if count > 1 else {}
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="segdemo-engine", **own)
         self._count = count
         self._waiting: list[_Turn] = []

@@ -83,7 +83,7 @@ def test_half_precision_is_said_and_what_a_layer_put_out_is_shown_as_it_was(
     dtype = getattr(torch, precision)
     half, plain = Segmenter("unet_narrow", precision=precision), Segmenter("unet_narrow", device="cpu")
     layer = half.spec.stages[1].layer
-    module, seen = plain.network, []  # type: ignore[var-annotated]
+    module, seen = plain.network, []
     batch, _ = to_batch(picture, plain.spec.preprocessing, 64)
     hook = module.get_submodule(layer).register_forward_hook(lambda *given: seen.append(given[-1]))
     with torch.no_grad(), torch.autocast("cpu", dtype):

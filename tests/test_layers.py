@@ -140,7 +140,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         ABOVE | {"training"},
         {"torch", "torchvision", "PIL", "numpy", "safetensors", "matplotlib", "tqdm"},
     ),
-    "service": ({"service", "cache", "engine", "errors", "questions"}, {"ray", "torch"}),
+    "service": ({"service", "cache", "engine", "errors", "questions"}, {"ray", "torch", "spaces"}),
     "ui": (
         {"ui", "explain", "labs", "engine", "questions", "results", "rendering", "errors", "notes", "summaries"}
         | {"cache", "choosing", "examples", "private", "truth"},
@@ -152,7 +152,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"PIL", "numpy", "torch", "tqdm", "matplotlib", "av"},
     ),
     "__main__": ({"commands", "errors"}, set()),
-    "app": ({"ui"}, set()),
+    "app": ({"service", "ui"}, set()),
 }
 FILES = [ROOT / "app.py", *sorted((ROOT / "segdemo").rglob("*.py"))]
 

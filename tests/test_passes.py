@@ -250,7 +250,7 @@ def test_a_hook_that_changes_one_pass_neither_changes_another_nor_what_is_rememb
 def test_every_answer_of_two_passes_at_once_is_bit_for_bit_the_one_made_alone() -> None:
     names = ("unet_narrow", "selfie", "lenet")
     rng = np.random.default_rng(0)
-    pictures = [Image.fromarray(rng.integers(0, 256, (60, 90, 3), np.uint8)) for _ in range(3)]
+    pictures = [Image.fromarray(rng.integers(0, 256, (60, 90, 3), np.uint8)) for _ in range(2)]
     alone = LocalEngine(passes=2)
     keys = [alone.keep(picture) for picture in pictures]
     unet: dict[str, Any] = {"network": "unet_narrow", "size": 64}
@@ -299,7 +299,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def test_work_that_takes_the_same_waits_and_nobody_who_came_later_overtakes_it() -> None:
-    workers, done, go = Workers(2), [], [threading.Event() for _ in range(4)]  # type: ignore[var-annotated]
+    workers, done, go = Workers(2), [], [threading.Event() for _ in range(4)]
 
     def work(number: int) -> Callable[[frozenset[Any], int], None]:
         def run(_: frozenset[Any], place: int) -> None:
@@ -325,7 +325,8 @@ def test_work_that_takes_the_same_waits_and_nobody_who_came_later_overtakes_it()
 
 
 def test_work_that_turns_out_to_take_more_begins_anew_when_that_is_free() -> None:
-    workers, go, order = Workers(2), threading.Event(), []  # type: ignore[var-annotated]
+    workers, go = Workers(2), threading.Event()
+    order: list[Any] = []
 
     def first(_: frozenset[Any], __: int) -> None:
         assert go.wait(60)

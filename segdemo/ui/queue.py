@@ -94,7 +94,12 @@ class RunQueue(Queue):
                     self._forget(*ended.popleft())
 
     def waiting(self) -> list[Event]:
-        """Return the runs that wait for their turn."""
+        """Return the runs that wait for their turn; of a page its newest alone, for which the others end unseen."""
+        runs = self._runs()
+        newest = {event.session_hash: event for event in runs}
+        return [event for event in runs if event is newest[event.session_hash] or not _gives_way(event)]
+
+    def _runs(self) -> list[Event]:
         return [e for line in self.event_queue_per_concurrency_id.values() for e in line.queue if _is_run(e.fn)]
 
     def seconds(self, count: int) -> int:
@@ -130,7 +135,7 @@ class RunQueue(Queue):
                 count=len(waiting),
                 seconds=self.seconds(len(waiting)),
             )
-        own = sum(_visitor(event) == visitor for event in waiting)
+        own = sum(_visitor(event) == visitor for event in self._runs())
         if own >= MOST_OF_VISITOR:
             return InputError(
                 "own_runs_waiting",
@@ -187,6 +192,11 @@ def install(page: Blocks) -> Callable[[], list[Event]]:
 def _is_run(fn: BlockFunction) -> bool:
     """Say whether an event runs a network: Run and what acts like it, and the public endpoints."""
     return bool(fn.concurrency_id == RUNS["concurrency_id"])
+
+
+def _gives_way(event: Event) -> bool:
+    """Say whether a run ends as soon as its turn comes when a newer one of the same page waits; endpoints' do not."""
+    return bool(event.fn.api_visibility == "private") and event.session_hash != event._id
 
 
 def _visitor(event: Event) -> str:

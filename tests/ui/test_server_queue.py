@@ -99,6 +99,25 @@ def test_a_full_queue_is_a_sentence_that_says_how_many_wait(
     assert site.join("quick", "visitor").status_code == 200
 
 
+def test_a_run_for_which_a_newer_one_of_the_same_page_waits_is_not_counted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "MOST_WAITING", 2)
+    line: Any = site.page._queue
+    for number in range(2):
+        site.join("run", f"busy{number}")
+    while line.waiting():  # both are running
+        pass
+    for _ in range(5):
+        site.join("run", "hurried")
+    assert [event.session_hash for event in line.waiting()] == ["hurried"]
+    assert site.join("run", "other").status_code == 200
+    assert [event.session_hash for event in line.waiting()] == ["hurried", "other"]
+    for _ in range(2):
+        site.join("run")  # a script's are counted each, and here there is no room for them
+    assert len(line.waiting()) == 2
+
+
 def test_who_has_nothing_running_goes_before_who_has(site: Site) -> None:
     for _ in range(4):
         site.join("run", "first")

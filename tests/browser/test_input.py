@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -36,27 +37,29 @@ def nothing(path: Path) -> None:
 UNREADABLE = " cannot be read as a picture: it is empty, damaged or of another kind."
 
 
-BAD: list[tuple[Callable[[Path], None], str, str]] = [
-    (renamed_text, "diary.png", "diary.png" + UNREADABLE),
-    (truncated_jpeg, "half.jpg", "half.jpg cannot be read as a picture: the file is damaged or ends early"),
-    (nothing, "empty.png", "empty.png" + UNREADABLE),
-    (tiny_file_of_81_megapixels, "white.png", "white.png has 9000 × 9000 pixels; at most"),
-]
-
-
-def test_a_bad_file_is_answered_with_a_sentence_and_the_next_run_works(visitor: Visitor, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("write", "name", "sentence"),
+    [
+        (renamed_text, "diary.png", "diary.png" + UNREADABLE),
+        (truncated_jpeg, "half.jpg", "half.jpg cannot be read as a picture: the file is damaged or ends early"),
+        (nothing, "empty.png", "empty.png" + UNREADABLE),
+        (tiny_file_of_81_megapixels, "white.png", "white.png has 9000 × 9000 pixels; at most"),
+    ],
+)
+def test_a_bad_file_is_answered_with_a_sentence_and_the_next_run_works(
+    visitor: Visitor, tmp_path: Path, write: Callable[[Path], None], name: str, sentence: str
+) -> None:
+    write(tmp_path / name)
     visitor.open(side=257)
-    for said, (write, name, sentence) in enumerate(BAD, 1):
-        write(tmp_path / name)
-        visitor.upload(tmp_path / name)
-        expect(visitor.toast.filter(has_text=sentence)).to_have_count(1)
-        expect(visitor.toast).to_have_count(said)
-        expect(visitor.segmentation.locator("canvas.map")).to_have_attribute("aria-label", re.compile("cat"))
-        expect(visitor.grid.locator(".tile").first).to_be_visible()
+    visitor.upload(tmp_path / name)
+    expect(visitor.toast).to_have_count(1)
+    expect(visitor.toast).to_contain_text(sentence)
+    expect(visitor.segmentation.locator("canvas.map")).to_have_attribute("aria-label", re.compile("cat"))
+    expect(visitor.grid.locator(".tile").first).to_be_visible()
     with visitor.until_grid_is_new():
         visitor.choose_example(0)
     expect(visitor.segmentation.locator("canvas.map")).to_have_attribute("aria-label", re.compile("person"))
-    expect(visitor.toast).to_have_count(len(BAD))
+    expect(visitor.toast).to_have_count(1)
 
 
 def test_a_picture_of_ones_own_runs_by_itself_and_leaves_the_example_out_of_the_address(

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ from segdemo.networks.network import Network, Preprocessing
 from segdemo.notes import Note
 from segdemo.outputs import ClassScores, Ending, Output, Reading, forwarding, read
 from segdemo.results import Result
-from segdemo.summaries import Preview, Summary
+from segdemo.summaries import Preview, Summary, are_finite
 
 
 @dataclass(frozen=True)
@@ -163,13 +162,9 @@ def reading_of(spec: Network) -> Reading:
 
 def notes_on(logits: Tensor) -> tuple[Note, ...]:
     """Say what should be known of an output that can be shown, but not trusted."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(logits.detach().float().cpu().numpy().sum()):  # else something is not finite, or all is huge
-            return ()
-    finite = logits.isfinite()
-    if bool(finite.all()):
+    if are_finite(logits):
         return ()
-    share = 1 - float(finite.float().mean())
+    share = 1 - float(logits.isfinite().float().mean())
     return (
         Note(
             "output_not_finite",

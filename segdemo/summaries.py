@@ -224,6 +224,13 @@ def preview(tensor: Tensor, part: tuple[int, int] | None = None) -> Preview:
     return Preview(tuple(tensor.shape[1:]), channel, codes, step, float(low), float(high))
 
 
+def are_finite(tensor: Tensor) -> bool:
+    """Say whether all values of a tensor are finite, most often in one reading."""
+    values = tensor.detach().float().cpu().numpy()
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool(np.isfinite(values.sum())) or bool(np.isfinite(values).all())  # sums of huge ones may not be
+
+
 def step_for(height: int, width: int, side: int) -> int:
     """Return the smallest power of two that brings both sides down to at most ``side`` pixels."""
     step = 1

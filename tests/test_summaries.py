@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from segdemo import reductions
-from segdemo.summaries import preview, step_for, summarise
+from segdemo.summaries import are_finite, preview, step_for, summarise
 
 
 def test_figures_of_a_small_activation_by_hand() -> None:
@@ -304,3 +304,13 @@ def test_a_preview_is_chosen_by_the_middle_row_of_the_picture() -> None:
     tensor[0, 1, 5, :10] = torch.arange(10)  # that of the picture
     assert preview(tensor).channel == 0
     assert preview(tensor, part=(10, 10)).channel == 1
+
+
+def test_values_are_finite_though_their_sum_is_not_and_one_that_is_not_is_found() -> None:
+    huge = torch.full((2, 3), 3e38)
+    assert are_finite(huge) and are_finite(torch.zeros(2, 0))
+    for odd in (float("nan"), float("inf"), -float("inf")):
+        one = torch.zeros(2, 3, 4)
+        one[1, 2, 3] = odd
+        assert not are_finite(one)
+    assert not are_finite(torch.tensor([float("inf"), -float("inf")]))

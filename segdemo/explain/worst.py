@@ -44,7 +44,8 @@ class Telling:
     Args:
         stage: its label.
         channel: its number.
-        apart: mean absolute activation in failing pictures less that in good ones, in standard deviations over both.
+        apart: mean absolute activation in failing pictures less that in good ones, in standard deviations over all of
+            these pictures, from -2 to 2.
     """
 
     stage: str
@@ -195,7 +196,7 @@ def telling_of(activity: list[dict[str, np.ndarray]]) -> tuple[Telling, ...]:
         bad, good = (
             np.stack([one[label] for one in some]).astype(np.float64) for some in (activity[:part], activity[-part:])
         )
-        spread = np.sqrt((bad.var(0) + good.var(0)) / 2)
+        spread = np.concatenate([bad, good]).std(0)  # of all: that of near-equal pictures would say nothing
         with np.errstate(invalid="ignore", divide="ignore"):
             apart = np.where(spread > 0, (bad.mean(0) - good.mean(0)) / spread, 0)
         found += [Telling(label, channel, float(value)) for channel, value in enumerate(apart) if np.isfinite(value)]

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 README = Path(__file__).with_name("README.md")
+PLACE = len("### (a)")  # the beginning of a heading, which tells one part from the others
 BEGIN, END = "<!-- results: written by `make bench` -->", "<!-- end of results -->"
 PACKAGES = ("torch", "torchvision", "gradio", "numpy", "matplotlib", "torchlens")
 
@@ -57,13 +58,12 @@ def installed(package: str) -> str:
         return "absent"
 
 
-def write(tables: list[Table]) -> None:
-    """Put the tables between the two marks of benchmarks/README.md.
-
-    Args:
-        tables: all parts, from one run.
-    """
+def write(table: Table) -> None:
+    """Put a table, and what it was taken on, in its place between the two marks of benchmarks/README.md."""
     before, _, rest = README.read_text("utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    results = "\n\n".join([machine(), *(table.markdown() for table in tables)])
+    found, _, after = rest.partition(END)
+    parts = {part[:PLACE]: part.strip() for part in re.split(r"^(?=### \()", found, flags=re.MULTILINE) if part.strip()}
+    new = f"{table.markdown()}\n\n{machine()}"
+    parts[new[:PLACE]] = new
+    results = "\n\n".join(parts[place] for place in sorted(parts))
     README.write_text(f"{before}{BEGIN}\n\n{results}\n\n{END}{after}", "utf-8")

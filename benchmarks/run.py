@@ -1,6 +1,6 @@
 """`make bench`: run all parts, print their tables and write them into benchmarks/README.md.
 
-`python -m benchmarks.run a c` runs and prints just these parts and writes nothing.
+`python -m benchmarks.run a c` runs and writes just these parts.
 """
 
 from __future__ import annotations
@@ -18,13 +18,11 @@ def main(wanted: list[str]) -> int:
         print(f"There is no part {', '.join(unknown)}; the parts are {', '.join(PARTS)}.", file=sys.stderr)
         return 2
     print(report.machine(), flush=True)
-    tables = []
     for name in wanted or PARTS:
-        tables.append(PARTS[name]())
-        print(f"\n{tables[-1].markdown()}", flush=True)
-    if not wanted:
-        report.write(tables)
-        print(f"\nWritten to {report.README.name} in benchmarks/.")
+        table = PARTS[name]()
+        print(f"\n{table.markdown()}", flush=True)
+        report.write(table)
+    print(f"\nWritten to {report.README.name} in benchmarks/.")
     return 0
 
 

@@ -196,6 +196,14 @@ def test_a_port_that_cannot_be_used_ends_the_program_with_a_sentence(command: li
     assert re.fullmatch(r"segdemo: .*(is no port|is taken).*\n", done.stderr)
 
 
+def test_a_wrong_setting_is_said_in_a_sentence_and_no_page_is_started() -> None:
+    settings = {**os.environ, "SEGDEMO_DEVICE": "gpu"}
+    ended = subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=settings, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1] == "segdemo: 'gpu' is no device. Choose one of auto, cpu, cuda, mps."
+    assert "Traceback" not in ended.stderr
+
+
 # Starts the page like app.py; no connection leaves this machine, and each that is tried is told.
 OFFLINE = """
 import socket, sys

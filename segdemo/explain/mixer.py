@@ -22,6 +22,7 @@ from segdemo.explain.changes import skips_of as skips_of
 from segdemo.explain.changes import touched_by
 from segdemo.explain.evidence import cells_of
 from segdemo.explain.replay import Placed, Replay, Resumed, exact_copy, replayed, resumed, trace_of
+from segdemo.images import Placement
 from segdemo.predictions import Prediction, maps_on_picture, predict, reading_of
 from segdemo.questions import Run
 from segdemo.rendering import within
@@ -91,23 +92,24 @@ class Mix(Question):
             return bench.answer(replace(self, size=bench.size))
         before: Result = bench.answer(Run(self.network, self.picture, self.size, self.step))
         plan = _plan(bench, self.picture, self.changes)
+        # Asked for before anything is changed: of a changed network nothing is remembered.
+        batch, placement = bench.answer(Placed(self.network, self.picture, self.size, self.step))
         prediction: Prediction | None = None
         if plan.cut is not None:
             with mixing(bench, self.changes, plan), _left_out(bench, plan) as replay, _checked(bench):
-                prediction = self._predict(bench)
+                prediction = self._predict(bench, batch, placement)
             if not replay.as_traced:  # a change made the network take another way
                 plan, prediction = plan.whole(), None
         if prediction is None:
             with mixing(bench, self.changes), _checked(bench):
-                prediction = self._predict(bench)
+                prediction = self._predict(bench, batch, placement)
         after = prediction.result(bench.spec, trained=bench.opened.trained, step=self.step)
         if self.longest is not None:
             size = within(before.size, self.longest)
             before, after = before.at(size), after.at(size)
         return Mixed(after, before, after.mask != before.mask, plan.layers, plan.why)
 
-    def _predict(self, bench: Bench) -> Prediction:
-        batch, placement = bench.answer(Placed(self.network, self.picture, bench.size, self.step))
+    def _predict(self, bench: Bench, batch: Tensor, placement: Placement) -> Prediction:
         rule, placed = bench.spec.preprocessing, (exact_copy(batch), placement)
         return predict(bench.module, rule, bench.picture, self.size, reading=reading_of(bench.spec), placed=placed)
 

@@ -14,6 +14,7 @@ from segdemo.engine import LocalEngine, Progress
 from segdemo.errors import InputError
 from segdemo.examples import example
 from segdemo.explain.mixer import Ablation, Change, Mix, Mixed, Reduced, changed, skips_of
+from segdemo.explain.replay import Placed
 from segdemo.images import to_batch
 from segdemo.networks import NETWORKS
 from tests.explain.conftest import LINEAR, SIZE, Linear, network
@@ -72,9 +73,11 @@ def test_a_network_that_writes_into_its_batch_finds_the_picture_there_at_every_m
         picture = engine.keep(Image.new("RGB", (SIZE, SIZE), (255, 51, 0)))
         moves = [Mix("writing", picture, (Change("Second", factor=factor),), SIZE) for factor in (0.5, 1.5, 2.0)]
         found = [engine.answer(move).result.logits[:, 4, 4].tolist() for move in moves]
+        kept = engine.recall(Placed("writing", picture, SIZE))
     finally:
         engine.close()
     once, added = np.array([1.6, 0.7]), np.array([0.5, 0.1])  # of half the red and half the green
+    assert kept is not None  # placed once, for all moves
     assert found == [pytest.approx((factor * once + added).tolist(), abs=1e-6) for factor in (0.5, 1.5, 2.0)]
 
 

@@ -23,27 +23,12 @@ from segdemo.explain.compare import Compare
 from segdemo.explain.evidence import ClassEvidence
 from segdemo.explain.mixer import Change, Mix
 from segdemo.labs.question import RunLab
-from segdemo.networks import NETWORKS, Network, Preprocessing, Stage
-from segdemo.networks.classes import declare
+from segdemo.networks import NETWORKS
 from segdemo.opened import Opened
 from segdemo.questions import Activation, Run, Summaries
 from segdemo.workers import TakesMore, Workers
+from tests.test_engine import SMALL
 
-
-def build(classes: int) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(4, classes, 1))
-
-
-SMALL = Network(
-    name="small",
-    title="Small",
-    task="segmentation",
-    build=build,
-    classes=declare(("background", "cat")),
-    stages=(Stage("First", "0", 0, 0), Stage("Last", "2", 0, 1, inputs=("First",))),
-    preprocessing=Preprocessing(size=32, sizes=(32, 64), stride=16),
-    source="",
-)
 OTHER = replace(SMALL, name="other")
 
 
